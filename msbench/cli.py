@@ -1,0 +1,407 @@
+"""The command line: parse, call, print. Only here do both ends of the flow meet."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+import msbench
+from msbench.errors import MsbenchError, PluginError, did_you_mean
+from msbench.spec import KINDS, Choice, Job, Part, Record, Suite, Trial
+
+if TYPE_CHECKING:
+    from msbench.plugins import Entry, Registry
+
+NOT_OK, INTERRUPTED = 3, 130
+
+FORMATS = ("text", "markdown", "csv", "json", "latex")
+
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE",
+    help="Load a plugin file that is not installed (may be given more than once).",
+)
+
+
+class Commands(click.Group):
+    """Our commands and those of plugins; errors become one message and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Our own in the order they are used in, then the plugins'."""
+        return [*self.commands, *(e.name for e in _registry().of("command"))]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Ours first; a plugin's is only imported when it is called."""
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        entry = _registry().entries.get(("command", cmd_name))
+        return None if entry is None else entry.load()  # type: ignore[return-value]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Name and one line each, without importing any plugin's command."""
+        own = [(name, each.get_short_help_str(80)) for name, each in self.commands.items()]
+        others = [(e.name, e.idea) for e in _registry().of("command")]
+        with formatter.section("Commands"):
+            formatter.write_dl([*own, *others])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; say what went wrong in one message."""
+        try:
+            return super().invoke(ctx)
+        except MsbenchError as error:
+            click.echo(f"msbench: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("msbench: interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(msbench.__version__, prog_name="msbench")
+def main() -> None:
+    """Learn which training and prediction strategy pays for your task and budget."""
+
+
+@main.command()
+@click.argument("suite")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), metavar="DIR",
+              help="Where records go: DIR/SUITE/.  [default: results]")
+@click.option("--workers", type=click.IntRange(min=1), help="Trials at once.  [default: one a core]")
+@click.option("--seeds", type=click.IntRange(min=1), help="Use the seeds 0 to N-1.")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Instead of the suite's.")
+@plugin_option
+@click.option("--dry-run", is_flag=True, help="Say what would be run, and run nothing.")
+@click.option("--retry", is_flag=True, help="Also do trials again that did not end ok.")
+def run(
+    suite: str,
+    out: Path,
+    workers: int | None,
+    seeds: int | None,
+    device: str | None,
+    plugins: tuple[str, ...],
+    dry_run: bool,
+    retry: bool,
+) -> None:
+    """Run a SUITE (a name or a path) and print its tables.
+
+    What is already done is not done again: an interrupted run goes on where it was.
+    """
+    from msbench.device import limit_threads
+    from msbench.plan import measurements, plan, with_overrides
+    from msbench.store import prepare_folder
+    from msbench.suite import load_suite
+
+    limit_threads(1)
+    registry = _loaded(plugins)
+    chosen = with_overrides(load_suite(suite), seeds=seeds, device=device, workers=workers)
+    fingerprint = cache_by_part(partial(_fingerprint, registry, fetching=not dry_run))
+    folder = out / chosen.name
+    every: list[Job] = [*plan(chosen, registry, (), fingerprint)]
+    records = _existing(folder)
+    kept = [record for record in records if record.status == "ok" or not retry]
+    trials = plan(chosen, registry, kept, fingerprint)
+    speeds = measurements(chosen, plan(chosen, registry, (), fingerprint))
+    done = {record.key for record in kept}
+    pending = [each for each in speeds if each.key not in done]
+    if dry_run:
+        _print_plan(chosen, trials, len(every), len(pending))
+        return
+    if trials or pending:
+        prepare_folder(folder)
+        click.echo(f"{len(every) - len(trials)} of {len(every)} trials are done already", err=True)
+        do = partial(_do, registry, chosen, folder, trials)
+        do(trials, chosen.launcher, "trials")
+        do(pending, Choice("processes", {"workers": 1}), "throughput")
+    else:
+        click.echo(f"all {len(every)} trials are done already: {folder}", err=True)
+    keys = {job.key for job in (*every, *speeds)}
+    finished = [record for record in _existing(folder) if record.key in keys]
+    _print_tables(finished, _baseline(chosen))
+    bad = [record for record in finished if record.status != "ok"]
+    if bad:
+        _leave(NOT_OK, f"{len(bad)} of {len(finished)} did not end ok (msbench run --retry)")
+
+
+@main.command()
+@click.argument("results")
+@click.option("--baseline", default="", metavar="NAME", help="The optimizer to compare with.")
+@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
+def compare(results: str, baseline: str, style: str) -> None:
+    """Print the tables of RESULTS: a folder, a file or the name of a suite."""
+    from msbench.store import find_results, read
+
+    stored = read(find_results(results))
+    for problem in stored.problems:
+        click.echo(f"msbench: {problem}", err=True)
+    _print_tables(stored.records, baseline, style)
+
+
+@main.command("list")
+@click.argument("kind", required=False)
+@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@plugin_option
+def list_parts(kind: str | None, style: str, plugins: tuple[str, ...]) -> None:
+    """List what there is: all, or one KIND (task, model, loss, optimizer, schedule, decoder,
+    learner, launcher, command, suite)."""
+    rows = _list_rows(_loaded(plugins), kind)
+    if style == "json":
+        import json
+
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    from tabulate import tabulate
+
+    cells = [[row["kind"], row["name"], row["plugin"], row["idea"]] for row in rows]
+    headers = ["kind", "name", "plugin", "idea"]
+    click.echo(tabulate(cells, headers, tablefmt="simple", disable_numparse=True))
+
+
+@main.command()
+@click.argument("part", metavar="KIND:NAME")
+@plugin_option
+def info(part: str, plugins: tuple[str, ...]) -> None:
+    """Explain one part: idea, source, options, data and licence."""
+    from msbench.plugins import kind_of
+
+    kind, colon, name = part.partition(":")
+    if not colon or not name:
+        raise MsbenchError(f"{part!r} is not KIND:NAME, such as optimizer:adamw")
+    entry = _loaded(plugins).find(kind_of(kind), name)
+    for line in _info_lines(entry):
+        click.echo(line)
+
+
+def _do(
+    registry: "Registry",
+    suite: Suite,
+    folder: Path,
+    trials: Sequence[Trial],
+    jobs: Sequence[Job],
+    launcher: Choice,
+    title: str,
+) -> None:
+    """Launch jobs and put every record on disk before the next one is awaited."""
+    from msbench.progress import show_progress
+    from msbench.runner import run as run_job
+    from msbench.store import append
+
+    if not jobs:
+        return
+    launch = registry.build("launcher", registry.resolve("launcher", launcher))()
+    with _ended_by_signals(), show_progress(title, len(jobs)) as progress:
+        records = launch(
+            jobs,
+            partial(run_job, files=tuple(registry.files)),
+            limit=suite.limit,
+            preload=_modules(registry, suite),
+            started=progress.started,
+        )
+        try:
+            for record in records:
+                append(folder, record)
+                progress.finished(record)
+        finally:
+            records.close()
+
+
+def _modules(registry: "Registry", suite: Suite) -> list[str]:
+    """The modules that the suite's parts live in and that a server can import by name."""
+    from importlib.util import find_spec
+
+    choices = {
+        "task": suite.tasks,
+        "model": suite.models,
+        "loss": suite.losses,
+        "optimizer": suite.optimizers,
+        "schedule": suite.schedules,
+        "decoder": suite.decoders,
+    }
+    entries = [registry.find(kind, c.name) for kind, cs in choices.items() for c in cs]  # type: ignore[arg-type]
+    entries += [registry.find("learner", name) for name in {e.learner for e in entries}]
+    return sorted({m for e in entries if (m := e.module()) in sys.modules and find_spec(m)})
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: workers are ended, records are kept."""
+
+    def interrupt(*_: Any) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _fingerprint(registry: "Registry", part: Part, *, fetching: bool) -> str:
+    """The fingerprint of a task's data, fetched first if need be; "" if it is not here."""
+    from msbench.progress import fetch_with_bar
+
+    entry = registry.find("task", part.name)
+    for source in entry.sources:
+        if msbench.check(source) == "missing":
+            if not fetching:
+                return ""
+            fetch_with_bar(source)
+    try:
+        task = registry.build("task", part)()
+    except MsbenchError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"task {part.name!r} of plugin {part.plugin} cannot be prepared: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+    found: str = task.fingerprint()
+    return found
+
+
+def cache_by_part(function: Callable[[Part], str]) -> Callable[[Part], str]:
+    """`function`, asked once per part."""
+    known: dict[str, str] = {}
+
+    def ask(part: Part) -> str:
+        if repr(part) not in known:
+            known[repr(part)] = function(part)
+        return known[repr(part)]
+
+    return ask
+
+
+def _existing(folder: Path) -> tuple[Record, ...]:
+    from msbench.store import read
+
+    if not any(folder.glob("*.jsonl")):
+        return ()
+    stored = read(folder)
+    for problem in stored.problems:
+        click.echo(f"msbench: {problem}", err=True)
+    return stored.records
+
+
+def _print_plan(suite: Suite, trials: Sequence[Trial], total: int, speeds: int) -> None:
+    for trial in trials:
+        parts = (trial.task, trial.model, trial.loss, trial.optimizer, trial.schedule)
+        names = " ".join(part.label or part.name for part in parts)
+        click.echo(f"{trial.key}  {names}  seed {trial.seed}")
+    missing = sorted({trial.task.name for trial in trials if not trial.data})
+    click.echo(
+        f"{suite.name}: {len(trials)} of {total} trials to do, {speeds} throughput measurements"
+    )
+    if missing:
+        click.echo(f"data not fetched yet, so nothing counts as done: {', '.join(missing)}")
+
+
+def _print_tables(records: Sequence[Record], baseline: str, style: str = "text") -> None:
+    from msbench.compare import compare as compare_records
+    from msbench.render import render
+
+    click.echo(render(compare_records(records, baseline), style))
+
+
+def _baseline(suite: Suite) -> str:
+    first = suite.optimizers[0]
+    return suite.baseline or first.label or first.name
+
+
+def _leave(code: int, message: str) -> NoReturn:
+    click.echo(f"msbench: {message}", err=True)
+    click.get_current_context().exit(code)
+
+
+@cache
+def _registry() -> "Registry":
+    """What is installed, for the commands of plugins."""
+    from msbench.plugins import load_plugins
+
+    return load_plugins()
+
+
+def _loaded(plugins: Sequence[str]) -> "Registry":
+    """What is installed and the given files, with a line for every plugin set aside."""
+    from msbench.plugins import load_plugins
+
+    registry = load_plugins(plugins) if plugins else _registry()
+    for name, reason in registry.broken.items():
+        click.echo(f"msbench: plugin {name} is not loaded: {reason}", err=True)
+    return registry
+
+
+def _list_rows(registry: "Registry", kind: str | None) -> list[dict[str, Any]]:
+    from msbench.plugins import kind_of
+
+    wanted = KINDS if kind is None else () if kind in ("suite", "suites") else (kind_of(kind),)
+    rows = [
+        {
+            "kind": entry.kind,
+            "name": entry.name,
+            "plugin": entry.plugin,
+            "version": entry.version,
+            "idea": entry.idea,
+            "steps": entry.steps,
+            "passes": entry.passes,
+            "fits": list(entry.fits),
+        }
+        for each in wanted
+        for entry in registry.of(each)
+    ]
+    if kind is None or kind in ("suite", "suites"):
+        rows += _suite_rows()
+    return rows
+
+
+def _suite_rows() -> list[dict[str, Any]]:
+    import tomllib
+
+    from msbench.suite import shipped_suites
+
+    return [
+        {
+            "kind": "suite",
+            "name": name,
+            "plugin": "msbench",
+            "version": msbench.__version__,
+            "idea": tomllib.loads(path.read_text(encoding="utf-8")).get("description", ""),
+        }
+        for name, path in shipped_suites().items()
+    ]
+
+
+def _info_lines(entry: "Entry") -> Iterator[str]:
+    import inspect
+
+    facts = {
+        "plugin": f"{entry.plugin} {entry.version}",
+        "idea": entry.idea,
+        "paper": entry.paper,
+        "multi-step": entry.steps,
+        "passes a step": f"{entry.passes:g}" if entry.kind == "optimizer" else "",
+        "fits": ", ".join(entry.fits),
+    }
+    yield f"{entry.kind} {entry.name}"
+    yield from (f"  {name}: {value}" for name, value in facts.items() if value)
+    for source in entry.sources:
+        yield f"  data: {source.package} {source.version}: {source.origin}"
+        yield f"  licence: {source.licence}"
+    if entry.kind == "command":
+        return
+    if doc := inspect.getdoc(entry.load()):
+        yield ""
+        yield from (f"  {line}".rstrip() for line in doc.splitlines())
+    yield ""
+    yield "  options:"
+    for name, parameter in entry.options().items():
+        required = parameter.default is inspect.Parameter.empty
+        space = (entry.space or {}).get(name)
+        told = "required" if required else f"default {parameter.default!r}"
+        yield f"    {name}: {told}" + (f", searched over {tuple(space)}" if space else "")

@@ -1,0 +1,274 @@
+"""Records -> tables: one row per strategy, decoder and metric, with honest intervals.
+
+Needs neither torch nor the plugins that the records came from.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from msbench.errors import MsbenchError, did_you_mean
+from msbench.spec import Record
+from msbench.stats import mean_interval
+
+AXES = ("task", "model", "loss", "optimizer", "schedule")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What records say. Rows are plain values; NaN is "not known"."""
+
+    accuracy: Sequence[Row]
+    throughput: Sequence[Row]
+    baseline: str
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
+    """Tables of all records; differences and ratios are to the optimizer `baseline`.
+
+    Without `baseline`, the one that throughput was measured against, else the first seen. Trials
+    that did not end ok count in `n`, never in a mean, and their rows are never ranked best.
+    """
+    import pandas as pd  # late: half a second that `msbench --help` need not pay
+
+    records = list(records)
+    trials = [record for record in records if record.is_trial]
+    measured = [record for record in records if not record.is_trial and record.status == "ok"]
+    if not trials:
+        raise MsbenchError("there are no trials to compare")
+    labels = _Labels([*trials, *measured])
+    frame = pd.DataFrame(list(_scores(trials, labels)))
+    baseline = baseline or _default_baseline(trials, measured, labels)
+    names = sorted(set(frame["optimizer"]))
+    if baseline not in names:
+        raise MsbenchError(f"no optimizer {baseline!r} in these results{did_you_mean(baseline, names)}")
+    throughput = _throughput(measured, labels)
+    speeds = {tuple(row[axis] for axis in AXES): row for row in throughput if row["optimizer"]}
+    rows = _summarize(frame, baseline, speeds)
+    return Comparison(rows, throughput, baseline, _notes(trials, records))
+
+
+def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
+    """One row per trial, decoder and metric; NaN where a trial gave none."""
+    known: dict[str, list[Any]] = {}
+    for record in trials:
+        for decoded in record.results.get("decoding", ()):
+            known.setdefault(record.job["task"]["name"], list(decoded["metrics"]))
+    for record in trials:
+        task, training = record.results.get("task", {}), record.results.get("training", {})
+        seconds = training.get("seconds") or math.nan
+        about = {
+            **labels.axes(record),
+            "seed": record.job["seed"],
+            "ok": record.status == "ok",
+            "status": record.status,
+            "passes": training.get("passes", math.nan),
+            "train_seconds": seconds,
+            "tokens_per_second": training.get("tokens", math.nan) / seconds,
+            "peak_memory": record.results.get("peak_memory", math.nan),
+        }
+        decoded_by = {json.dumps(d["decoder"]): d for d in record.results.get("decoding", ())}
+        for part in record.job["decoders"]:
+            metrics = decoded_by.get(json.dumps(part), {}).get("metrics", {})
+            for metric in metrics or known.get(record.job["task"]["name"], ["-"]):
+                value = metrics.get(metric)
+                yield {
+                    **about,
+                    "decoder": labels.of(record, "decoder", part),
+                    "metric": metric,
+                    "primary": metric == task.get("metric", metric),
+                    "lower_is_better": metric in task.get("lower_is_better", ()),
+                    "value": math.nan if value is None or not about["ok"] else value,
+                }
+
+
+def _summarize(frame: Any, baseline: str, speeds: Mapping[Any, Row]) -> list[Row]:
+    keys = [*AXES, "decoder", "metric"]
+    others = [key for key in keys if key != "optimizer"]
+    base = frame[frame["optimizer"] == baseline]
+    base = base.drop_duplicates([*others, "seed"])[[*others, "seed", "value"]]
+    frame = frame.merge(base, on=[*others, "seed"], how="left", suffixes=("", "_base"))
+    rows = []
+    for names, group in frame.groupby(keys, sort=False):
+        ok = group[group["ok"]]
+        mean, low, high = mean_interval(ok["value"].dropna())
+        difference = mean_interval((ok["value"] - ok["value_base"]).dropna())
+        row = dict(zip(keys, names, strict=True))
+        speed = speeds.get(tuple(row[axis] for axis in AXES), {})
+        rows.append(
+            {
+                **row,
+                "n": len(group),
+                "n_ok": len(ok),
+                "mean": mean,
+                "low": low,
+                "high": high,
+                "difference": difference[0],
+                "difference_low": difference[1],
+                "difference_high": difference[2],
+                "passes": ok["passes"].mean(),
+                "train_seconds": ok["train_seconds"].mean(),
+                "tokens_per_second": ok["tokens_per_second"].mean(),
+                "peak_memory": ok["peak_memory"].mean(),
+                "throughput": speed.get("per_second", math.nan),
+                "throughput_ratio": speed.get("ratio", math.nan),
+                "primary": bool(ok["primary"].all()),
+                "lower_is_better": bool(group["lower_is_better"].any()),
+                "status": _counted(group["status"]),
+            }
+        )
+    return sorted(rows, key=_rank)
+
+
+def _rank(row: Row) -> tuple[Any, ...]:
+    """By task, main metric first, complete rows before others, best mean first."""
+    mean = -math.inf if math.isnan(row["mean"]) else row["mean"]
+    worth = -mean if row["lower_is_better"] and math.isfinite(mean) else mean
+    first = (row["task"], row["model"], not row["primary"], row["metric"])
+    return (*first, row["n_ok"] < row["n"], -worth, row["optimizer"], row["decoder"])
+
+
+def _counted(statuses: Any) -> str:
+    """`"ok 2, timeout 1"`."""
+    return ", ".join(f"{name} {count}" for name, count in statuses.value_counts().items())
+
+
+def _throughput(measured: Sequence[Record], labels: "_Labels") -> list[Row]:
+    """Rows of training and of decoding speed, the baseline of each first."""
+    rows = []
+    for record in measured:
+        first = record.job["strategies"][0]
+        for each in record.results["training"]:
+            axes = labels.strategy(record, {**first, **each["strategy"]})
+            rows.append({**axes, "decoder": "", "unit": "training tokens/s", **_speed(each)})
+        for each in record.results["decoding"]:
+            axes = {**dict.fromkeys(AXES, ""), "task": labels.task(record, first)}
+            axes["model"] = labels.of(record, "model", first["model"])
+            decoder = labels.of(record, "decoder", each["decoder"])
+            rows.append({**axes, "decoder": decoder, "unit": "examples/s", **_speed(each)})
+    return sorted(rows, key=lambda row: (row["task"], row["model"], bool(row["decoder"])))
+
+
+def _speed(each: Mapping[str, Any]) -> Row:
+    ratio, low, high = mean_interval(each["ratios"])
+    return {
+        "per_second": each["per_second"],
+        "ratio": ratio,
+        "ratio_low": low,
+        "ratio_high": high,
+        "rounds": len(each["ratios"]),
+    }
+
+
+def _default_baseline(
+    trials: Sequence[Record], measured: Sequence[Record], labels: "_Labels"
+) -> str:
+    for record in measured:
+        return labels.strategy(record, record.job["strategies"][0])["optimizer"]
+    return labels.axes(trials[0])["optimizer"]
+
+
+def _notes(trials: Sequence[Record], records: Sequence[Record]) -> list[str]:
+    bad = [record for record in trials if record.status != "ok"]
+    notes = []
+    for record in bad[:10]:
+        parts = [record.job[axis]["name"] for axis in ("task", "optimizer")]
+        what = f"{' '.join(parts)} seed {record.job['seed']}"
+        notes.append(f"{what}: {record.status}: {record.reason}")
+    if len(bad) > 10:
+        notes.append(f"and {len(bad) - 10} more trials that did not end ok")
+    for record in records:
+        if not record.is_trial and record.status != "ok":
+            notes.append(f"throughput: {record.status}: {record.reason}")
+    machines = {json.dumps(record.machine, sort_keys=True) for record in records if record.machine}
+    if len(machines) > 1:
+        notes.append(f"records come from {len(machines)} machines: do not compare their seconds")
+    return notes
+
+
+class _Labels:
+    """How parts are called in tables: by label, else name; what differs is added in brackets.
+
+    Two parts of one kind on the same task that would be called the same are told apart by the
+    options in which they differ.
+    """
+
+    def __init__(self, records: Sequence[Record]):
+        seen: dict[tuple[str, str, str], dict[str, Mapping[str, Any]]] = {}
+        for job in {record.group: record for record in records}.values():
+            for kind, task, name, part in _named(job):
+                seen.setdefault((kind, task, name), {})[_text(part)] = _flat(part)
+        self._labels: dict[tuple[str, str, str], str] = {}
+        for (kind, task, name), parts in seen.items():
+            differing = _differing(list(parts.values()))
+            for text, flat in parts.items():
+                told = ", ".join(f"{k}={flat.get(k, '-')}" for k in differing)
+                self._labels[kind, task, text] = f"{name} ({told})" if told else name
+        self._axes: dict[str, Row] = {}
+
+    def axes(self, record: Record) -> Row:
+        """The labels of a trial's axes."""
+        if record.group not in self._axes:
+            self._axes[record.group] = self.strategy(record, record.job)
+        return self._axes[record.group]
+
+    def strategy(self, record: Record, trial: Mapping[str, Any]) -> Row:
+        """The labels of one trial of a record's job."""
+        rest = {axis: self.of(record, axis, trial[axis]) for axis in AXES if axis != "task"}
+        return {"task": self.task(record, trial), **rest}
+
+    def task(self, record: Record, trial: Mapping[str, Any]) -> str:
+        """The label of a trial's task."""
+        return self._labels["task", _name(trial["task"]), _text(_task_part(trial))]
+
+    def of(self, record: Record, kind: str, part: Mapping[str, Any]) -> str:
+        """The label of a part in a record."""
+        first = record.job if record.is_trial else record.job["strategies"][0]
+        return self._labels[kind, _name(first["task"]), _text(part)]
+
+
+def _named(record: Record) -> Iterable[tuple[str, str, str, Mapping[str, Any]]]:
+    """(kind, task, name, part) of everything in a record's job."""
+    for trial in (record.job,) if record.is_trial else record.job["strategies"]:
+        task = _name(trial["task"])
+        yield "task", task, task, _task_part(trial)
+        for kind in AXES[1:]:
+            yield kind, task, _name(trial[kind]), trial[kind]
+        for part in trial["decoders"]:
+            yield "decoder", task, _name(part), part
+
+
+def _task_part(trial: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The task, with what else makes numbers incomparable."""
+    around = {key: trial[key] for key in ("training", "device", "threads", "dtype", "data")}
+    return {**trial["task"], "around": around}
+
+
+def _name(part: Mapping[str, Any]) -> str:
+    return str(part["label"] or part["name"])
+
+
+def _text(part: Mapping[str, Any]) -> str:
+    return json.dumps(part, sort_keys=True)
+
+
+def _flat(part: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"lr": 0.1, "base.name": "adamw", "base.lr": 0.01, ...}."""
+    flat: dict[str, Any] = {}
+    for key, value in part.items():
+        if isinstance(value, Mapping):
+            inner = prefix if key in ("options", "around") else f"{prefix}{key}."
+            flat.update(_flat(value, inner))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _differing(flats: Sequence[Mapping[str, Any]]) -> list[str]:
+    keys = dict.fromkeys(key for flat in flats for key in flat)
+    return [key for key in keys if len({_text({"": flat.get(key)}) for flat in flats}) > 1]

@@ -1,0 +1,52 @@
+"""What can go wrong, said so that a person can act on it.
+
+Every error that msbench raises on purpose is an `MsbenchError`: the command line prints its
+text without a traceback and leaves with its `exit_code`.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+
+class MsbenchError(Exception):
+    """Bad usage: what was asked, what exists, and where."""
+
+    exit_code = 2
+
+
+class SuiteError(MsbenchError):
+    """Everything that is wrong with a suite, one problem a line."""
+
+    def __init__(self, problems: Sequence[str]):
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class PluginError(MsbenchError):
+    """A plugin that cannot be loaded, or two that claim one name."""
+
+
+class DataError(MsbenchError):
+    """A source that is missing, unreadable or not what its hash says."""
+
+
+class StoreError(MsbenchError):
+    """Records cannot be written (exit code 74, EX_IOERR of sysexits.h)."""
+
+    exit_code = 74
+
+
+class RecordsError(MsbenchError):
+    """Records that were asked for cannot be read."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'adamw'?"`, or the whole list when nothing is near.
+
+    Returns a piece of a sentence to put behind "unknown ...".
+    """
+    names = sorted(known)
+    near = get_close_matches(word, names, n=1, cutoff=0.6)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there is: {', '.join(names)}" if names else "; there is none"

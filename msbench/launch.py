@@ -1,0 +1,166 @@
+"""Where jobs run: one process each, forked from a server that has everything imported already.
+
+A crash, a hang or running out of memory costs exactly the job it happened in.
+"""
+
+import faulthandler
+import json
+import multiprocessing as mp
+import os
+import signal
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from msbench.device import cores, limit_threads, machine
+from msbench.spec import Job, Measurement, Record, Status, Trial, record
+
+Run = Callable[[Job], Record]
+"""Does one job; can be sent to another process."""
+
+
+@dataclass
+class _Worker:
+    job: Job
+    process: Any
+    results: Connection
+    log: Path
+    started: float
+
+
+def processes(workers: int = 0) -> Callable[..., Iterator[Record]]:
+    """A launcher: `workers` one-job processes at once; 0 = one a core, or one for a GPU."""
+
+    def launch(
+        jobs: Sequence[Job],
+        run: Run,
+        *,
+        limit: float = 600.0,
+        preload: Sequence[str] = (),
+        started: Callable[[Job], None] = lambda job: None,
+    ) -> Iterator[Record]:
+        """Records as the jobs finish, in any order.
+
+        limit: seconds that a job may take before it is ended with status `timeout`.
+        preload: modules that are worth importing once, before the workers fork.
+        started: told of every job that starts.
+        """
+        threads = max((job.threads for job in jobs if isinstance(job, Trial)), default=1)
+        limit_threads(threads)
+        on_cpu = all(job.device == "cpu" for job in jobs if isinstance(job, Trial))
+        at_once = workers or (max(1, cores() // threads) if on_cpu else 1)
+        context = _context(preload)
+        waiting, running = list(reversed(jobs)), list[_Worker]()
+        with tempfile.TemporaryDirectory(prefix="msbench-") as logs:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < at_once:
+                        started(waiting[-1])
+                        running.append(_start(context, waiting.pop(), run, Path(logs)))
+                    for worker in _ended(running, limit):
+                        running.remove(worker)
+                        yield _collect(worker, limit)
+            finally:
+                for worker in running:
+                    _kill(worker)
+
+    return launch
+
+
+def _context(preload: Sequence[str]) -> Any:
+    method = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
+    context = mp.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(["__main__", "msbench.runner", *preload])
+    return context
+
+
+def _start(context: Any, job: Job, run: Run, logs: Path) -> _Worker:
+    results, theirs = context.Pipe(duplex=False)
+    log = logs / job.key
+    process = context.Process(target=_work, args=(job_to_json(job), run, theirs, str(log)))
+    process.start()
+    theirs.close()  # so that the end of the process is the end of the pipe
+    return _Worker(job, process, results, log, monotonic())
+
+
+def _work(job: str, run: Run, results: Connection, log: str) -> None:
+    """In the worker: everything it prints goes to its log, its record into the pipe."""
+    os.setsid()  # Ctrl-C is for the driver; and what a job starts is ended with it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    faulthandler.enable()
+    results.send_bytes(run(job_from_json(job)).to_json().encode())
+    results.close()
+
+
+def _ended(running: Sequence[_Worker], limit: float) -> list[_Worker]:
+    """The workers that have something to say or have had their time; waits for at least one."""
+    while True:
+        left = min(worker.started + limit for worker in running) - monotonic()
+        ready = wait([worker.results for worker in running], timeout=max(0.0, left))
+        late = [w for w in running if monotonic() - w.started >= limit]
+        ended = [w for w in running if w.results in ready or w in late]
+        if ended:
+            return ended
+
+
+def _collect(worker: _Worker, limit: float) -> Record:
+    """The record a worker sent, or the one that says how it died."""
+    seconds = monotonic() - worker.started
+    try:
+        if worker.results.poll():
+            line = worker.results.recv_bytes()
+            worker.process.join(5)
+            _kill(worker)
+            return Record.from_json(line.decode())
+    except (EOFError, OSError):
+        worker.process.join(5)
+    timed_out = worker.process.exitcode is None
+    _kill(worker)
+    status: Status = "timeout" if timed_out else "crashed"
+    reason = f"no result after {limit:g} s" if timed_out else _cause_of_death(worker)
+    return record(worker.job, status, reason, seconds=seconds, machine=machine())
+
+
+def _cause_of_death(worker: _Worker) -> str:
+    code = worker.process.exitcode
+    if code is not None and code < 0:
+        reason = f"killed by signal {signal.Signals(-code).name}"
+        if -code == signal.SIGKILL:
+            reason += " (often: the machine ran out of memory)"
+    else:
+        reason = f"process ended with exit code {code} and no result"
+    try:
+        said = worker.log.read_text(errors="replace").strip()
+    except OSError:
+        said = ""
+    return f"{reason}; it last said: {said[-500:]}" if said else reason
+
+
+def _kill(worker: _Worker) -> None:
+    """End the worker and whatever it started."""
+    try:
+        os.killpg(worker.process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        if worker.process.is_alive():  # not yet the leader of a group of its own
+            worker.process.kill()
+    worker.process.join()
+    worker.results.close()
+
+
+def job_to_json(job: Job) -> str:
+    """A job as text, to be sent anywhere."""
+    return json.dumps(asdict(job))  # type: ignore[call-overload]
+
+
+def job_from_json(text: str) -> Job:
+    """The job that `job_to_json` wrote."""
+    data = json.loads(text)
+    return Measurement.of(data) if "strategies" in data else Trial.of(data)

@@ -1,0 +1,63 @@
+"""The contract between the loop and a framework: a model that can take a step and predict."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from msbench.task import Batch
+
+Decoder = Callable[[Any, Any], Sequence[Any]]
+"""(model, batch) -> predictions, one an example; it never sees a clock."""
+
+Schedule = Callable[[float], float]
+"""Share of the budget that is spent (0 to 1) -> factor on every learning rate."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one training step cost and gave."""
+
+    passes: int
+    """Gradients of one whole batch that it took."""
+    loss: Any
+    """Mean loss per target unit before the step; `float(loss)` may wait for the device."""
+
+
+class Learner(Protocol):
+    """A model in one framework, with its loss and optimizer.
+
+    Built by `factory(task, *, model, loss, optimizer, seed, device, threads, dtype)`, where
+    model, loss and optimizer are factories with their options bound. Weights are drawn from the
+    stream (seed, "init"), everything random in training from (seed, "dropout").
+    """
+
+    @staticmethod
+    def check_device(device: str) -> str:
+        """Why this framework cannot use the device; empty if it can."""
+
+    def train_step(self, batch: Batch) -> Step:
+        """One optimizer step; the passes are counted, not assumed."""
+
+    def set_rate(self, factor: float) -> None:
+        """Multiply every initial learning rate by `factor`."""
+
+    def validate(self, batches: Sequence[Batch]) -> float:
+        """Mean loss per target unit; nothing is learned."""
+
+    def predict(self, batch: Batch, decoder: Decoder) -> Sequence[Any]:
+        """The decoder's predictions as plain data; nothing is learned."""
+
+    def mode(self, training: bool) -> None:
+        """Called before training steps, and before validation and prediction."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all it was given."""
+
+    def peak_memory(self) -> int:
+        """Bytes at the peak, since construction."""
+
+    def parameters(self) -> int:
+        """Number of trained numbers."""
+
+    def checksum(self) -> float:
+        """A sum over the weights that any step should change."""

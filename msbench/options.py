@@ -1,0 +1,55 @@
+"""A factory's signature is its options' schema: types, defaults, and what is wrong with a value."""
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, Field, ValidationError, create_model
+
+from msbench.spec import Part
+
+
+def check_options(
+    known: Mapping[str, inspect.Parameter], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """All options of a factory: the given values checked, the rest at their defaults.
+
+    An option's type is its annotation, else the type of its default. Returns the options and a
+    list of problems, empty if there are none.
+    """
+    named = {k: v for k, v in known.items() if v.kind is not inspect.Parameter.VAR_KEYWORD}
+    nested = {name: value for name, value in given.items() if isinstance(value, Part)}
+    schema = {name: _field(each) for name, each in named.items() if name not in nested}
+    free = len(named) < len(known)
+    # A leading underscore or a name such as "copy" would trip pydantic, hence the aliases.
+    fields: dict[str, Any] = {f"option_{i}": _aliased(*schema[n], n) for i, n in enumerate(schema)}
+    config = ConfigDict(strict=True, extra="ignore", arbitrary_types_allowed=True)
+    model = create_model("Options", __config__=config, **fields)
+    plain = {name: value for name, value in given.items() if name not in nested}
+    try:
+        # By way of JSON, where strict still lets a TOML array be a tuple.
+        values = model.model_validate_json(json.dumps(plain)).model_dump(by_alias=True)
+    except ValidationError as error:
+        return {}, [_problem(each) for each in error.errors()]
+    extra = {name: plain[name] for name in plain if free and name not in named}
+    return {**values, **extra, **nested}, []
+
+
+def _field(parameter: inspect.Parameter) -> tuple[Any, Any]:
+    default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+    annotation = parameter.annotation
+    if annotation is inspect.Parameter.empty:
+        annotation = Any if default is ... or default is None else type(default)
+    return annotation, default
+
+
+def _aliased(annotation: Any, default: Any, name: str) -> tuple[Any, Any]:
+    return annotation, Field(default, alias=name)
+
+
+def _problem(error: Any) -> str:
+    name = ".".join(str(step) for step in error["loc"])
+    if error["type"] == "missing":
+        return f"option {name!r} is missing and has no default"
+    return f"option {name!r}: {error['msg']}, not {error['input']!r}"

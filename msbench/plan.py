@@ -1,0 +1,181 @@
+"""Suite -> trials. Everything that can be wrong in a suite is said here, all of it at once."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from itertools import product
+
+from msbench.errors import PluginError, SuiteError, did_you_mean
+from msbench.plugins import Entry, Registry
+from msbench.spec import Choice, Kind, Measurement, Part, Record, Suite, Trial, digest
+
+Fingerprint = Callable[[Part], str]
+"""Task part -> fingerprint of its prepared data."""
+
+Resolved = list[tuple[Choice, Entry, Part]]
+
+
+def plan(
+    suite: Suite, registry: Registry, records: Iterable[Record], fingerprint: Fingerprint
+) -> list[Trial]:
+    """The trials of `suite` that have no record yet, seed by seed.
+
+    SuiteError lists every problem with file, key and the nearest name; `fingerprint` (which
+    reads data) is only asked when there is none.
+    """
+    done = {record.key for record in records}
+    parts, problems = _resolve(suite, registry)
+    if not problems:
+        problems = _fit_problems(suite, registry, parts)
+    if problems:
+        raise SuiteError(problems)
+    data = {digest(asdict(part)): fingerprint(part) for _, _, part in parts["task"]}
+    trials = {trial.key: trial for trial in _trials(suite, registry, parts, data)}
+    return [trial for key, trial in trials.items() if key not in done]
+
+
+def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
+    """What to time, apart from the trials: per task and model, all strategies side by side."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in trials:
+        if trial.seed == min(suite.seeds):
+            groups.setdefault(digest([asdict(trial.task), asdict(trial.model)]), []).append(trial)
+    base = suite.baseline or _display(suite.optimizers[0])
+    ordered = [
+        tuple(sorted(group, key=lambda t: ((t.optimizer.label or t.optimizer.name) != base, t.key)))
+        for group in groups.values()
+    ]
+    return [Measurement(group, suite.throughput) for group in ordered if suite.throughput.rounds]
+
+
+def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], list[str]]:
+    lists: dict[Kind, Sequence[Choice]] = {
+        "task": suite.tasks,
+        "model": suite.models,
+        "loss": suite.losses,
+        "optimizer": suite.optimizers,
+        "schedule": suite.schedules,
+        "decoder": suite.decoders,
+        "launcher": (suite.launcher,),
+    }
+    parts: dict[Kind, Resolved] = {kind: [] for kind in lists}
+    problems = []
+    for kind, choices in lists.items():
+        for choice in choices:
+            try:
+                part = registry.resolve(kind, choice)
+                parts[kind].append((choice, registry.find(kind, choice.name), part))
+            except PluginError as error:
+                problems += [f"{choice.where}: {line}" for line in str(error).splitlines()]
+    known = [_display(task) for task in suite.tasks] + [task.name for task in suite.tasks]
+    for choice in (c for kind, choices in lists.items() if kind != "task" for c in choices):
+        for name in choice.tasks:
+            if name not in known:
+                problems.append(
+                    f"{choice.where}: tasks: no task {name!r} in this suite"
+                    f"{did_you_mean(name, known)}"
+                )
+    optimizers = [_display(choice) for choice in suite.optimizers]
+    if suite.baseline and suite.baseline not in optimizers:
+        problems.append(
+            f"{suite.path}: baseline: no optimizer {suite.baseline!r} in this suite"
+            f"{did_you_mean(suite.baseline, optimizers)}"
+        )
+    return parts, problems
+
+
+def _fit_problems(
+    suite: Suite, registry: Registry, parts: dict[Kind, Resolved]
+) -> list[str]:
+    problems = []
+    tasks = parts["task"]
+    for kind in ("model", "loss", "optimizer", "schedule", "decoder"):
+        for choice, entry, _ in parts[kind]:
+            if choice.tasks:
+                misfits = [t for t in tasks if _names(choice, t[0]) and not _kind_fits(entry, t[1])]
+            else:
+                misfits = [] if any(_kind_fits(entry, t[1]) for t in tasks) else tasks
+            for task_choice, task_entry, _ in misfits:
+                problems.append(
+                    f"{choice.where}: {kind} {entry.name!r} works on "
+                    f"{' and '.join(entry.fits)} tasks, and {_display(task_choice)!r} is a "
+                    f"{' or '.join(task_entry.fits)} task"
+                )
+        for task in tasks:
+            if not any(_fits(choice, entry, task) for choice, entry, _ in parts[kind]):
+                problems.append(f"{task[0].where}: no {kind} in this suite fits {task[0].name!r}")
+    for learner in {entry.learner for _, entry, _ in parts["model"]}:
+        if reason := registry.find("learner", learner).load().check_device(suite.device):
+            problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {reason}")
+    for model, optimizer in product(parts["model"], parts["optimizer"]):
+        if model[1].learner != optimizer[1].learner and len(parts["model"]) == 1:
+            problems.append(
+                f"{optimizer[0].where}: {optimizer[1].name!r} is for {optimizer[1].learner}, "
+                f"model {model[1].name!r} for {model[1].learner}"
+            )
+    return problems
+
+
+def _trials(
+    suite: Suite, registry: Registry, parts: dict[Kind, Resolved], data: dict[str, str]
+) -> Iterable[Trial]:
+    learners = {
+        name: registry.resolve("learner", Choice(name))
+        for name in {entry.learner for _, entry, _ in parts["model"]}
+    }
+    for seed, task in product(suite.seeds, parts["task"]):
+        fitting = {
+            kind: [(entry, part) for choice, entry, part in parts[kind] if _fits(choice, entry, task)]
+            for kind in ("model", "loss", "optimizer", "schedule", "decoder")
+        }
+        axes = [fitting[kind] for kind in ("model", "loss", "optimizer", "schedule")]
+        for model, loss, optimizer, schedule in product(*axes):
+            framework = model[0].learner
+            decoders = [p for e, p in fitting["decoder"] if e.learner == framework]
+            if {loss[0].learner, optimizer[0].learner} != {framework}:
+                continue
+            yield Trial(
+                task=task[2],
+                model=model[1],
+                loss=loss[1],
+                optimizer=optimizer[1],
+                schedule=schedule[1],
+                decoders=tuple(sorted(decoders, key=lambda part: digest(asdict(part)))),
+                learner=learners[framework],
+                training=suite.training[_display(task[0])],
+                seed=seed,
+                device=suite.device,
+                threads=suite.threads,
+                dtype=suite.dtype,
+                data=data[digest(asdict(task[2]))],
+            )
+
+
+def _fits(choice: Choice, entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
+    named = not choice.tasks or _names(choice, task[0])
+    return named and _kind_fits(entry, task[1])
+
+
+def _names(choice: Choice, task: Choice) -> bool:
+    return bool({task.name, _display(task)} & set(choice.tasks))
+
+
+def _kind_fits(entry: Entry, task: Entry) -> bool:
+    return not entry.fits or not task.fits or bool(set(entry.fits) & set(task.fits))
+
+
+def _display(choice: Choice) -> str:
+    return choice.label or choice.name
+
+
+def with_overrides(
+    suite: Suite, *, seeds: int | None, device: str | None, workers: int | None
+) -> Suite:
+    """The suite with what the command line says instead."""
+    if seeds is not None:
+        suite = replace(suite, seeds=tuple(range(seeds)))
+    if device is not None:
+        suite = replace(suite, device=device)
+    if workers is not None:
+        options = {**suite.launcher.options, "workers": workers}
+        suite = replace(suite, launcher=replace(suite.launcher, options=options))
+    return suite

@@ -1,0 +1,300 @@
+"""Finding plugins, and asking them for parts.
+
+The loop over entry points is our own: pluggy's loader lets one ImportError end the program and
+hides a second plugin of the same name. Here a plugin that cannot be loaded is set aside with its
+reason, and everything else goes on.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from msbench import hookspecs
+from msbench.errors import MsbenchError, PluginError, did_you_mean
+from msbench.spec import KINDS, Choice, Kind, Part
+
+GROUP = "msbench"
+"""The entry point group."""
+
+CONTEXT = {
+    "model": ("task",),
+    "optimizer": ("model",),
+    "learner": ("task", "model", "loss", "optimizer", "seed", "device", "threads", "dtype"),
+}
+"""Leading parameters of a factory that msbench fills in; all others are options."""
+
+NESTED = {"base": "", **{kind: kind for kind in ("model", "loss", "schedule", "decoder")}}
+"""Options that are choices themselves; "" stands for the kind of the part that has them."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """Where parts come from."""
+
+    name: str
+    version: str
+    module: Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered part; see `hookspecs.Register` for the fields."""
+
+    kind: Kind
+    name: str
+    factory: hookspecs.Factory
+    plugin: str
+    version: str
+    idea: str = ""
+    paper: str = ""
+    steps: hookspecs.Steps = ""
+    passes: float = 1
+    space: Mapping[str, Sequence[Any]] | None = None
+    fits: Sequence[str] = ()
+    learner: str = "torch"
+    sources: Sequence[Any] = ()
+
+    def load(self) -> Callable[..., Any]:
+        """The factory itself, imported if it was given as "module:attribute"."""
+        if not isinstance(self.factory, str):
+            return self.factory
+        module, _, attribute = self.factory.partition(":")
+        try:
+            loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise PluginError(
+                f"{self.kind} {self.name!r}: plugin {self.plugin} {self.version} gives the "
+                f"factory {self.factory!r}, which cannot be imported: {error}"
+            ) from error
+        return loaded
+
+    def module(self) -> str:
+        """The module its factory lives in."""
+        if isinstance(self.factory, str):
+            return self.factory.partition(":")[0]
+        return getattr(self.factory, "__module__", "")
+
+    def options(self) -> dict[str, inspect.Parameter]:
+        """The factory's options: its parameters without the ones msbench fills in."""
+        try:
+            parameters = inspect.signature(self.load(), eval_str=True).parameters
+        except (TypeError, ValueError, NameError) as error:
+            raise PluginError(
+                f"{self.kind} {self.name!r} of plugin {self.plugin}: its factory's options cannot "
+                f"be read: {error}"
+            ) from error
+        return {k: v for k, v in parameters.items() if k not in CONTEXT.get(self.kind, ())}
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All parts that were found, and the plugins that could not be loaded, with the reason."""
+
+    entries: Mapping[tuple[Kind, str], Entry]
+    plugins: Sequence[Plugin]
+    broken: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[str] = ()
+
+    def of(self, kind: Kind) -> list[Entry]:
+        """The entries of one kind, by name."""
+        return sorted((e for e in self.entries.values() if e.kind == kind), key=lambda e: e.name)
+
+    def find(self, kind: Kind, name: str) -> Entry:
+        """The entry of that name; PluginError with the nearest name otherwise."""
+        if entry := self.entries.get((kind, name)):
+            return entry
+        message = f"unknown {kind} {name!r}{did_you_mean(name, (e.name for e in self.of(kind)))}"
+        if self.broken:
+            message += f" (not loaded: {', '.join(self.broken)}; see: msbench list)"
+        raise PluginError(message)
+
+    def resolve(self, kind: Kind, choice: Choice) -> Part:
+        """The choice with every option present; PluginError lists all that is wrong with it."""
+        entry = self.find(kind, choice.name)
+        options, problems = complete(self, entry, choice)
+        if problems:
+            raise PluginError("\n".join(problems))
+        return Part(entry.name, options, entry.plugin, entry.version, choice.label)
+
+    def build(self, kind: Kind, part: Part) -> Callable[..., Any]:
+        """The part's factory with its options bound; nested parts arrive bound likewise."""
+        options = {
+            name: self.build(nested_kind(kind, name), value) if isinstance(value, Part) else value
+            for name, value in part.options.items()
+        }
+        return partial(self.find(kind, part.name).load(), **options)
+
+
+def nested_kind(kind: Kind, option: str) -> Kind:
+    """The kind of an option that is a choice: `base` is of the kind that has it."""
+    found = NESTED.get(option) or kind
+    return next(each for each in KINDS if each == found)
+
+
+def complete(
+    registry: Registry, entry: Entry, choice: Choice
+) -> tuple[dict[str, Any], list[str]]:
+    """The options of `choice` with every default filled in, and what is wrong with them."""
+    from msbench.options import check_options  # late: pydantic is not needed to list plugins
+
+    known = entry.options()
+    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
+    given: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in choice.options.items():
+        if name not in known and not free:
+            problems.append(
+                f"{entry.kind} {entry.name!r} has no option {name!r}{did_you_mean(name, known)}"
+            )
+        elif isinstance(value, Choice):
+            if name not in NESTED:
+                problems.append(f"{entry.kind} {entry.name!r}: {name} takes no nested choice")
+                continue
+            try:
+                given[name] = registry.resolve(nested_kind(entry.kind, name), value)
+            except PluginError as error:
+                problems += [f"{name}: {line}" for line in str(error).splitlines()]
+        elif name in NESTED and name in known:
+            problems.append(
+                f'{entry.kind} {entry.name!r}: {name} must be a table with a name, such as '
+                f'{{name = "adamw"}}, not {value!r}'
+            )
+        else:
+            given[name] = value
+    unresolved = {name for name in choice.options if name not in given}
+    plain = {k: v for k, v in known.items() if k not in unresolved}
+    options, wrong = check_options(plain, given)
+    problems += [f"{entry.kind} {entry.name!r}: {each}" for each in wrong]
+    return options, problems
+
+
+def load_plugins(files: Iterable[str] = ()) -> Registry:
+    """Everything that is installed (entry point group `msbench`), then the given files.
+
+    A broken installed plugin is set aside in `Registry.broken`. A broken file was asked for by
+    name, so it is an error; so are two plugins that claim one name.
+    """
+    files = tuple(files)
+    broken: dict[str, str] = {}
+    entries: dict[tuple[Kind, str], Entry] = {}
+    plugins: list[Plugin] = []
+    loaders = [*_installed(), *((file, partial(_from_file, file)) for file in files)]
+    for name, load in loaders:
+        try:
+            plugin = load()
+            found = _registered(plugin)
+        except (Exception, SystemExit) as error:  # a plugin may fail in any way, on its own
+            reason = str(error) if isinstance(error, PluginError) else _short(error)
+            if name in files:
+                raise PluginError(f"plugin {name}: {reason}") from error
+            broken[name] = reason
+            continue
+        plugins.append(plugin)
+        for entry in found:
+            _claim(entries, entry)
+    return Registry(entries, plugins, broken, files)
+
+
+def _installed() -> list[tuple[str, Callable[[], Plugin]]]:
+    found = {}
+    for point in entry_points(group=GROUP):
+        package = point.dist.name if point.dist else point.name
+        version = point.dist.version if point.dist else "unknown"
+
+        def load(point: Any = point, package: str = package, version: str = version) -> Plugin:
+            return Plugin(package, version, point.load())
+
+        found[package, point.value] = (package, load)  # one distribution may be listed twice
+    return sorted(found.values(), key=lambda each: each[0])
+
+
+def _from_file(file: str) -> Plugin:
+    path = Path(file)
+    try:
+        version = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise PluginError(f"cannot be read: {error.strerror}") from error
+    name = f"msbench_plugin_{path.stem.replace('-', '_')}_{version[-12:]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginError("is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return Plugin(path.name, version, module)
+
+
+def _registered(plugin: Plugin) -> list[Entry]:
+    """What one plugin registers, with its hooks checked against the specs."""
+    manager = pluggy.PluginManager("msbench")
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin.module, plugin.name)
+    _check_hooks(manager, plugin)
+    entries: dict[tuple[Kind, str], Entry] = {}
+    for kind in KINDS:
+        hook = getattr(manager.hook, f"register_{_plural(kind)}")
+        hook(register=partial(_register, entries, plugin, kind))
+    if not entries:
+        raise PluginError("registers nothing: it has no function marked @msbench.hookimpl")
+    return list(entries.values())
+
+
+def _check_hooks(manager: pluggy.PluginManager, plugin: Plugin) -> None:
+    known = [f"register_{_plural(kind)}" for kind in KINDS]
+    for name in vars(plugin.module) if isinstance(plugin.module, ModuleType) else dir(plugin.module):
+        marked = getattr(getattr(plugin.module, name), "msbench_impl", None)
+        if marked is not None and name not in known:
+            raise PluginError(f"unknown hook {name!r}{did_you_mean(name, known)}")
+        if marked is None and name.startswith("register_") and name in known:
+            raise PluginError(f"hook {name!r} is not marked: put @msbench.hookimpl above it")
+    manager.check_pending()
+
+
+def _register(
+    entries: dict[tuple[Kind, str], Entry],
+    plugin: Plugin,
+    kind: Kind,
+    name: str,
+    factory: hookspecs.Factory,
+    **facts: Any,
+) -> None:
+    if not isinstance(name, str) or not name:
+        raise PluginError(f"a {kind} needs a name, not {name!r}")
+    if not callable(factory) and not (isinstance(factory, str) and ":" in factory):
+        raise PluginError(f'{kind} {name!r}: a factory is a function or "module:attribute"')
+    _claim(entries, Entry(kind, name, factory, plugin.name, plugin.version, **facts))
+
+
+def _claim(entries: dict[tuple[Kind, str], Entry], entry: Entry) -> None:
+    other = entries.get((entry.kind, entry.name))
+    if other is not None:
+        raise PluginError(
+            f"two plugins claim {entry.kind} {entry.name!r}: {other.plugin} {other.version} and "
+            f"{entry.plugin} {entry.version}; uninstall one of them"
+        )
+    entries[entry.kind, entry.name] = entry
+
+
+def kind_of(word: str) -> Kind:
+    """`"optimizers"` or `"optimizer"` -> `"optimizer"`."""
+    for kind in KINDS:
+        if word.lower() in (kind, _plural(kind)):
+            return kind
+    raise MsbenchError(f"unknown kind {word!r}{did_you_mean(word, KINDS)}")
+
+
+def _plural(kind: Kind) -> str:
+    return "losses" if kind == "loss" else f"{kind}s"
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,212 @@
+"""Trial -> Record, and Measurement -> Record: what happens inside one worker."""
+
+import random
+import statistics
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from msbench.clock import Clock
+from msbench.decode import decode
+from msbench.device import machine
+from msbench.learner import Decoder, Learner
+from msbench.plugins import Registry, load_plugins
+from msbench.spec import Job, Measurement, Record, Status, Trial, record
+from msbench.streams import derive, stream
+from msbench.task import Batch, Task, evaluation_batches, training_batches
+from msbench.train import train
+
+EVALUATION_BATCH = 64
+WARM_UP = 3
+"""Steps before anything is timed."""
+
+
+def run(job: Job, files: Sequence[str] = ()) -> Record:
+    """Do one job and say how it ended. Only the death of the process gets out of here.
+
+    files: plugin files to load besides what is installed.
+    """
+    start = perf_counter()
+    registry = load_plugins(files)
+    status: Status = "ok"
+    reason, results = "", {}
+    try:
+        if isinstance(job, Trial):
+            results = run_trial(job, registry)
+            reason = results["training"]["diverged"]
+            status = "diverged" if reason else "ok"
+        elif isinstance(job, Measurement):
+            results = run_measurement(job, registry)
+    except Exception as error:  # whatever a plugin throws costs this trial only
+        status, reason = _status(error), _reason(error)
+    seconds = perf_counter() - start
+    return record(job, status, reason, results=results, seconds=seconds, machine=machine())
+
+
+def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
+    """Train once, then measure every decoder on the test split, which is read only here."""
+    start = perf_counter()
+    task: Task = registry.build("task", trial.task)()
+    learner = make_learner(trial, task, registry)
+    setup = perf_counter() - start
+    training = train(
+        learner,
+        _batches(trial, task),
+        evaluation_batches(task.validation, EVALUATION_BATCH),
+        trial.training,
+        registry.build("schedule", trial.schedule)(),
+    )
+    results: dict[str, Any] = {
+        "task": {
+            "kind": task.kind,
+            "metric": task.metric,
+            "lower_is_better": list(task.lower_is_better),
+            "sizes": {name: len(split) for name, split in task.splits.items()},
+            "notes": dict(task.notes),
+        },
+        "training": training.to_dict(),
+        "setup_seconds": setup,
+        "parameters": learner.parameters(),
+        "peak_memory": learner.peak_memory(),
+        "decoding": [],
+    }
+    if training.diverged:
+        return results
+    tests = evaluation_batches(task.test, EVALUATION_BATCH)
+    for part in trial.decoders:
+        _seed_libraries(trial.seed, "decoding")
+        decoder = registry.build("decoder", part)()
+        decoded = decode(learner, decoder, task, task.test, tests)
+        results["decoding"].append({"decoder": asdict(part), **decoded.to_dict()})
+    return results
+
+
+def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, Any]:
+    """Speed of every strategy, then of every decoder, in rounds that interleave them.
+
+    Each round times every competitor once, in an order that rotates; the ratio is formed within
+    the round, so that a slow minute of the machine slows both sides of it.
+    """
+    trials = measurement.strategies
+    task: Task = registry.build("task", trials[0].task)()
+    learners = [make_learner(trial, task, registry) for trial in trials]
+    streams = [_batches(trial, task) for trial in trials]
+    for learner, batches in zip(learners, streams, strict=True):
+        learner.mode(training=True)
+        _timed_steps(learner, batches, WARM_UP)
+    throughput = measurement.throughput
+    steps = [
+        partial(_timed_steps, learner, batches, throughput.steps)
+        for learner, batches in zip(learners, streams, strict=True)
+    ]
+    trained = _rounds(steps, throughput.rounds)
+    learners[0].mode(training=False)
+    batch = evaluation_batches(task.test, EVALUATION_BATCH)[0]
+    decoders = [registry.build("decoder", part)() for part in trials[0].decoders]
+    predictions = [partial(_timed_prediction, learners[0], each, batch) for each in decoders]
+    _rounds(predictions, 1)
+    decoded = _rounds(predictions, throughput.rounds)
+    return {
+        "training": [
+            {"strategy": _strategy(trial), **_rates(mine, trained[0])}
+            for trial, mine in zip(trials, trained, strict=True)
+        ],
+        "decoding": [
+            {"decoder": asdict(part), **_rates(mine, decoded[0])}
+            for part, mine in zip(trials[0].decoders, decoded, strict=True)
+        ],
+    }
+
+
+def make_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
+    """The trial's learner, its weights drawn from the seed and nothing else."""
+    _seed_libraries(trial.seed, "libraries")
+    learner: Learner = registry.build("learner", trial.learner)(
+        task,
+        model=registry.build("model", trial.model),
+        loss=registry.build("loss", trial.loss),
+        optimizer=registry.build("optimizer", trial.optimizer),
+        seed=trial.seed,
+        device=trial.device,
+        threads=trial.threads,
+        dtype=trial.dtype,
+    )
+    return learner
+
+
+def _batches(trial: Trial, task: Task) -> Iterator[Batch]:
+    return training_batches(task.train, trial.training.batch_size, stream(trial.seed, "order"))
+
+
+Timing = tuple[float, int]
+"""Seconds, and how many units were done in them."""
+
+
+def _rounds(contests: Sequence[Callable[[], Timing]], rounds: int) -> list[list[Timing]]:
+    """Per contestant its (seconds, units) per round; the order rotates from round to round."""
+    times: list[list[Timing]] = [[] for _ in contests]
+    for number in range(rounds):
+        for place in range(len(contests)):
+            index = (place + number) % len(contests)
+            times[index].append(contests[index]())
+    return times
+
+
+def _timed_steps(learner: Learner, batches: Iterator[Batch], steps: int) -> Timing:
+    """(seconds, tokens) of so many steps; the weights must have changed in every one."""
+    clock, tokens = Clock(learner.synchronize), 0
+    before = learner.checksum()
+    for _ in range(steps):
+        batch = next(batches)
+        with clock.running():
+            learner.train_step(batch)
+        tokens += batch.tokens
+        after = learner.checksum()
+        if after == before:
+            raise ValueError("a timed step left every weight as it was: nothing was measured")
+        before = after
+    return clock.seconds, tokens
+
+
+def _timed_prediction(learner: Learner, decoder: Decoder, batch: Batch) -> Timing:
+    """(seconds, examples) of one batch."""
+    clock = Clock(learner.synchronize)
+    with clock.running():
+        learner.predict(batch, decoder)
+    return clock.seconds, len(batch.rows)
+
+
+def _rates(mine: Sequence[Timing], base: Sequence[Timing]) -> dict[str, Any]:
+    """Median units per second, and the ratio to the baseline round by round."""
+    rates = [units / seconds for seconds, units in mine]
+    ratios = [r / (units / seconds) for r, (seconds, units) in zip(rates, base, strict=True)]
+    return {"per_second": statistics.median(rates), "rates": rates, "ratios": ratios}
+
+
+def _strategy(trial: Trial) -> dict[str, Any]:
+    return {key: asdict(getattr(trial, key)) for key in ("loss", "optimizer", "schedule")}
+
+
+def _seed_libraries(seed: int, purpose: str) -> None:
+    """For plugins that draw from the global generators of Python and numpy."""
+    import numpy as np
+
+    random.seed(derive(seed, purpose))
+    np.random.seed(derive(seed, purpose) % 2**32)
+
+
+def _status(error: Exception) -> Status:
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text:
+        return "oom"
+    return "failed"
+
+
+def _reason(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"

@@ -1,0 +1,261 @@
+"""The nouns of the house, frozen: Choice, Part, Training, Suite, Trial, Measurement, Record.
+
+Nothing here imports a framework. A trial and a record are plain data all the way down, so that
+they survive a trip through JSON, another process or another machine unchanged.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol
+
+SCHEMA = 1
+"""Version of the record layout, written into every record."""
+
+Kind = Literal[
+    "task", "model", "loss", "optimizer", "schedule", "decoder", "learner", "launcher", "command"
+]
+KINDS: tuple[Kind, ...] = (
+    "task",
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "decoder",
+    "learner",
+    "launcher",
+    "command",
+)
+"""What a plugin can register; hook `register_<kind>s` each."""
+
+TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
+TASK_KINDS: tuple[TaskKind, ...] = ("classify", "tag", "seq2seq", "lm")
+
+Status = Literal["ok", "diverged", "crashed", "timeout", "oom", "failed"]
+STATUSES: tuple[Status, ...] = ("ok", "diverged", "crashed", "timeout", "oom", "failed")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a suite says: a name and the options it sets. A value may itself be a Choice."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    tasks: tuple[str, ...] = ()
+    """The tasks it is for, by name or label; empty = every task it fits."""
+    where: str = ""
+    """File and key, for error messages."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A choice after planning: every option present, plugin name and version attached."""
+
+    name: str
+    options: Mapping[str, Any]
+    plugin: str
+    version: str
+    label: str = ""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Part":
+        """The part that `asdict` turned into `data`; nested parts come back as parts."""
+        options = {k: cls.of(v) if _is_part(v) else v for k, v in data["options"].items()}
+        return cls(**{**data, "options": options})
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"name", "options", "plugin", "version"} <= set(value)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and on how much a trial trains."""
+
+    passes: int = 500
+    """The budget: gradients of one whole batch."""
+    batch_size: int = 32
+    validations: int = 4
+    """How often the validation split is measured, evenly over the budget, the last at its end."""
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """How speed is measured, apart from the trials; `rounds = 0` leaves it out."""
+
+    rounds: int = 5
+    steps: int = 10
+    """Timed training steps per strategy and round."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What to compare: every combination of the parts that fit each other."""
+
+    name: str
+    tasks: tuple[Choice, ...]
+    models: tuple[Choice, ...]
+    losses: tuple[Choice, ...]
+    optimizers: tuple[Choice, ...]
+    schedules: tuple[Choice, ...]
+    decoders: tuple[Choice, ...]
+    training: Mapping[str, Training]
+    """Per task (by label, else name)."""
+    seeds: tuple[int, ...]
+    description: str = ""
+    baseline: str = ""
+    """The optimizer that the others are compared with; empty = the first in the suite."""
+    throughput: Throughput = Throughput()
+    launcher: Choice = Choice("processes")
+    limit: float = 600.0
+    """Seconds of wall clock that one trial may take."""
+    device: str = "cpu"
+    threads: int = 1
+    dtype: str = "float32"
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One (task, model, loss, optimizer, schedule, seed) with every default frozen.
+
+    It trains once and then measures every decoder.
+    """
+
+    task: Part
+    model: Part
+    loss: Part
+    optimizer: Part
+    schedule: Part
+    decoders: tuple[Part, ...]
+    learner: Part
+    training: Training
+    seed: int
+    device: str
+    threads: int
+    dtype: str
+    data: str
+    """Fingerprint of the prepared task."""
+
+    @property
+    def key(self) -> str:
+        """Identity: equal keys mean the same trial, whatever the suite's order was."""
+        return digest({"trial": asdict(self)})
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Trial":
+        """The trial that `asdict` turned into `data`."""
+        return cls(**_revive(data))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Throughput of the strategies of one task and model, the baseline first."""
+
+    strategies: tuple[Trial, ...]
+    """One trial per strategy: equal but for loss, optimizer and schedule."""
+    throughput: Throughput
+
+    @property
+    def key(self) -> str:
+        """Identity; a new competitor means measuring all of them again, side by side."""
+        return digest({"measurement": asdict(self)})
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Measurement":
+        """The measurement that `asdict` turned into `data`."""
+        strategies = tuple(Trial.of(each) for each in data["strategies"])
+        return cls(strategies, Throughput(**data["throughput"]))
+
+
+class Job(Protocol):
+    """What a launcher runs: a Trial or a Measurement."""
+
+    @property
+    def key(self) -> str:
+        """Identity of the work."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a trial (or a measurement) left behind: one JSON line."""
+
+    key: str
+    group: str
+    """Hash of the job without its seed: records of one group are seeds of one strategy."""
+    job: Mapping[str, Any]
+    """The trial or measurement as plain data."""
+    status: Status
+    reason: str = ""
+    """Why the status is not ok, in words."""
+    results: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    """Wall clock from start to end, everything included."""
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    finished: str = ""
+    """UTC, ISO 8601."""
+    schema: int = SCHEMA
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether this came from a trial rather than a throughput measurement."""
+        return "strategies" not in self.job
+
+    def to_json(self) -> str:
+        """One line of strict JSON: numbers that are not finite become null."""
+        return json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, line: str) -> "Record":
+        """The record of one line; ValueError says what is wrong with it."""
+        data = json.loads(line)
+        if not isinstance(data, dict) or not {"key", "group", "job"} <= set(data):
+            raise ValueError("not an msbench record")
+        if data.get("schema") != SCHEMA:
+            raise ValueError(f"record layout {data.get('schema')}, this msbench reads {SCHEMA}")
+        if data.get("status") not in STATUSES:
+            raise ValueError(f"unknown status {data.get('status')!r}")
+        known = {f.name for f in fields(cls)}
+        return cls(**{k: v for k, v in data.items() if k in known})
+
+
+def record(
+    job: Job,
+    status: Status,
+    reason: str = "",
+    *,
+    results: Mapping[str, Any] | None = None,
+    seconds: float = 0.0,
+    machine: Mapping[str, Any] | None = None,
+) -> Record:
+    """The record of `job`, dated now."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    plain: dict[str, Any] = asdict(job)  # type: ignore[call-overload]
+    group = digest({**plain, "seed": None})
+    return Record(job.key, group, plain, status, reason, results or {}, seconds, machine or {}, now)
+
+
+def digest(data: Any) -> str:
+    """A short, stable hash of plain data: sha256 over canonical JSON, 20 hex digits."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _revive(data: Mapping[str, Any]) -> dict[str, Any]:
+    revived = {k: Part.of(v) if _is_part(v) else v for k, v in data.items()}
+    revived["decoders"] = tuple(Part.of(each) for each in data["decoders"])
+    revived["training"] = Training(**data["training"])
+    return revived
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, Mapping):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_finite(v) for v in value]
+    return value

@@ -1,0 +1,105 @@
+"""Records on disk: JSON lines, appended one by one, never rewritten."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from msbench.errors import RecordsError, StoreError, did_you_mean
+from msbench.spec import Record
+
+TRIALS, THROUGHPUT = "trials.jsonl", "throughput.jsonl"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was read, and a sentence for every line that could not be."""
+
+    records: tuple[Record, ...]
+    problems: tuple[str, ...] = ()
+
+
+def append(folder: Path, record: Record) -> None:
+    """Add one record and return only when it is on the disk.
+
+    A lock keeps two programs from writing at once. If an earlier write broke off in the middle
+    of a line, the new record starts on a line of its own.
+    """
+    path = folder / (TRIALS if record.is_trial else THROUGHPUT)
+    line = record.to_json().encode() + b"\n"
+    try:
+        with FileLock(folder / ".lock", timeout=60), path.open("ab+") as file:
+            file.write(line if _ends_whole(file) else b"\n" + line)
+            file.flush()
+            os.fsync(file.fileno())
+    except Timeout as error:
+        raise StoreError(f"cannot write {path}: another msbench has held its lock for 60 s") from error
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder and prove that records can be written there, before any compute."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock", timeout=60):
+            for name in (TRIALS, THROUGHPUT):
+                (folder / name).open("ab").close()
+    except OSError as error:
+        raise StoreError(f"cannot write results to {folder}: {error.strerror or error}") from error
+
+
+def read(path: Path) -> Stored:
+    """The records of a folder or file; of records with equal keys the last one counts.
+
+    Lines that are not records (half-written, damaged, of another layout) are named in
+    `problems` and left alone. RecordsError if there is nothing to read or no line is a record.
+    """
+    try:
+        files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+        lines = [(file, *each) for file in files for each in _lines(file)]
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    records: dict[str, Record] = {}
+    problems = []
+    for file, number, line in lines:
+        try:
+            found = Record.from_json(line.decode())
+            records.pop(found.key, None)
+            records[found.key] = found
+        except (ValueError, TypeError, RecursionError) as error:
+            problems.append(f"{file}, line {number}: skipped, not a whole record ({error})")
+    if problems and not records:
+        raise RecordsError(f"{path}: holds no msbench records; " + problems[0])
+    return Stored(tuple(records.values()), tuple(problems))
+
+
+def find_results(name: str, out: Path = Path("results")) -> Path:
+    """The folder or file of results: a path, or the name of a suite under `out`."""
+    for path in (Path(name), out / name, out / "reference" / name):
+        if path.is_file() or (path.is_dir() and any(path.glob("*.jsonl"))):
+            return path
+    there = _with_records(out) + _with_records(out / "reference")
+    if Path(name).is_dir():
+        raise RecordsError(f"{name}: holds no .jsonl files")
+    raise RecordsError(f"no results {name!r}, neither a path nor under {out}{did_you_mean(name, there)}")
+
+
+def _with_records(folder: Path) -> list[str]:
+    return [path.parent.name for path in folder.glob("*/trials.jsonl")]
+
+
+def _lines(file: Path) -> Iterable[tuple[int, bytes]]:
+    for number, line in enumerate(file.read_bytes().split(b"\n"), start=1):
+        if line.strip():
+            yield number, line
+
+
+def _ends_whole(file: object) -> bool:
+    size = file.seek(0, os.SEEK_END)  # type: ignore[attr-defined]
+    if size == 0:
+        return True
+    file.seek(size - 1)  # type: ignore[attr-defined]
+    return bool(file.read(1) == b"\n")  # type: ignore[attr-defined]

@@ -1,0 +1,168 @@
+"""A task: data and how to score it; and the batches that are drawn from it.
+
+Arrays only (numpy), no framework: a learner turns a batch into its own tensors.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msbench.spec import TaskKind
+
+PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
+"""The first four token ids of every vocabulary."""
+
+IGNORE = -100
+"""In `Batch.target`: no target unit here."""
+
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples of one split. A learner replaces the arrays by tensors with `map`."""
+
+    source: Any
+    """(examples, source length) token ids, PAD behind the end; None for `lm`."""
+    input: Any
+    """(examples, target length) ids a generating model reads: BEGIN, then the target; else None."""
+    target: Any
+    """What logits are compared with: (examples,) class ids for `classify`, else
+    (examples, length) ids; IGNORE where there is nothing to predict."""
+    rows: Ids
+    """(examples,) their positions in the split."""
+    tokens: int
+    """Tokens that are not padding, source and input together."""
+
+    def map(self, function: Callable[[Ids], Any]) -> "Batch":
+        """The batch with `function` applied to source, input and target."""
+        arrays = (self.source, self.input, self.target)
+        source, input, target = (None if a is None else function(a) for a in arrays)
+        return replace(self, source=source, input=input, target=target)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split as padded arrays, in a fixed order."""
+
+    source: Ids | None
+    """(examples, longest source)."""
+    target: Ids
+    """(examples,) class ids, or (examples, longest target) ids that end in END or IGNORE."""
+    references: Sequence[Any]
+    """What predictions are scored against: class ids, or texts."""
+    input: Ids | None = None
+    lengths: Ids = field(init=False)
+    """(examples,) tokens that are not padding: what a batch costs."""
+
+    def __post_init__(self) -> None:
+        counts = [(a != PAD).sum(axis=1) for a in (self.source, self.input) if a is not None]
+        object.__setattr__(self, "lengths", np.sum(counts, axis=0))
+
+    def __len__(self) -> int:
+        return len(self.references)
+
+    def batch(self, rows: Ids) -> Batch:
+        """The examples at `rows`, cut to the longest among them."""
+        source, input, target = self.source, self.input, self.target
+        source = None if source is None else _cut(source[rows], PAD)
+        input = None if input is None else _cut(input[rows], PAD)
+        target = target[rows]
+        if target.ndim == 2:
+            target = target[:, : (source if input is None else input).shape[1]]
+        return Batch(source, input, target, rows, int(self.lengths[rows].sum()))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics of a list of predictions, and the same per example for paired tests."""
+
+    metrics: Mapping[str, float]
+    examples: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Fixed, leak-free splits and how predictions on them are scored."""
+
+    kind: TaskKind
+    train: Split
+    validation: Split
+    test: Split
+    score: Callable[[Sequence[Any], Sequence[Any]], Scores]
+    """(predictions, references) -> Scores. Predictions are what decoders give: class ids, or
+    lists of token ids without BEGIN and END."""
+    metric: str
+    """The metric that ranks strategies, one of those `score` gives."""
+    vocabulary: int
+    """Size of the token vocabulary."""
+    classes: int = 0
+    """Number of labels (`classify`, `tag`)."""
+    lower_is_better: tuple[str, ...] = ()
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What a reader should know, such as how many texts were cut to the limit."""
+
+    @property
+    def longest_source(self) -> int:
+        """Positions a model must offer on the source side."""
+        return max(_width(split.source) for split in self.splits.values())
+
+    @property
+    def longest_target(self) -> int:
+        """Positions a generating model must offer on the target side, BEGIN included."""
+        return max(_width(split.input) for split in self.splits.values())
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """The three splits by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def fingerprint(self) -> str:
+        """A hash of everything a trial can see of the data: arrays and references."""
+        content = hashlib.sha256(f"{self.kind}/{self.vocabulary}/{self.classes}".encode())
+        for name, split in self.splits.items():
+            content.update(name.encode())
+            for array in (split.source, split.input, split.target):
+                content.update(b"none" if array is None else np.ascontiguousarray(array).data)
+            content.update(repr(list(split.references)).encode())
+        return content.hexdigest()[:20]
+
+
+def training_batches(split: Split, size: int, order: np.random.Generator) -> Iterator[Batch]:
+    """Batches without end: every epoch a new order, examples of like length together.
+
+    A pool of 32 batches at a time is sorted by length and cut into batches, whose order is then
+    shuffled: little padding, much randomness. What does not fill a batch waits for a later epoch,
+    so that every pass is over a whole batch.
+    """
+    size = min(size, len(split))
+    while True:
+        rows = order.permutation(len(split))[: len(split) // size * size]
+        pools = [rows[start : start + 32 * size] for start in range(0, len(rows), 32 * size)]
+        chunks = [chunk for pool in pools for chunk in _by_length(split, pool, size)]
+        for index in order.permutation(len(chunks)):
+            yield split.batch(chunks[index])
+
+
+def evaluation_batches(split: Split, size: int) -> list[Batch]:
+    """Every example once, those of like length together; `Batch.rows` says which."""
+    return [split.batch(rows) for rows in _by_length(split, np.arange(len(split)), size)]
+
+
+def _by_length(split: Split, rows: Ids, size: int) -> list[Ids]:
+    ordered = rows[np.argsort(split.lengths[rows], kind="stable")]
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def _cut(array: Ids, padding: int) -> Ids:
+    """Without the columns in which every row is padding."""
+    used = (array != padding).any(axis=0)
+    return array[:, : int(used.nonzero()[0].max(initial=0)) + 1]
+
+
+def _width(array: Ids | None) -> int:
+    return 0 if array is None else array.shape[1]
