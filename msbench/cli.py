@@ -226,7 +226,8 @@ def _modules(registry: "Registry", suite: Suite) -> list[str]:
     }
     entries = [registry.find(kind, c.name) for kind, cs in choices.items() for c in cs]  # type: ignore[arg-type]
     entries += [registry.find("learner", name) for name in {e.learner for e in entries}]
-    return sorted({m for e in entries if (m := e.module()) in sys.modules and find_spec(m)})
+    modules = {m for e in entries if (m := e.module()) in sys.modules and find_spec(m)}
+    return sorted(modules | {module for e in entries for module in e.preload})
 
 
 @contextmanager

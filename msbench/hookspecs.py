@@ -36,6 +36,7 @@ class Register(Protocol):
         fits: Sequence[str] = (),
         learner: str = "torch",
         sources: Sequence[Any] = (),
+        preload: Sequence[str] = (),
     ) -> None:
         """Register a part.
 
@@ -47,6 +48,7 @@ class Register(Protocol):
         fits: the task kinds it works on (for a task: its own kind); empty = all.
         learner: the framework it is written for (models, losses, optimizers, decoders).
         sources: the archives a task reads (`msbench.Source`).
+        preload: modules worth importing once, before trials fork, besides the factory's own.
         """
 
 

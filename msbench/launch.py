@@ -62,8 +62,9 @@ def processes(workers: int = 0) -> Callable[..., Iterator[Record]]:
                         started(waiting[-1])
                         running.append(_start(context, waiting.pop(), run, Path(logs)))
                     for worker in _ended(running, limit):
+                        ended = _collect(worker, limit)
                         running.remove(worker)
-                        yield _collect(worker, limit)
+                        yield ended
             finally:
                 for worker in running:
                     _kill(worker)

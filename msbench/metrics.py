@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.chrf import CHRF
+
 from msbench.task import Scores
 
 ROUGES = ("rouge1", "rouge2", "rougeL")
@@ -21,9 +25,6 @@ def accuracy(predictions: Sequence[int], references: Sequence[int]) -> Scores:
 
 def bleu_chrf(predictions: Sequence[str], references: Sequence[str]) -> Scores:
     """BLEU (Papineni et al., 2002), chrF (Popovic, 2015) and exact match, by sacrebleu."""
-    from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
-
     pairs = list(zip(predictions, references, strict=True))
     bleu, sentence, chrf = BLEU(), BLEU(effective_order=True), CHRF()
     exact = [float(p == r) for p, r in pairs]
@@ -51,6 +52,4 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> Scores:
 
 @cache
 def _rouge_scorer() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer
-
     return RougeScorer(list(ROUGES), use_stemmer=True)

@@ -63,6 +63,7 @@ class Entry:
     fits: Sequence[str] = ()
     learner: str = "torch"
     sources: Sequence[Any] = ()
+    preload: Sequence[str] = ()
 
     def load(self) -> Callable[..., Any]:
         """The factory itself, imported if it was given as "module:attribute"."""

@@ -147,7 +147,12 @@ def register_decoders(register: Register) -> None:
 
 @msbench.hookimpl
 def register_learners(register: Register) -> None:
-    register("torch", "msbench.builtin.learner:TorchLearner", idea="PyTorch, on CPU or CUDA.")
+    register(
+        "torch",
+        "msbench.builtin.learner:TorchLearner",
+        idea="PyTorch, on CPU or CUDA.",
+        preload=["torch._dynamo"],  # a second that the first optimizer of a process would pay
+    )
 
 
 @msbench.hookimpl

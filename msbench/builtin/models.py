@@ -42,10 +42,20 @@ class Encoder(nn.Module):
 
 class EncoderDecoder(nn.Module):
     """(B, S) source and (B, T) input -> (B, T, V) logits; source, target and output share one
-    embedding (Press and Wolf, 2017)."""
+    embedding (Press and Wolf, 2017).
+
+    copy: add a pointer that can repeat tokens of the source (See et al., 2017); the logits are
+    then log-probabilities.
+    """
 
     def __init__(
-        self, task: Task, width: int = 64, layers: int = 2, heads: int = 4, dropout: float = 0.1
+        self,
+        task: Task,
+        width: int = 64,
+        layers: int = 2,
+        heads: int = 4,
+        dropout: float = 0.1,
+        copy: bool = False,
     ):
         super().__init__()
         _check_heads(width, heads)
@@ -58,6 +68,7 @@ class EncoderDecoder(nn.Module):
         self.decoder = nn.ModuleList(DecoderLayer(width, heads, dropout) for _ in range(layers))
         self.source_norm = nn.LayerNorm(width)
         self.target_norm = nn.LayerNorm(width)
+        self.pointer = Pointer(width) if copy else None
         self.apply(initialize)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -65,7 +76,7 @@ class EncoderDecoder(nn.Module):
         x = self.target(batch.input)
         for layer in self.decoder:
             x = layer(x, *layer.across.keys_values(memory), mask)
-        return self._logits(x)
+        return self._logits(x, batch.source, self._pointer_keys(memory))
 
     def start(self, batch: Batch) -> "State":
         """The state before the first token: the source read, the cache empty."""
@@ -73,7 +84,9 @@ class EncoderDecoder(nn.Module):
         across = [layer.across.keys_values(memory) for layer in self.decoder]
         rows, heads, _, size = across[0][0].shape
         empty = memory.new_empty(2, len(self.decoder), rows, heads, self.max_length, size)
-        return State(across, mask, empty[0], empty[1], 0)
+        return State(
+            batch.source, across, mask, self._pointer_keys(memory), empty[0], empty[1], 0
+        )
 
     def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
         """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them."""
@@ -82,7 +95,8 @@ class EncoderDecoder(nn.Module):
         for number, layer in enumerate(self.decoder):
             cache = state.keys[number], state.values[number], place
             x = layer(x, *state.across[number], state.mask, cache)
-        return self._logits(x)[:, 0], replace(state, length=place + 1)
+        logits = self._logits(x, state.source, state.pointer_keys)[:, 0]
+        return logits, replace(state, length=place + 1)
 
     def _read(self, source: Tensor) -> tuple[Tensor, Tensor]:
         mask = (source != PAD)[:, None, None, :]
@@ -91,17 +105,28 @@ class EncoderDecoder(nn.Module):
             x = layer(x, mask)
         return self.source_norm(x), mask
 
-    def _logits(self, x: Tensor) -> Tensor:
-        return functional.linear(self.target_norm(x), self.source.tokens.weight)
+    def _pointer_keys(self, memory: Tensor) -> Tensor | None:
+        return None if self.pointer is None else self.pointer.key(memory)
+
+    def _logits(self, x: Tensor, source: Tensor, pointer_keys: Tensor | None) -> Tensor:
+        x = self.target_norm(x)
+        logits = functional.linear(x, self.source.tokens.weight)
+        if self.pointer is None:
+            return logits
+        mixed: Tensor = self.pointer(x, logits, pointer_keys, source)
+        return mixed
 
 
 @dataclass(frozen=True)
 class State:
     """What decoding has computed so far, one row per hypothesis."""
 
+    source: Tensor
+    """(rows, S) token ids."""
     across: list[tuple[Tensor, Tensor]]
     """Per layer, keys and values of the source: (rows, heads, S, size)."""
     mask: Tensor
+    pointer_keys: Tensor | None
     keys: Tensor
     """(layers, rows, heads, max_length, size); the first `length` positions are filled."""
     values: Tensor
@@ -117,7 +142,28 @@ class State:
         keys[:, :, :, used] = self.keys[:, rows, :, used]
         values[:, :, :, used] = self.values[:, rows, :, used]
         across = [(k[rows], v[rows]) for k, v in self.across]
-        return State(across, self.mask[rows], keys, values, self.length)
+        pointer_keys = None if self.pointer_keys is None else self.pointer_keys[rows]
+        source, mask = self.source[rows], self.mask[rows]
+        return State(source, across, mask, pointer_keys, keys, values, self.length)
+
+
+class Pointer(nn.Module):
+    """Mixes the model's next-token probabilities with a copy of one of the source's tokens."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+        self.gate = nn.Linear(width, 1)
+
+    def forward(self, x: Tensor, logits: Tensor, keys: Tensor, source: Tensor) -> Tensor:
+        """(B, T, W) states, (B, T, V) logits, (B, S, W) keys, (B, S) ids -> log-probabilities."""
+        scores = self.query(x) @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5
+        attention = scores.masked_fill((source == PAD)[:, None], float("-inf")).softmax(-1)
+        tokens = source[:, None].expand_as(attention)
+        copied = torch.zeros_like(logits).scatter_add(2, tokens, attention)
+        share = self.gate(x).sigmoid()
+        mixed: Tensor = share * logits.softmax(-1) + (1 - share) * copied
+        return (mixed + 1e-9).log()
 
 
 class Embedding(nn.Module):

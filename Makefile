@@ -1,0 +1,46 @@
+# Needs Python 3.11 or newer and make; everything else is set up here.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN = .venv/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+TESTS ?= tests
+
+.PHONY: run test check docs format wheel clean
+
+run: .venv/run  ## the main job: five optimizers, three tasks, two tables
+	$(BIN)/msbench run quick
+
+test: .venv/dev  ## all tests
+	$(BIN)/python -m pytest -q -n 2 $(TESTS)
+
+check: .venv/dev  ## format, lint, types, floors, generated documents, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check -r README.md docs/*.md
+	$(MAKE) test
+
+docs: .venv/dev  ## fill in the generated parts of the documents
+	$(BIN)/cog -r README.md docs/*.md
+
+format: .venv/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+wheel: .venv/dev
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+# torch first and pinned: resolved together with others, it can pull in gigabytes of another build.
+.venv/run: constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "msbench needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) torch
+	$(PIP) --editable .
+	touch $@
+
+.venv/dev: .venv/run
+	$(PIP) --editable '.[dev]'
+	touch $@

@@ -1,0 +1,96 @@
+"""A tiny suite of real parts, and the cache of archives that tests share."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from msbench.device import limit_threads
+from msbench.plan import plan
+from msbench.plugins import Registry, load_plugins
+from msbench.spec import Suite, Trial
+from msbench.suite import load_suite
+
+limit_threads(1)
+
+TINY = """
+seeds = 2
+baseline = "adamw"
+limit = 60
+{top}
+
+[training]
+passes = 12
+batch_size = 8
+validations = 2
+
+[throughput]
+rounds = 2
+steps = 2
+
+[[task]]
+name = "numbers-fr"
+below = 200
+examples = 200
+
+[[model]]
+name = "encoder-decoder"
+width = 16
+layers = 1
+heads = 2
+
+[[optimizer]]
+name = "adamw"
+lr = 3e-3
+
+[[optimizer]]
+name = "sam"
+base = {{ name = "adamw", lr = 3e-3 }}
+
+[[decoder]]
+name = "greedy"
+
+[[decoder]]
+name = "beam"
+width = 2
+{bottom}
+"""
+
+
+@pytest.fixture(scope="session")
+def registry() -> Registry:
+    """What is installed."""
+    return load_plugins()
+
+
+@pytest.fixture
+def write_suite(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the tiny suite, with more text at its top or bottom, or with pieces replaced."""
+
+    def write(top: str = "", bottom: str = "", **replacements: str) -> Path:
+        text = TINY.format(top=top, bottom=bottom)
+        for old, new in replacements.items():
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "tiny.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def tiny(write_suite: Callable[..., Path]) -> Suite:
+    """The tiny suite."""
+    return load_suite(str(write_suite()))
+
+
+@pytest.fixture
+def trials(tiny: Suite, registry: Registry) -> list[Trial]:
+    """Its trials, planned with the real data."""
+
+    def fingerprint(part: object) -> str:
+        return str(registry.build("task", part)().fingerprint())  # type: ignore[arg-type]
+
+    return plan(replace(tiny), registry, (), fingerprint)

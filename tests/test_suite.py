@@ -1,0 +1,143 @@
+"""What a suite file may say, and what is said when it is wrong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from msbench.errors import SuiteError
+from msbench.plan import plan
+from msbench.plugins import Registry
+from msbench.spec import Choice, Part
+from msbench.suite import load_suite, shipped_suites
+
+Write = Callable[..., Path]
+
+
+def no_data(part: Part) -> str:
+    raise AssertionError("data was read although the suite is wrong")
+
+
+def problems(path: Path | str, registry: Registry) -> list[str]:
+    with pytest.raises(SuiteError) as caught:
+        plan(load_suite(str(path)), registry, (), no_data)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_shipped_suites_plan(name: str, registry: Registry) -> None:
+    assert plan(load_suite(name), registry, (), lambda part: "data")
+
+
+def test_nested_choice_and_seeds(write_suite: Write) -> None:
+    suite = load_suite(str(write_suite()))
+    assert suite.seeds == (0, 1)
+    base = suite.optimizers[1].options["base"]
+    assert isinstance(base, Choice)
+    assert base.name == "adamw"
+    assert base.options == {"lr": 3e-3}
+
+
+def test_options_nest_two_levels_deep(write_suite: Write, registry: Registry) -> None:
+    deep = """
+[[optimizer]]
+name = "lookahead"
+base = { name = "sam", rho = 0.1, base = { name = "sgd", lr = 1 } }
+"""
+    trials = plan(load_suite(str(write_suite(bottom=deep))), registry, (), lambda part: "data")
+    part = next(t.optimizer for t in trials if t.optimizer.name == "lookahead")
+    sam = part.options["base"]
+    assert part.options["k"] == 5
+    assert sam.options["rho"] == 0.1
+    assert sam.options["base"].options == {"lr": 1.0, "weight_decay": 0.0}
+
+
+def test_task_overrides_training(write_suite: Write) -> None:
+    path = write_suite(**{"examples = 200": "examples = 200\ntraining = { passes = 7 }"})
+    training = load_suite(str(path)).training["numbers-fr"]
+    assert (training.passes, training.batch_size) == (7, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("quik", "unknown suite 'quik'; did you mean 'quick'?"),
+        ("nowhere/x.toml", "nowhere/x.toml: no such suite file"),
+    ],
+)
+def test_missing_suite(name: str, expected: str) -> None:
+    with pytest.raises(SuiteError, match=expected.split("?")[0].replace(".", r"\.")):
+        load_suite(name)
+
+
+def test_not_toml(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("[[task]\n")
+    with pytest.raises(SuiteError, match=r"bad\.toml: not valid TOML: .*line 1"):
+        load_suite(str(path))
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SuiteError, match="not valid TOML"):
+        load_suite(str(path))
+
+
+def test_all_shape_problems_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(
+        "seeds = 0\noptimiser = 1\nthreads = 'two'\n[training]\npases = 3\n[[task]]\nname = 'x'\n"
+    )
+    with pytest.raises(SuiteError) as caught:
+        load_suite(str(path))
+    said = "\n".join(caught.value.problems)
+    assert "seeds:" in said
+    assert "optimiser: unknown key; did you mean 'optimizer'?" in said
+    assert "threads: Input should be a valid integer, not 'two'" in said
+    assert "training.pases: unknown key; did you mean 'passes'?" in said
+    assert "model: missing" in said
+
+
+def test_task_training_problems_name_the_task(write_suite: Write) -> None:
+    path = write_suite(**{"examples = 200": "examples = 200\ntraining = { pases = 7 }"})
+    with pytest.raises(SuiteError, match=r"task\[1\]\.training\.pases: unknown key"):
+        load_suite(str(path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('name = "sam"', 'name = "smam"', "unknown optimizer 'smam'; did you mean 'sam'?"),
+        ("lr = 3e-3\n", "lrr = 3e-3\n", "optimizer 'adamw' has no option 'lrr'; did you mean 'lr'"),
+        ("lr = 3e-3\n", 'lr = "big"\n', "option 'lr': Input should be a valid number, not 'big'"),
+        ("lr = 3e-3\n", "lr = true\n", "option 'lr': Input should be a valid number, not True"),
+        ("below = 200", "below = 2.5", "option 'below': Input should be a valid integer"),
+        ('"adamw", lr = 3e-3 }', '"adamww" }', "base: unknown optimizer 'adamww'; did you mean"),
+        ('base = { name = "adamw", lr = 3e-3 }', "rho = 0.1", "option 'base' is missing"),
+        ('base = { name = "adamw", lr = 3e-3 }', 'base = "adamw"', "base must be a table with a"),
+        ('name = "beam"', 'name = "argmax"', "no option 'width'"),
+        ('"encoder-decoder"', '"encoder"', "works on classify tasks, and 'numbers-fr' is a seq2seq"),
+        ('baseline = "adamw"', 'baseline = "adam"', "no optimizer 'adam' in this suite; did you"),
+        ('name = "greedy"', 'name = "greedy"\ntasks = ["numbers"]', "no task 'numbers' in this"),
+    ],
+)
+def test_wrong_parts(
+    write_suite: Write, registry: Registry, old: str, new: str, expected: str
+) -> None:
+    path = write_suite(**{old: new})
+    said = problems(path, registry)
+    assert any(expected in line for line in said), said
+    assert all(line.startswith(str(path)) for line in said), said
+
+
+def test_a_decoder_that_fits_no_task(write_suite: Write, registry: Registry) -> None:
+    path = write_suite(bottom='\n[[decoder]]\nname = "argmax"\n')
+    (said,) = problems(path, registry)
+    assert "decoder[3]: decoder 'argmax' works on classify and tag tasks" in said
+
+
+def test_a_device_that_is_not_there(write_suite: Write, registry: Registry) -> None:
+    said = problems(write_suite(top='device = "cuda:77"'), registry)
+    assert any("device: 'cuda:77' cannot be used: torch" in line for line in said)
+
+
+def test_every_problem_is_said_at_once(write_suite: Write, registry: Registry) -> None:
+    path = write_suite(**{'name = "sam"': 'name = "smam"', 'name = "greedy"': 'name = "gredy"'})
+    assert len(problems(path, registry)) == 2
