@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from msbench.device import limit_threads
+from msbench.launch import processes
 from msbench.plan import plan
 from msbench.plugins import load_plugins
-from msbench.launch import processes
 from msbench.runner import run
 from msbench.spec import Choice
 from msbench.store import append, prepare_folder, read
@@ -77,7 +77,9 @@ def report(records) -> None:
         )
     mean = {key: statistics.fmean(values) for key, values in losses.items()}
     tasks = sorted({task for _, _, task in mean})
-    print(f"\n{'optimizer':10} {'rate':>7} " + " ".join(f"{task:>12}" for task in tasks) + "   score")
+    print(
+        f"\n{'optimizer':10} {'rate':>7} " + " ".join(f"{task:>12}" for task in tasks) + "   score"
+    )
     for name in dict.fromkeys(name for name, _, _ in mean):
         rates = sorted({rate for other, rate, _ in mean if other == name})
         best = {t: min(mean[name, rate, t] for rate in rates) for t in tasks}

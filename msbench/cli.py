@@ -4,7 +4,6 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import msbench
-from msbench.errors import MsbenchError, PluginError, did_you_mean
+from msbench.errors import MsbenchError, PluginError
 from msbench.spec import KINDS, Choice, Job, Part, Record, Suite, Trial
 
 if TYPE_CHECKING:
@@ -72,9 +71,16 @@ def main() -> None:
 
 @main.command()
 @click.argument("suite")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("results"), metavar="DIR",
-              help="Where records go: DIR/SUITE/.  [default: results]")
-@click.option("--workers", type=click.IntRange(min=1), help="Trials at once.  [default: one a core]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    metavar="DIR",
+    help="Where records go: DIR/SUITE/.  [default: results]",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Trials at once.  [default: one a core]"
+)
 @click.option("--seeds", type=click.IntRange(min=1), help="Use the seeds 0 to N-1.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Instead of the suite's.")
 @plugin_option

@@ -6,26 +6,13 @@ Needs neither torch nor the plugins that the records came from.
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from msbench.errors import MsbenchError, did_you_mean
-from msbench.spec import Record
+from msbench.spec import Comparison, Record, Row
 from msbench.stats import mean_interval
 
 AXES = ("task", "model", "loss", "optimizer", "schedule")
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What records say. Rows are plain values; NaN is "not known"."""
-
-    accuracy: Sequence[Row]
-    throughput: Sequence[Row]
-    baseline: str
-    notes: Sequence[str] = field(default_factory=tuple)
 
 
 def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
@@ -46,7 +33,9 @@ def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
     baseline = baseline or _default_baseline(trials, measured, labels)
     names = sorted(set(frame["optimizer"]))
     if baseline not in names:
-        raise MsbenchError(f"no optimizer {baseline!r} in these results{did_you_mean(baseline, names)}")
+        raise MsbenchError(
+            f"no optimizer {baseline!r} in these results{did_you_mean(baseline, names)}"
+        )
     throughput = _throughput(measured, labels)
     speeds = {tuple(row[axis] for axis in AXES): row for row in throughput if row["optimizer"]}
     rows = _summarize(frame, baseline, speeds)
@@ -169,8 +158,8 @@ def _default_baseline(
     trials: Sequence[Record], measured: Sequence[Record], labels: "_Labels"
 ) -> str:
     for record in measured:
-        return labels.strategy(record, record.job["strategies"][0])["optimizer"]
-    return labels.axes(trials[0])["optimizer"]
+        return str(labels.strategy(record, record.job["strategies"][0])["optimizer"])
+    return str(labels.axes(trials[0])["optimizer"])
 
 
 def _notes(trials: Sequence[Record], records: Sequence[Record]) -> list[str]:

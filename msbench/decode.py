@@ -47,5 +47,3 @@ def decode(
     ordered = [predictions[row] for row in range(len(split))]
     tokens = sum(len(p) if isinstance(p, Sequence) else 1 for p in ordered)
     return Decoded(task.score(ordered, split.references), clock.seconds, len(ordered), tokens)
-
-

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from msbench.task import Batch
 
-Decoder = Callable[[Any, Any], Sequence[Any]]
-"""(model, batch) -> predictions, one an example; it never sees a clock."""
+Decoder = Callable[[Any, Any], Any]
+"""(model, batch) -> predictions, a sequence or tensor with one an example; it sees no clock."""
 
 Schedule = Callable[[float], float]
 """Share of the budget that is spent (0 to 1) -> factor on every learning rate."""

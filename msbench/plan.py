@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from itertools import product
+from typing import Any
 
 from msbench.errors import PluginError, SuiteError, did_you_mean
 from msbench.plugins import Entry, Registry
@@ -83,9 +84,7 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
     return parts, problems
 
 
-def _fit_problems(
-    suite: Suite, registry: Registry, parts: dict[Kind, Resolved]
-) -> list[str]:
+def _fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved]) -> list[str]:
     problems = []
     tasks = parts["task"]
     for kind in ("model", "loss", "optimizer", "schedule", "decoder"):
@@ -104,7 +103,8 @@ def _fit_problems(
             if not any(_fits(choice, entry, task) for choice, entry, _ in parts[kind]):
                 problems.append(f"{task[0].where}: no {kind} in this suite fits {task[0].name!r}")
     for learner in {entry.learner for _, entry, _ in parts["model"]}:
-        if reason := registry.find("learner", learner).load().check_device(suite.device):
+        factory: Any = registry.find("learner", learner).load()
+        if reason := factory.check_device(suite.device):
             problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {reason}")
     for model, optimizer in product(parts["model"], parts["optimizer"]):
         if model[1].learner != optimizer[1].learner and len(parts["model"]) == 1:
@@ -124,7 +124,9 @@ def _trials(
     }
     for seed, task in product(suite.seeds, parts["task"]):
         fitting = {
-            kind: [(entry, part) for choice, entry, part in parts[kind] if _fits(choice, entry, task)]
+            kind: [
+                (entry, part) for choice, entry, part in parts[kind] if _fits(choice, entry, task)
+            ]
             for kind in ("model", "loss", "optimizer", "schedule", "decoder")
         }
         axes = [fitting[kind] for kind in ("model", "loss", "optimizer", "schedule")]

@@ -142,9 +142,7 @@ def nested_kind(kind: Kind, option: str) -> Kind:
     return next(each for each in KINDS if each == found)
 
 
-def complete(
-    registry: Registry, entry: Entry, choice: Choice
-) -> tuple[dict[str, Any], list[str]]:
+def complete(registry: Registry, entry: Entry, choice: Choice) -> tuple[dict[str, Any], list[str]]:
     """The options of `choice` with every default filled in, and what is wrong with them."""
     from msbench.options import check_options  # late: pydantic is not needed to list plugins
 
@@ -167,7 +165,7 @@ def complete(
                 problems += [f"{name}: {line}" for line in str(error).splitlines()]
         elif name in NESTED and name in known:
             problems.append(
-                f'{entry.kind} {entry.name!r}: {name} must be a table with a name, such as '
+                f"{entry.kind} {entry.name!r}: {name} must be a table with a name, such as "
                 f'{{name = "adamw"}}, not {value!r}'
             )
         else:
@@ -189,7 +187,8 @@ def load_plugins(files: Iterable[str] = ()) -> Registry:
     broken: dict[str, str] = {}
     entries: dict[tuple[Kind, str], Entry] = {}
     plugins: list[Plugin] = []
-    loaders = [*_installed(), *((file, partial(_from_file, file)) for file in files)]
+    loaders: list[tuple[str, Callable[[], Plugin]]] = [*_installed()]
+    loaders += [(file, partial(_from_file, file)) for file in files]
     for name, load in loaders:
         try:
             plugin = load()
@@ -251,7 +250,9 @@ def _registered(plugin: Plugin) -> list[Entry]:
 
 def _check_hooks(manager: pluggy.PluginManager, plugin: Plugin) -> None:
     known = [f"register_{_plural(kind)}" for kind in KINDS]
-    for name in vars(plugin.module) if isinstance(plugin.module, ModuleType) else dir(plugin.module):
+    for name in (
+        vars(plugin.module) if isinstance(plugin.module, ModuleType) else dir(plugin.module)
+    ):
         marked = getattr(getattr(plugin.module, name), "msbench_impl", None)
         if marked is not None and name not in known:
             raise PluginError(f"unknown hook {name!r}{did_you_mean(name, known)}")

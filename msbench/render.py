@@ -9,9 +9,10 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msbench.compare import Comparison, Row
+from msbench.spec import Comparison, Row
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
+
 
 def render(comparison: Comparison, format: str = "text") -> str:
     """The comparison in one of FORMATS; csv and json hold every metric, unrounded."""

@@ -157,18 +157,21 @@ def _rounds(contests: Sequence[Callable[[], Timing]], rounds: int) -> list[list[
 
 
 def _timed_steps(learner: Learner, batches: Iterator[Batch], steps: int) -> Timing:
-    """(seconds, tokens) of so many steps; the weights must have changed in every one."""
-    clock, tokens = Clock(learner.synchronize), 0
+    """(seconds, tokens) of so many steps; every one must have read a whole batch and learned."""
+    clock, tokens, sizes = Clock(learner.synchronize), 0, set()
     before = learner.checksum()
     for _ in range(steps):
         batch = next(batches)
         with clock.running():
             learner.train_step(batch)
         tokens += batch.tokens
+        sizes.add(len(batch.rows))
         after = learner.checksum()
         if after == before:
             raise ValueError("a timed step left every weight as it was: nothing was measured")
         before = after
+    if len(sizes) > 1:
+        raise ValueError(f"timed batches of unequal sizes {sizes}: nothing was measured")
     return clock.seconds, tokens
 
 

@@ -222,6 +222,20 @@ class Record:
         return cls(**{k: v for k, v in data.items() if k in known})
 
 
+Row = dict[str, Any]
+"""One line of a table, plain values; NaN is "not known"."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What records say."""
+
+    accuracy: Sequence[Row]
+    throughput: Sequence[Row]
+    baseline: str
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
 def record(
     job: Job,
     status: Status,

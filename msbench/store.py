@@ -35,7 +35,9 @@ def append(folder: Path, record: Record) -> None:
             file.flush()
             os.fsync(file.fileno())
     except Timeout as error:
-        raise StoreError(f"cannot write {path}: another msbench has held its lock for 60 s") from error
+        raise StoreError(
+            f"cannot write {path}: another msbench has held its lock for 60 s"
+        ) from error
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
@@ -84,7 +86,9 @@ def find_results(name: str, out: Path = Path("results")) -> Path:
     there = _with_records(out) + _with_records(out / "reference")
     if Path(name).is_dir():
         raise RecordsError(f"{name}: holds no .jsonl files")
-    raise RecordsError(f"no results {name!r}, neither a path nor under {out}{did_you_mean(name, there)}")
+    raise RecordsError(
+        f"no results {name!r}, neither a path nor under {out}{did_you_mean(name, there)}"
+    )
 
 
 def _with_records(folder: Path) -> list[str]:

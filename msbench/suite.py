@@ -53,9 +53,7 @@ def _count(value: Any) -> Any:
     return value
 
 
-Seeds = Annotated[
-    list[Annotated[int, Field(ge=0)]], BeforeValidator(_count), Field(min_length=1)
-]
+Seeds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_count), Field(min_length=1)]
 
 
 class _Suite(_Table):
@@ -148,8 +146,10 @@ def _trainings(path: Path, read: _Suite) -> dict[str, Training]:
             trainings[task.label or task.name] = Training(**_Training(**merged).model_dump())
         except ValidationError as error:
             where = (f"task[{number}]", "training")
-            problems += [_problem(path, {**each, "loc": (*where, *each["loc"])}, _Training)
-                         for each in error.errors()]
+            problems += [
+                _problem(path, {**each, "loc": (*where, *each["loc"])}, _Training)
+                for each in error.errors()
+            ]
     twice = len(trainings) + len(problems) < len(read.task)
     if twice:
         problems.append(f"{path}: task: two tasks have one name; give each a label of its own")

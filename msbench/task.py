@@ -19,7 +19,7 @@ PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 IGNORE = -100
 """In `Batch.target`: no target unit here."""
 
-Ids = NDArray[np.int64]
+Ids = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class Split:
 
     def batch(self, rows: Ids) -> Batch:
         """The examples at `rows`, cut to the longest among them."""
-        source, input, target = self.source, self.input, self.target
-        source = None if source is None else _cut(source[rows], PAD)
-        input = None if input is None else _cut(input[rows], PAD)
-        target = target[rows]
-        if target.ndim == 2:
-            target = target[:, : (source if input is None else input).shape[1]]
+        source = None if self.source is None else _cut(self.source[rows])
+        input = None if self.input is None else _cut(self.input[rows])
+        target = self.target[rows]
+        read = source if input is None else input
+        if target.ndim == 2 and read is not None:
+            target = target[:, : read.shape[1]]
         return Batch(source, input, target, rows, int(self.lengths[rows].sum()))
 
 
@@ -158,10 +158,11 @@ def _by_length(split: Split, rows: Ids, size: int) -> list[Ids]:
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
-def _cut(array: Ids, padding: int) -> Ids:
-    """Without the columns in which every row is padding."""
-    used = (array != padding).any(axis=0)
-    return array[:, : int(used.nonzero()[0].max(initial=0)) + 1]
+def _cut(array: Ids) -> Ids:
+    """Without the columns at the end in which every row is padding."""
+    used = (array != PAD).any(axis=0)
+    cut: Ids = array[:, : int(used.nonzero()[0].max(initial=0)) + 1]
+    return cut
 
 
 def _width(array: Ids | None) -> int:

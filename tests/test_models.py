@@ -1,0 +1,173 @@
+"""Padding changes nothing, the cache changes nothing, and the decoders find what they claim."""
+
+import math
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from msbench import BEGIN, END, IGNORE, PAD, Batch, Split, Task
+from msbench.builtin.decoders import argmax, beam, greedy
+from msbench.builtin.losses import cross_entropy
+from msbench.builtin.models import Encoder, EncoderDecoder
+from msbench.errors import MsbenchError
+
+
+def make_task(vocabulary: int = 11, longest: int = 6, classes: int = 3) -> Task:
+    """Random pairs of every length up to the longest."""
+    draw = np.random.default_rng(0)
+    source, target = np.full((2, 24, longest), PAD)
+    for row in range(24):
+        for side in (source, target):
+            size = 1 + draw.integers(longest - 1)
+            side[row, :size] = draw.integers(4, vocabulary, size)
+    begin = np.full((24, 1), BEGIN)
+    output = np.where(target == PAD, IGNORE, target)
+    split = Split(source, output, ["x"] * 24, np.hstack([begin, target[:, :-1]]))
+    return Task("seq2seq", split, split, split, None, "bleu", vocabulary, classes)  # type: ignore[arg-type]
+
+
+def tensors(batch: Batch) -> Batch:
+    return batch.map(torch.from_numpy)
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "copy"])
+def model(request: pytest.FixtureRequest) -> EncoderDecoder:
+    torch.manual_seed(1)
+    made = EncoderDecoder(make_task(), width=16, heads=2, copy=request.param).double().eval()
+    with torch.no_grad():  # away from near-uniform predictions, so that wrong ones show
+        for weight in made.parameters():
+            weight.mul_(1.7)
+    return made
+
+
+def padded(batch: Batch, columns: int = 3) -> Batch:
+    def more(array: Any, value: int) -> Any:
+        return torch.nn.functional.pad(array, (0, columns), value=value)
+
+    return replace(
+        batch,
+        source=more(batch.source, PAD),
+        input=more(batch.input, PAD),
+        target=more(batch.target, IGNORE) if batch.target.ndim == 2 else batch.target,
+    )
+
+
+def test_padding_changes_no_logits_and_no_loss(model: EncoderDecoder) -> None:
+    task = make_task()
+    model.source.positions = torch.nn.Embedding(20, 16).double()
+    model.target.positions = torch.nn.Embedding(20, 16).double()
+    batch = tensors(task.train.batch(np.arange(8)))
+    wide = padded(batch)
+    width = batch.input.shape[1]
+    assert torch.allclose(model(batch), model(wide)[:, :width], atol=1e-12)
+    loss = cross_entropy()
+    (a, n), (b, m) = loss(model, batch), loss(model, wide)
+    assert torch.isclose(a, b)
+    assert n == m == (batch.target != IGNORE).sum()
+
+
+def test_padding_changes_no_label_logits() -> None:
+    task = make_task()
+    encoder = Encoder(task, width=16, heads=2).double().eval()
+    encoder.embedding.positions = torch.nn.Embedding(20, 16).double()
+    batch = tensors(task.train.batch(np.arange(8)))
+    assert torch.allclose(encoder(batch), encoder(padded(batch)), atol=1e-12)
+    alone = torch.cat([encoder(tensors(task.train.batch(np.array([i])))) for i in range(8)])
+    assert torch.allclose(encoder(batch), alone, atol=1e-12)
+    assert argmax()(encoder, batch).shape == (8,)
+
+
+def test_the_loss_is_a_sum_and_a_count(model: EncoderDecoder) -> None:
+    """Ragged parts add up to the whole; the mean of means does not."""
+    split, loss = make_task().train, cross_entropy()
+    whole, count = loss(model, tensors(split.batch(np.arange(9))))
+    parts = [loss(model, tensors(split.batch(rows))) for rows in (np.arange(2), np.arange(2, 9))]
+    assert torch.isclose(whole, parts[0][0] + parts[1][0])
+    assert count == parts[0][1] + parts[1][1]
+    means = [total / number for total, number in parts]
+    assert not torch.isclose(whole / count, (means[0] + means[1]) / 2)
+
+
+@torch.no_grad()
+def test_the_cache_changes_nothing(model: EncoderDecoder) -> None:
+    """Steps through the state, rows reordered on the way, against the whole forward pass."""
+    batch = tensors(make_task().train.batch(np.arange(6)))
+    order = torch.tensor([4, 1, 1, 5])
+    state, found = model.start(batch), []
+    for place in range(batch.input.shape[1]):
+        rows = torch.arange(6) if place < 2 else order
+        if place == 2:
+            state = state.select(order)
+        logits, state = model.step(state, batch.input[rows, place])
+        found.append(logits)
+    expected = model(batch)
+    for place, logits in enumerate(found):
+        rows = torch.arange(6) if place < 2 else order
+        assert torch.allclose(logits, expected[rows, place], atol=1e-12)
+
+
+@torch.no_grad()
+def sequence_score(model: EncoderDecoder, batch: Batch, tokens: tuple[int, ...]) -> float:
+    """Log-probability of one whole output, by the uncached forward pass."""
+    read = torch.tensor([[BEGIN, *tokens]])[:, : model.max_length]
+    one = replace(batch, input=read)
+    logits: Tensor = model(one)[0].clone()
+    logits[:, [PAD, BEGIN]] = -math.inf
+    logs = logits.log_softmax(-1)
+    return sum(float(logs[place, token]) for place, token in enumerate(tokens))
+
+
+@torch.no_grad()
+def test_a_wide_beam_is_exhaustive_search() -> None:
+    """On a space small enough to enumerate: 3 tokens and END, 3 places."""
+    task = make_task(vocabulary=6, longest=3)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        model = EncoderDecoder(task, width=8, layers=1, heads=2).double().eval()
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.mul_(2)
+        batch = tensors(task.train.batch(np.array([seed % 24])))
+        words = (3, 4, 5)
+        ended = [(*w, END) for n in range(3) for w in product(words, repeat=n)]
+        cut = list(product(words, repeat=3))
+        for penalty in (0.0, 1.0):
+            scores = {
+                c: sequence_score(model, batch, c) / len(c) ** penalty for c in [*ended, *cut]
+            }
+            best = max(scores, key=lambda c: scores[c])
+            expected = [token for token in best if token != END]
+            assert beam(width=60, length_penalty=penalty)(model, batch) == [expected]
+
+
+@torch.no_grad()
+def test_beam_of_one_is_greedy_and_batches_change_nothing(model: EncoderDecoder) -> None:
+    split = make_task().train
+    every = tensors(split.batch(np.arange(24)))
+    outputs = {}
+    for name, decoder in {"greedy": greedy(), "one": beam(width=1), "four": beam()}.items():
+        alone = [decoder(model, tensors(split.batch(np.array([i]))))[0] for i in range(24)]
+        assert decoder(model, every) == alone
+        assert decoder(model, padded_source(every)) == alone
+        outputs[name] = alone
+    assert outputs["greedy"] == outputs["one"]
+    assert all(len(tokens) <= model.max_length for tokens in outputs["four"])
+    assert not {BEGIN, PAD, END} & {t for tokens in outputs["four"] for t in tokens}
+
+
+def padded_source(batch: Batch) -> Batch:
+    """Up to the model's limit."""
+    room = 6 - batch.source.shape[1]
+    return replace(batch, source=torch.nn.functional.pad(batch.source, (0, room), value=PAD))
+
+
+def test_bad_sizes() -> None:
+    with pytest.raises(MsbenchError, match="width of 1 or more, not 0"):
+        beam(width=0)
+    with pytest.raises(MsbenchError, match="width 10 is not a multiple of heads 4"):
+        EncoderDecoder(make_task(), width=10)

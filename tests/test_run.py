@@ -1,0 +1,264 @@
+"""Real runs: pairing, determinism, resuming, isolation, and what is measured."""
+
+import json
+import math
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msbench.launch import processes
+from msbench.plan import measurements, plan
+from msbench.plugins import Registry, load_plugins
+from msbench.runner import make_learner, run
+from msbench.spec import Record, Suite, Throughput, Trial, record
+from msbench.suite import load_suite
+from msbench.task import training_batches
+
+BAD = """
+import os, signal, sys, time
+import msbench
+from torch.optim import SGD
+
+@msbench.hookimpl
+def register_optimizers(register):
+    for name in ("raises", "hangs", "segfaults", "exits", "oom", "explodes", "idle", "talks"):
+        register(name, globals()[name])
+
+class Bad(SGD):
+    def __init__(self, model, action):
+        super().__init__(model.parameters(), lr=1e-3)
+        self.action = action
+
+    def step(self, closure):
+        loss = closure()
+        self.action(self)
+        return loss
+
+def raises(model):
+    def fail(optimizer):
+        raise RuntimeError("[bold]no[/bold] such luck")
+    return Bad(model, fail)
+
+def hangs(model):
+    def sleep(optimizer):
+        if os.fork() == 0:
+            time.sleep(600)
+        time.sleep(600)
+    return Bad(model, sleep)
+
+def segfaults(model):
+    return Bad(model, lambda optimizer: os.kill(os.getpid(), signal.SIGSEGV))
+
+def exits(model):
+    def leave(optimizer):
+        print("goodbye")
+        sys.stdout.flush()
+        os._exit(7)
+    return Bad(model, leave)
+
+def oom(model):
+    def fill(optimizer):
+        raise MemoryError("tried to allocate too much")
+    return Bad(model, fill)
+
+def explodes(model):
+    return SGD(model.parameters(), lr=1e30)
+
+def idle(model):
+    return SGD(model.parameters(), lr=0.0)
+
+def talks(model):
+    print("x" * 200_000)
+    return SGD(model.parameters(), lr=0.1)
+"""
+
+
+def outcome(record: Record) -> Any:
+    """Everything that must not depend on when and where a trial ran."""
+    training = dict(record.results["training"])
+    del training["seconds"]
+    training["curve"] = [{**p, "seconds": 0} for p in training["curve"]]
+    decoded = [(d["decoder"], d["metrics"], d["examples"]) for d in record.results["decoding"]]
+    return record.status, record.reason, training, decoded
+
+
+def test_a_trial_gives_the_same_bits_alone_in_parallel_and_again(trials: list[Trial]) -> None:
+    alone = {trial.key: outcome(run(trial)) for trial in trials}
+    again = {trial.key: outcome(run(trial)) for trial in reversed(trials)}
+    parallel = {r.key: outcome(r) for r in processes(workers=2)(trials, run)}
+    assert len(alone) == 4
+    assert alone == again
+    assert json.dumps(alone) == json.dumps({key: parallel[key] for key in alone})
+    assert all(
+        math.isfinite(point["validation_loss"])
+        for _, _, t, _ in alone.values()
+        for point in t["curve"]
+    )
+
+
+def test_strategies_start_equal_and_see_equal_batches(
+    trials: list[Trial], registry: Registry
+) -> None:
+    task = registry.build("task", trials[0].task)()
+    adamw, sam = (t for t in trials if t.seed == 0)
+    other = next(t for t in trials if t.seed == 1)
+    sums = [make_learner(t, task, registry).checksum() for t in (adamw, sam, other)]
+    assert sums[0] == sums[1] != sums[2]
+
+    from msbench.runner import _batches
+
+    rows = [
+        [next(b).rows.tolist() for _ in range(40)]
+        for b in (_batches(t, task) for t in (adamw, sam, other))
+    ]
+    assert rows[0] == rows[1] != rows[2]
+
+
+def test_sam_is_counted_at_two_passes(trials: list[Trial]) -> None:
+    by_name = {t.optimizer.name: run(t).results["training"] for t in trials if t.seed == 0}
+    assert (by_name["adamw"]["passes"], by_name["adamw"]["steps"]) == (12, 12)
+    assert (by_name["sam"]["passes"], by_name["sam"]["steps"]) == (12, 6)
+
+
+def test_epochs_cover_the_data_in_new_orders(trials: list[Trial], registry: Registry) -> None:
+    import numpy as np
+
+    split = registry.build("task", trials[0].task)().train
+    batches = training_batches(split, 8, np.random.default_rng(0))
+    epochs = [[row for _ in range(len(split) // 8) for row in next(batches).rows] for _ in "ab"]
+    assert epochs[0] != epochs[1]
+    for epoch in epochs:
+        assert len(set(epoch)) == len(epoch) == len(split) // 8 * 8
+
+
+def test_padding_is_under_a_tenth(registry: Registry) -> None:
+    import numpy as np
+
+    from msbench.spec import Choice
+
+    part = registry.resolve("task", Choice("numbers-fr", {"examples": 2000}))
+    split = registry.build("task", part)().train
+    batches = training_batches(split, 16, np.random.default_rng(0))
+    drawn = [next(batches) for _ in range(50)]
+    cells = sum(b.source.size + b.input.size for b in drawn)
+    assert sum(b.tokens for b in drawn) > 0.9 * cells
+
+
+def test_identity(write_suite: Callable[..., Path], registry: Registry) -> None:
+    def keys(text: str = "", **replacements: str) -> set[str]:
+        suite = load_suite(str(write_suite(bottom=text, **replacements)))
+        return {t.key for t in plan(suite, registry, (), lambda part: "data")}
+
+    first = keys()
+    greedy_first = 'name = "greedy"\n\n[[decoder]]\nname = "beam"\nwidth = 2\n'
+    beam_first = keys(
+        **{greedy_first: 'name = "beam"\nwidth = 2\n\n[[decoder]]\nname = "greedy"\n'}
+    )
+    assert beam_first == first, "order in a suite does not matter"
+    assert keys(**{"lr = 3e-3\n": "lr = 3e-3\nbeta1 = 0.9\n"}) == first, "defaults are frozen"
+    assert keys(**{"limit = 60": "limit = 50"}) == first
+    assert not keys(**{"passes = 12": "passes = 13"}) & first
+    assert len(keys(**{"lr = 3e-3\n": "lr = 4e-3\n"}) & first) == 2, "only adamw's trials change"
+    more = keys('\n[[optimizer]]\nname = "sgd"\n')
+    assert more > first
+
+
+def test_identity_holds_data_versions_threads_and_type(trials: list[Trial]) -> None:
+    trial = trials[0]
+    others = [
+        replace(trial, data="other"),
+        replace(trial, threads=2),
+        replace(trial, dtype="float64"),
+        replace(trial, optimizer=replace(trial.optimizer, version="9")),
+        replace(trial, seed=99),
+    ]
+    assert len({trial.key, *(other.key for other in others)}) == 6
+
+
+def test_plan_leaves_out_what_has_a_record(
+    tiny: Suite, registry: Registry, trials: list[Trial]
+) -> None:
+    fingerprint = lambda part: trials[0].data  # noqa: E731
+    assert plan(tiny, registry, (), fingerprint) == trials
+    left = plan(tiny, registry, [record(trials[1], "ok")], fingerprint)
+    assert left == [trials[0], *trials[2:]]
+
+
+@pytest.fixture
+def bad_records(tmp_path: Path, tiny: Suite) -> dict[str, Record]:
+    """One trial of every way to go wrong, and a good one."""
+    file = tmp_path / "bad.py"
+    file.write_text(BAD)
+    registry = load_plugins([str(file)])
+    from msbench.spec import Choice
+
+    names = ("raises", "hangs", "segfaults", "exits", "oom", "explodes", "talks", "adamw")
+    choices = tuple(Choice(name) for name in names)
+    suite = replace(tiny, optimizers=choices, seeds=(0,), baseline="")
+    jobs = plan(suite, registry, (), lambda part: "data")
+    launched = processes(workers=2)(jobs, partial(run, files=(str(file),)), limit=8.0)
+    return {r.job["optimizer"]["name"]: r for r in launched}
+
+
+def test_every_bad_end_is_a_record_and_the_rest_go_on(bad_records: dict[str, Record]) -> None:
+    said = {name: (r.status, r.reason) for name, r in bad_records.items()}
+    assert len(said) == 8
+    assert said["adamw"] == ("ok", "")
+    assert said["talks"] == ("ok", "")
+    assert said["raises"][0] == "failed"
+    assert "RuntimeError: [bold]no[/bold] such luck (bad.py:" in said["raises"][1]
+    assert said["hangs"] == ("timeout", "no result after 8 s")
+    assert said["segfaults"][0] == "crashed"
+    assert "killed by signal SIGSEGV" in said["segfaults"][1]
+    assert said["exits"][0] == "crashed"
+    assert "exit code 7 and no result; it last said: goodbye" in said["exits"][1]
+    assert said["oom"][0] == "oom"
+    assert said["explodes"][0] == "diverged"
+    assert all(r.machine and r.finished for r in bad_records.values())
+    assert not multiprocessing.active_children()
+
+
+def test_a_launch_that_is_closed_ends_its_workers(tmp_path: Path, tiny: Suite) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(BAD)
+    registry = load_plugins([str(file)])
+    from msbench.spec import Choice
+
+    suite = replace(tiny, optimizers=(Choice("hangs"), Choice("adamw")), baseline="", seeds=(0,))
+    jobs = plan(suite, registry, (), lambda part: "data")
+    records = processes(workers=2)(jobs, partial(run, files=(str(file),)), limit=60)
+    assert next(records).job["optimizer"]["name"] == "adamw"
+    records.close()
+    assert not multiprocessing.active_children()
+
+
+def test_throughput_is_paired_by_round(tiny: Suite, trials: list[Trial]) -> None:
+    suite = replace(tiny, throughput=Throughput(rounds=3, steps=2))
+    (measurement,) = measurements(suite, trials)
+    assert [t.optimizer.name for t in measurement.strategies] == ["adamw", "sam"]
+    result = run(measurement)
+    assert result.status == "ok", result.reason
+    adamw, sam = result.results["training"]
+    assert adamw["ratios"] == [1.0] * 3
+    for ratio, rate, base in zip(sam["ratios"], sam["rates"], adamw["rates"], strict=True):
+        assert math.isclose(ratio, rate / base)
+    assert sorted(sam["ratios"])[1] < 0.8, "SAM's two passes a step must show"
+    assert len(result.results["decoding"]) == 2
+
+
+def test_speed_of_a_strategy_that_learns_nothing_is_refused(tmp_path: Path, tiny: Suite) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(BAD)
+    registry = load_plugins([str(file)])
+    from msbench.spec import Choice
+
+    suite = replace(tiny, optimizers=(Choice("idle"),), baseline="", seeds=(0,))
+    (measurement,) = measurements(suite, plan(suite, registry, (), lambda part: "data"))
+    result = run(measurement, files=(str(file),))
+    assert result.status == "failed"
+    assert "left every weight as it was" in result.reason
