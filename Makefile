@@ -4,7 +4,7 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests
 
-.PHONY: run test check docs format wheel clean
+.PHONY: run test check bench docs format wheel clean
 
 run: .venv/run  ## the main job: five optimizers, three tasks, two tables
 	$(BIN)/msbench run quick
@@ -19,6 +19,9 @@ check: .venv/dev  ## format, lint, types, floors, generated documents, tests
 	$(BIN)/lint-imports
 	$(BIN)/cog --check -r README.md docs/*.md
 	$(MAKE) test
+
+bench: .venv/dev  ## how fast the pieces are (the ratios have scripts of their own)
+	$(BIN)/python -m pytest -q --benchmark-enable benchmarks/parts.py
 
 docs: .venv/dev  ## fill in the generated parts of the documents
 	$(BIN)/cog -r README.md docs/*.md

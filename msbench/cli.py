@@ -110,11 +110,11 @@ def run(
     chosen = with_overrides(load_suite(suite), seeds=seeds, device=device, workers=workers)
     fingerprint = cache_by_part(partial(_fingerprint, registry, fetching=not dry_run))
     folder = out / chosen.name
-    every: list[Job] = [*plan(chosen, registry, (), fingerprint)]
+    every = plan(chosen, registry, (), fingerprint)
     records = _existing(folder)
     kept = [record for record in records if record.status == "ok" or not retry]
     trials = plan(chosen, registry, kept, fingerprint)
-    speeds = measurements(chosen, plan(chosen, registry, (), fingerprint))
+    speeds = measurements(chosen, every)
     done = {record.key for record in kept}
     pending = [each for each in speeds if each.key not in done]
     if dry_run:
@@ -123,12 +123,12 @@ def run(
     if trials or pending:
         prepare_folder(folder)
         click.echo(f"{len(every) - len(trials)} of {len(every)} trials are done already", err=True)
-        do = partial(_do, registry, chosen, folder, trials)
+        do = partial(_do, registry, chosen, folder)
         do(trials, chosen.launcher, "trials")
         do(pending, Choice("processes", {"workers": 1}), "throughput")
     else:
         click.echo(f"all {len(every)} trials are done already: {folder}", err=True)
-    keys = {job.key for job in (*every, *speeds)}
+    keys = {trial.key for trial in every} | {speed.key for speed in speeds}
     finished = [record for record in _existing(folder) if record.key in keys]
     _print_tables(finished, _baseline(chosen))
     bad = [record for record in finished if record.status != "ok"]
@@ -189,7 +189,6 @@ def _do(
     registry: "Registry",
     suite: Suite,
     folder: Path,
-    trials: Sequence[Trial],
     jobs: Sequence[Job],
     launcher: Choice,
     title: str,
@@ -222,15 +221,8 @@ def _modules(registry: "Registry", suite: Suite) -> list[str]:
     """The modules that the suite's parts live in and that a server can import by name."""
     from importlib.util import find_spec
 
-    choices = {
-        "task": suite.tasks,
-        "model": suite.models,
-        "loss": suite.losses,
-        "optimizer": suite.optimizers,
-        "schedule": suite.schedules,
-        "decoder": suite.decoders,
-    }
-    entries = [registry.find(kind, c.name) for kind, cs in choices.items() for c in cs]  # type: ignore[arg-type]
+    choices = [(kind, each) for kind, several in suite.choices().items() for each in several]
+    entries = [registry.find(kind, choice.name) for kind, choice in choices]
     entries += [registry.find("learner", name) for name in {e.learner for e in entries}]
     modules = {m for e in entries if (m := e.module()) in sys.modules and find_spec(m)}
     return sorted(modules | {module for e in entries for module in e.preload})

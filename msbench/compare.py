@@ -140,7 +140,13 @@ def _throughput(measured: Sequence[Record], labels: "_Labels") -> list[Row]:
             axes["model"] = labels.of(record, "model", first["model"])
             decoder = labels.of(record, "decoder", each["decoder"])
             rows.append({**axes, "decoder": decoder, "unit": "examples/s", **_speed(each)})
-    return sorted(rows, key=lambda row: (row["task"], row["model"], bool(row["decoder"])))
+    return sorted(rows, key=_speed_rank)
+
+
+def _speed_rank(row: Row) -> tuple[Any, ...]:
+    """Training before decoding, the baseline first, then the fastest."""
+    baseline = row["ratio_low"] == row["ratio_high"] == 1.0
+    return (row["task"], row["model"], bool(row["decoder"]), not baseline, -row["ratio"])
 
 
 def _speed(each: Mapping[str, Any]) -> Row:

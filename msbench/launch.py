@@ -23,7 +23,7 @@ Run = Callable[[Job], Record]
 """Does one job; can be sent to another process."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     job: Job
     process: Any
@@ -56,15 +56,20 @@ def processes(workers: int = 0) -> Callable[..., Iterator[Record]]:
         context = _context(preload)
         waiting, running = list(reversed(jobs)), list[_Worker]()
         with tempfile.TemporaryDirectory(prefix="msbench-") as logs:
+
+            def fill() -> None:
+                while waiting and len(running) < at_once:
+                    started(waiting[-1])
+                    running.append(_start(context, waiting.pop(), run, Path(logs)))
+
             try:
-                while waiting or running:
-                    while waiting and len(running) < at_once:
-                        started(waiting[-1])
-                        running.append(_start(context, waiting.pop(), run, Path(logs)))
-                    for worker in _ended(running, limit):
-                        ended = _collect(worker, limit)
-                        running.remove(worker)
-                        yield ended
+                fill()
+                while running:
+                    ended = _ended(running, limit)
+                    records = [_collect(worker, limit) for worker in ended]
+                    running = [worker for worker in running if worker not in ended]
+                    fill()  # before the caller writes records: no core waits for a disk
+                    yield from records
             finally:
                 for worker in running:
                     _kill(worker)
@@ -105,9 +110,11 @@ def _ended(running: Sequence[_Worker], limit: float) -> list[_Worker]:
     """The workers that have something to say or have had their time; waits for at least one."""
     while True:
         left = min(worker.started + limit for worker in running) - monotonic()
-        ready = wait([worker.results for worker in running], timeout=max(0.0, left))
+        # The death of a process, too: something it started may still hold its pipe open.
+        ends = [end for w in running for end in (w.results, w.process.sentinel)]
+        ready = wait(ends, timeout=max(0.0, left))
         late = [w for w in running if monotonic() - w.started >= limit]
-        ended = [w for w in running if w.results in ready or w in late]
+        ended = [w for w in running if {w.results, w.process.sentinel} & {*ready} or w in late]
         if ended:
             return ended
 

@@ -49,15 +49,7 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
 
 
 def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], list[str]]:
-    lists: dict[Kind, Sequence[Choice]] = {
-        "task": suite.tasks,
-        "model": suite.models,
-        "loss": suite.losses,
-        "optimizer": suite.optimizers,
-        "schedule": suite.schedules,
-        "decoder": suite.decoders,
-        "launcher": (suite.launcher,),
-    }
+    lists = suite.choices()
     parts: dict[Kind, Resolved] = {kind: [] for kind in lists}
     problems = []
     for kind, choices in lists.items():

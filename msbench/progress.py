@@ -23,7 +23,8 @@ class _Tally:
 
     def __str__(self) -> str:
         spent = monotonic() - self.since
-        left = spent / self.done * (self.total - self.done) if self.done else None
+        worked = self.done + self.running / 2  # the running ones are half done, on average
+        left = spent * (self.total - worked) / worked if self.done else None
         told = "" if left is None else f", about {_duration(left)} left"
         return f"{self.title}: {self.done} of {self.total} done, {self.running} running{told}"
 

@@ -117,6 +117,18 @@ class Suite:
     dtype: str = "float32"
     path: str = ""
 
+    def choices(self) -> dict[Kind, tuple[Choice, ...]]:
+        """What it says, by kind."""
+        return {
+            "task": self.tasks,
+            "model": self.models,
+            "loss": self.losses,
+            "optimizer": self.optimizers,
+            "schedule": self.schedules,
+            "decoder": self.decoders,
+            "launcher": (self.launcher,),
+        }
+
 
 @dataclass(frozen=True)
 class Trial:

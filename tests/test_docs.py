@@ -1,0 +1,50 @@
+"""Documents are tests: what they show must run."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from msbench import hookspecs
+from msbench.plan import plan
+from msbench.plugins import Registry, load_plugins
+from msbench.runner import run
+from msbench.suite import load_suite
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(name: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
+
+
+def test_the_readmes_plugin_runs(write_suite: Callable[..., Path], tmp_path: Path) -> None:
+    (code,) = blocks("README.md", "python")
+    file = tmp_path / "mine.py"
+    file.write_text(code)
+    suite = load_suite(str(write_suite(bottom='\n[[optimizer]]\nname = "rmsprop"\nlr = 0.002\n')))
+    trials = plan(suite, load_plugins([str(file)]), (), lambda part: "data")
+    result = run(next(t for t in trials if t.optimizer.name == "rmsprop"), [str(file)])
+    assert result.status == "ok", result.reason
+    assert result.job["optimizer"]["plugin"] == "mine.py"
+
+
+def test_the_documented_suite_plans(tmp_path: Path, registry: Registry) -> None:
+    (code,) = blocks("docs/suites.md", "toml")
+    path = tmp_path / "documented.toml"
+    path.write_text(code)
+    assert len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 10
+
+
+def test_every_hook_is_documented() -> None:
+    text = (ROOT / "docs/plugins.md").read_text()
+    hooks = [name for name in vars(hookspecs) if name.startswith("register_")]
+    assert len(hooks) == 9
+    for name in hooks:
+        assert f"`{name}(register)`" in text
+        assert f"**{name.removeprefix('register_').removesuffix('s').removesuffix('e')}" in text
+
+
+def test_links_lead_somewhere() -> None:
+    for file in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)", file.read_text()):
+            assert (file.parent / target).exists(), f"{file}: {target}"
