@@ -45,7 +45,7 @@ def main() -> None:
     prepare_folder(folder)
     done = read(folder).records
     todo = plan(suite, registry, done, fingerprint)
-    preload = ["msbench.builtin.tasks", "msbench.builtin.learner", "torch._dynamo"]
+    preload = ["msbench.builtin.tasks.news", "msbench.builtin.learner", "torch._dynamo"]
     for number, record in enumerate(processes()(todo, run, preload=preload), start=1):
         append(folder, record)
         print(f"\r{number} of {len(todo)}", end="", file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ from msbench.runner import run
 from msbench.spec import Trial
 from msbench.suite import load_suite
 
-PRELOAD = ["msbench.builtin.tasks", "msbench.builtin.learner", "torch._dynamo"]
+PRELOAD = ["msbench.builtin.tasks.news", "msbench.builtin.learner", "torch._dynamo"]
 ROUNDS = 3
 
 

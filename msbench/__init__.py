@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from msbench.plugins import Registry, load_plugins
     from msbench.progress import fetch_with_bar
     from msbench.runner import run
+    from msbench.splits import mislabel, shuffled, split, take
     from msbench.store import read
     from msbench.streams import derive, stream
     from msbench.suite import load_suite
@@ -35,6 +36,7 @@ _LATE = {
     "progress": "fetch_with_bar",
     "runner": "run",
     "store": "read",
+    "splits": "mislabel shuffled split take",
     "streams": "derive stream",
     "suite": "load_suite",
     "task": "BEGIN END IGNORE PAD Batch Scores Split Task",
@@ -80,11 +82,15 @@ __all__ = [
     "hookimpl",
     "load_plugins",
     "load_suite",
+    "mislabel",
     "open_source",
     "read",
     "rouge",
     "run",
+    "shuffled",
+    "split",
     "stream",
+    "take",
     "translation",
 ]
 

