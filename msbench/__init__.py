@@ -15,7 +15,7 @@ from msbench.spec import Choice, Measurement, Part, Record, Suite, Trial
 if TYPE_CHECKING:
     from msbench.device import PeakMemory
     from msbench.learner import Decoder, Learner, Schedule, Step
-    from msbench.metrics import accuracy, bleu_chrf, rouge
+    from msbench.metrics import accuracy, bleu_chrf, exact_f1, rouge
     from msbench.plugins import Registry, load_plugins
     from msbench.progress import fetch_with_bar
     from msbench.runner import run
@@ -31,7 +31,7 @@ __version__ = "0.1.0"
 _LATE = {
     "device": "PeakMemory",
     "learner": "Decoder Learner Schedule Step",
-    "metrics": "accuracy bleu_chrf rouge",
+    "metrics": "accuracy bleu_chrf exact_f1 rouge",
     "plugins": "Registry load_plugins",
     "progress": "fetch_with_bar",
     "runner": "run",
@@ -77,6 +77,7 @@ __all__ = [
     "check",
     "classification",
     "derive",
+    "exact_f1",
     "fetch",
     "fetch_with_bar",
     "hookimpl",

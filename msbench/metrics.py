@@ -4,6 +4,9 @@ Accuracy and ROUGE are shares (0 to 1); BLEU and chrF are points (0 to 100), as 
 tools give them.
 """
 
+import re
+import string
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -48,6 +51,31 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> Scores:
     scored = [_rouge_scorer().score(reference, text) for text, reference in pairs]
     examples = {name: [each[name].fmeasure for each in scored] for name in ROUGES}
     return Scores({k: sum(v) / max(1, len(v)) for k, v in examples.items()}, examples)
+
+
+def exact_f1(predictions: Sequence[str], references: Sequence[str]) -> Scores:
+    """Exact match and token F1 as SQuAD has them (Rajpurkar et al., 2016), as shares.
+
+    Both are taken after lower-casing, without punctuation and articles.
+    """
+    pairs = [(_normal(p), _normal(r)) for p, r in zip(predictions, references, strict=True)]
+    examples = {
+        "exact": [float(p == r) for p, r in pairs],
+        "f1": [_token_f1(p.split(), r.split()) for p, r in pairs],
+    }
+    return Scores({k: sum(v) / max(1, len(v)) for k, v in examples.items()}, examples)
+
+
+def _normal(text: str) -> str:
+    bare = "".join(char for char in text.lower() if char not in string.punctuation)
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
+
+
+def _token_f1(predicted: Sequence[str], reference: Sequence[str]) -> float:
+    if not predicted or not reference:
+        return float(predicted == reference)
+    common = sum((Counter(predicted) & Counter(reference)).values())
+    return 2 * common / (len(predicted) + len(reference))
 
 
 @cache

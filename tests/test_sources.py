@@ -117,10 +117,12 @@ def test_prepared_data_survives_damage(cache: Path) -> None:
 TASKS = {
     "bbc-news": ([1654, 206, 206], 1.0),
     "docstrings": ([1007, 125, 125], 0.9),
+    "facts-qa": ([1206, 153, 158], 0.9),
     "headlines": ([1654, 206, 206], 0.9),
     "numbers-de": ([400, 50, 50], 100.0),
     "numbers-fr": ([400, 50, 50], 100.0),
     "rotten-tomatoes": ([10184, 1275, 1293], 1.0),
+    "stories-qa": ([6400, 800, 800], 1.0),
     "verse-matching": ([15989, 2031, 2020], 1.0),
     "verses-basic": ([16857, 2107, 2107], 99.0),
 }
