@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -11,8 +12,10 @@ import torch
 from torch import Tensor
 
 from msbench import BEGIN, END, IGNORE, PAD, Batch, Split, Task
+from msbench.builtin.bag import Bag
 from msbench.builtin.decoders import argmax, beam, greedy
 from msbench.builtin.losses import cross_entropy
+from msbench.builtin.lstm import LSTM
 from msbench.builtin.models import Encoder, EncoderDecoder
 from msbench.errors import MsbenchError
 
@@ -35,10 +38,10 @@ def tensors(batch: Batch) -> Batch:
     return batch.map(torch.from_numpy)
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "copy"])
+@pytest.fixture(params=[{}, {"copy": True}, {"norm": "post"}], ids=["plain", "copy", "post-norm"])
 def model(request: pytest.FixtureRequest) -> EncoderDecoder:
     torch.manual_seed(1)
-    made = EncoderDecoder(make_task(), width=16, heads=2, copy=request.param).double().eval()
+    made = EncoderDecoder(make_task(), width=16, heads=2, **request.param).double().eval()
     with torch.no_grad():  # away from near-uniform predictions, so that wrong ones show
         for weight in made.parameters():
             weight.mul_(1.7)
@@ -71,10 +74,21 @@ def test_padding_changes_no_logits_and_no_loss(model: EncoderDecoder) -> None:
     assert n == m == (batch.target != IGNORE).sum()
 
 
-def test_padding_changes_no_label_logits() -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(Encoder, width=16, heads=2),
+        partial(Encoder, width=16, heads=2, norm="post"),
+        partial(Bag, width=16),
+        partial(LSTM, width=16, layers=2),
+    ],
+    ids=["encoder", "encoder-post", "bag", "lstm"],
+)
+def test_padding_changes_no_label_logits(make: Any) -> None:
     task = make_task()
-    encoder = Encoder(task, width=16, heads=2).double().eval()
-    encoder.embedding.positions = torch.nn.Embedding(20, 16).double()
+    encoder = make(task).double().eval()
+    if isinstance(encoder, Encoder):
+        encoder.embedding.positions = torch.nn.Embedding(20, 16).double()
     batch = tensors(task.train.batch(np.arange(8)))
     assert torch.allclose(encoder(batch), encoder(padded(batch)), atol=1e-12)
     alone = torch.cat([encoder(tensors(task.train.batch(np.array([i])))) for i in range(8)])

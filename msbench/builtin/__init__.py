@@ -83,6 +83,20 @@ def register_tasks(register: Register) -> None:
 @msbench.hookimpl
 def register_models(register: Register) -> None:
     register(
+        "bag",
+        "msbench.builtin.bag:Bag",
+        idea="Mean of the word embeddings, projected: the fastest classifier.",
+        paper="Joulin et al., 2017, Bag of tricks for efficient text classification",
+        fits=["classify"],
+    )
+    register(
+        "lstm",
+        "msbench.builtin.lstm:LSTM",
+        idea="Bidirectional LSTM, averaged over the text, for whole-text labels.",
+        paper="Hochreiter and Schmidhuber, 1997; Graves and Schmidhuber, 2005",
+        fits=["classify"],
+    )
+    register(
         "encoder",
         "msbench.builtin.models:Encoder",
         idea="Transformer encoder, averaged over the text, for whole-text labels.",

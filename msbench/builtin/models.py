@@ -1,12 +1,13 @@
 """Transformers: an encoder for labels, an encoder-decoder for text, with a key-value cache.
 
-Pre-norm layers (Xiong et al., 2020), learned positions, GELU; sizes by `width`, `layers`, `heads`
-and `dropout`; the feed-forward part is four widths wide. Shapes: B examples, S source and T target
-positions, W width, V vocabulary.
+Learned positions, GELU, a feed-forward part of four widths; sizes by `width`, `layers`, `heads`.
+Layers are normalized before each part (`norm = "pre"`, Xiong et al., 2020) or after it (`"post"`,
+Vaswani et al., 2017). Shapes: B examples, S source and T target positions, W width, V vocabulary.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +17,28 @@ from torch.nn.functional import scaled_dot_product_attention
 import msbench
 from msbench import PAD, Batch, Task
 
+Norm = Literal["pre", "post"]
+
 
 class Encoder(nn.Module):
     """(B, S) tokens -> (B, classes) logits: the mean of the last layer over the text, projected."""
 
     def __init__(
-        self, task: Task, width: int = 64, layers: int = 2, heads: int = 4, dropout: float = 0.1
+        self,
+        task: Task,
+        width: int = 64,
+        layers: int = 2,
+        heads: int = 4,
+        dropout: float = 0.1,
+        norm: Norm = "pre",
     ):
         super().__init__()
         _check_heads(width, heads)
         self.embedding = Embedding(task.vocabulary, task.longest_source, width, dropout)
-        self.layers = nn.ModuleList(EncoderLayer(width, heads, dropout) for _ in range(layers))
-        self.norm = nn.LayerNorm(width)
+        self.layers = nn.ModuleList(
+            EncoderLayer(width, heads, dropout, norm) for _ in range(layers)
+        )
+        self.norm = _last_norm(width, norm)
         self.head = nn.Linear(width, task.classes)
         self.apply(initialize)
 
@@ -56,6 +67,7 @@ class EncoderDecoder(nn.Module):
         layers: int = 2,
         heads: int = 4,
         dropout: float = 0.1,
+        norm: Norm = "pre",
         copy: bool = False,
     ):
         super().__init__()
@@ -65,10 +77,14 @@ class EncoderDecoder(nn.Module):
         self.source = Embedding(task.vocabulary, task.longest_source, width, dropout)
         self.target = Embedding(task.vocabulary, task.longest_target, width, dropout)
         self.target.tokens = self.source.tokens
-        self.encoder = nn.ModuleList(EncoderLayer(width, heads, dropout) for _ in range(layers))
-        self.decoder = nn.ModuleList(DecoderLayer(width, heads, dropout) for _ in range(layers))
-        self.source_norm = nn.LayerNorm(width)
-        self.target_norm = nn.LayerNorm(width)
+        self.encoder = nn.ModuleList(
+            EncoderLayer(width, heads, dropout, norm) for _ in range(layers)
+        )
+        self.decoder = nn.ModuleList(
+            DecoderLayer(width, heads, dropout, norm) for _ in range(layers)
+        )
+        self.source_norm = _last_norm(width, norm)
+        self.target_norm = _last_norm(width, norm)
         self.pointer = Pointer(width) if copy else None
         self.apply(initialize)
 
@@ -220,60 +236,73 @@ class Attention(nn.Module):
 class FeedForward(nn.Sequential):
     """Two linear maps with a GELU between them."""
 
-    def __init__(self, width: int, dropout: float):
-        up, down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        super().__init__(nn.LayerNorm(width), up, nn.GELU(), down, nn.Dropout(dropout))
+    def __init__(self, width: int):
+        super().__init__(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+
+class Residual(nn.Module):
+    """What a part of a layer gives, added to what it got; normalized before or after."""
+
+    def __init__(self, width: int, dropout: float, norm: Norm):
+        super().__init__()
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.before = norm == "pre"
+
+    def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.before:
+            changed: Tensor = x + self.dropout(part(self.norm(x)))
+        else:
+            changed = self.norm(x + self.dropout(part(x)))
+        return changed
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and feed-forward, each added to what came in."""
+    """Self-attention, then feed-forward."""
 
-    def __init__(self, width: int, heads: int, dropout: float):
+    def __init__(self, width: int, heads: int, dropout: float, norm: Norm):
         super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.within = Attention(width, heads)
-        self.forward_part = FeedForward(width, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.within, self.feed = Attention(width, heads), FeedForward(width)
+        self.attend, self.change = (Residual(width, dropout, norm) for _ in range(2))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        normed = self.norm(x)
-        keys, values = self.within.keys_values(normed)
-        x = x + self.dropout(self.within(normed, keys, values, mask))
-        changed: Tensor = x + self.forward_part(x)
+        x = self.attend(x, lambda y: self.within(y, *self.within.keys_values(y), mask))
+        changed: Tensor = self.change(x, self.feed)
         return changed
+
+
+Cache = tuple[Tensor, Tensor, int]
+"""Keys and values (rows, heads, max_length, size), and how many positions are filled."""
 
 
 class DecoderLayer(nn.Module):
     """Causal self-attention, attention over the source, feed-forward."""
 
-    def __init__(self, width: int, heads: int, dropout: float):
+    def __init__(self, width: int, heads: int, dropout: float, norm: Norm):
         super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.within = Attention(width, heads)
-        self.across_norm = nn.LayerNorm(width)
-        self.across = Attention(width, heads)
-        self.forward_part = FeedForward(width, dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.within, self.across = Attention(width, heads), Attention(width, heads)
+        self.feed = FeedForward(width)
+        self.attend, self.look, self.change = (Residual(width, dropout, norm) for _ in range(3))
 
     def forward(
-        self,
-        x: Tensor,
-        source_keys: Tensor,
-        source_values: Tensor,
-        mask: Tensor,
-        cache: tuple[Tensor, Tensor, int] | None = None,
+        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor, cache: Cache | None = None
     ) -> Tensor:
-        normed = self.norm(x)
-        keys, values = self.within.keys_values(normed)
-        if cache is not None:  # one new position: it may look at all before it
-            stored_keys, stored_values, place = cache
-            stored_keys[:, :, place : place + 1] = keys
-            stored_values[:, :, place : place + 1] = values
-            keys, values = stored_keys[:, :, : place + 1], stored_values[:, :, : place + 1]
-        x = x + self.dropout(self.within(normed, keys, values, None, causal=cache is None))
-        x = x + self.dropout(self.across(self.across_norm(x), source_keys, source_values, mask))
-        changed: Tensor = x + self.forward_part(x)
+        """keys, values, mask: of the source. cache: x is the one position behind what it holds."""
+        x = self.attend(x, lambda y: self._within(y, cache))
+        x = self.look(x, lambda y: self.across(y, keys, values, mask))
+        changed: Tensor = self.change(x, self.feed)
         return changed
+
+    def _within(self, x: Tensor, cache: Cache | None) -> Tensor:
+        keys, values = self.within.keys_values(x)
+        if cache is None:
+            attended: Tensor = self.within(x, keys, values, None, causal=True)
+            return attended
+        stored_keys, stored_values, place = cache
+        stored_keys[:, :, place : place + 1] = keys
+        stored_values[:, :, place : place + 1] = values
+        seen = slice(0, place + 1)  # one new position: it may look at all before it
+        attended = self.within(x, stored_keys[:, :, seen], stored_values[:, :, seen], None)
+        return attended
 
 
 def initialize(module: nn.Module) -> None:
@@ -283,6 +312,11 @@ def initialize(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
     elif isinstance(module, nn.Embedding):
         nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+
+
+def _last_norm(width: int, norm: Norm) -> nn.Module:
+    """Post-norm layers have normalized already."""
+    return nn.LayerNorm(width) if norm == "pre" else nn.Identity()
 
 
 def _check_heads(width: int, heads: int) -> None:
