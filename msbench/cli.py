@@ -12,7 +12,7 @@ import click
 
 import msbench
 from msbench.errors import MsbenchError, PluginError
-from msbench.spec import KINDS, Choice, Job, Part, Record, Suite, Trial
+from msbench.spec import KINDS, Choice, Job, Measurement, Part, Record, Suite, Trial
 
 if TYPE_CHECKING:
     from msbench.plugins import Entry, Registry
@@ -205,7 +205,7 @@ def _do(
         records = launch(
             jobs,
             partial(run_job, files=tuple(registry.files)),
-            limit=suite.limit,
+            limit=suite.limit * max(_strategies(job) for job in jobs),
             preload=_modules(registry, suite),
             started=progress.started,
         )
@@ -215,6 +215,11 @@ def _do(
                 progress.finished(record)
         finally:
             records.close()
+
+
+def _strategies(job: Job) -> int:
+    """How many strategies a job trains: a measurement has all of them in one process."""
+    return len(job.strategies) if isinstance(job, Measurement) else 1
 
 
 def _modules(registry: "Registry", suite: Suite) -> list[str]:

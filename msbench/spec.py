@@ -231,7 +231,11 @@ class Record:
         if data.get("status") not in STATUSES:
             raise ValueError(f"unknown status {data.get('status')!r}")
         known = {f.name for f in fields(cls)}
-        return cls(**{k: v for k, v in data.items() if k in known})
+        made = cls(**{k: v for k, v in data.items() if k in known})
+        wanted = {f.name for f in fields(Trial if made.is_trial else Measurement)}
+        if not isinstance(made.job, dict) or not wanted <= set(made.job):
+            raise ValueError("its job is not whole")
+        return made
 
 
 Row = dict[str, Any]

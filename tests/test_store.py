@@ -59,7 +59,12 @@ def test_other_layouts_are_named(tmp_path: Path, one: Record) -> None:
     assert "record layout 9, this msbench reads 1" in store.read(tmp_path).problems[0]
 
 
-@pytest.mark.parametrize("content", [b"\x00\xff\xfe binary", b"[]\n", b'{"a": 1}\n', b"[" * 9999])
+HOLLOW = b'{"key": "k", "group": "g", "job": {}, "status": "ok", "schema": 1}\n'
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x00\xff\xfe binary", b"[]\n", b'{"a": 1}\n', b"[" * 9999, HOLLOW]
+)
 def test_a_file_without_records_is_an_error(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "trials.jsonl"
     path.write_bytes(content)
