@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Only here do both ends of the flow meet."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import msbench
-from msbench.errors import MsbenchError, PluginError
+from msbench.errors import MsbenchError, PluginError, printable
 from msbench.spec import KINDS, Choice, Job, Measurement, Part, Record, Suite, Trial
 
 if TYPE_CHECKING:
@@ -42,22 +43,38 @@ class Commands(click.Group):
         if cmd_name in self.commands:
             return self.commands[cmd_name]
         entry = _registry().entries.get(("command", cmd_name))
-        return None if entry is None else entry.load()  # type: ignore[return-value]
+        command: Any = None if entry is None else entry.load()
+        if entry is not None and not isinstance(command, click.Command):
+            raise PluginError(f"command {cmd_name!r} of plugin {entry.plugin} is no click command")
+        return command  # type: ignore[no-any-return]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Name and one line each, without importing any plugin's command."""
         own = [(name, each.get_short_help_str(80)) for name, each in self.commands.items()]
         others = [(e.name, e.idea) for e in _registry().of("command")]
+        for name, _ in others:
+            if name in self.commands:
+                plugin = _registry().find("command", name).plugin
+                raise PluginError(
+                    f"plugin {plugin} claims the command {name!r}, which is msbench's"
+                )
         with formatter.section("Commands"):
             formatter.write_dl([*own, *others])
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Say what went wrong in one message, wherever it did, the list of commands included."""
+        try:
+            return super().main(*args, **extra)
+        except MsbenchError as error:
+            click.echo(
+                "\n".join(f"msbench: {printable(s)}" for s in str(error).split("\n")), err=True
+            )
+            sys.exit(error.exit_code)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; say what went wrong in one message."""
+        """Run a command; Ctrl-C is no error of anybody's."""
         try:
             return super().invoke(ctx)
-        except MsbenchError as error:
-            click.echo(f"msbench: {error}", err=True)
-            ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("msbench: interrupted", err=True)
             ctx.exit(INTERRUPTED)
@@ -106,6 +123,8 @@ def run(
     from msbench.suite import load_suite
 
     limit_threads(1)
+    # Until workers run there is nothing to save, and an exception would tear imports apart.
+    signal.signal(signal.SIGINT, _quit)
     registry = _loaded(plugins)
     chosen = with_overrides(load_suite(suite), seeds=seeds, device=device, workers=workers)
     fingerprint = cache_by_part(partial(_fingerprint, registry, fetching=not dry_run))
@@ -129,7 +148,10 @@ def run(
     else:
         click.echo(f"all {len(every)} trials are done already: {folder}", err=True)
     keys = {trial.key for trial in every} | {speed.key for speed in speeds}
-    finished = [record for record in _existing(folder) if record.key in keys]
+    finished = [record for record in _existing(folder, quiet=True) if record.key in keys]
+    missing = len(keys) - len(finished)
+    if missing:
+        _leave(NOT_OK, f"{missing} of {len(keys)} left no record: the launcher lost them")
     _print_tables(finished, _baseline(chosen))
     bad = [record for record in finished if record.status != "ok"]
     if bad:
@@ -165,7 +187,8 @@ def list_parts(kind: str | None, style: str, plugins: tuple[str, ...]) -> None:
         return
     from tabulate import tabulate
 
-    cells = [[row["kind"], row["name"], row["plugin"], row["idea"]] for row in rows]
+    shown = ("kind", "name", "plugin", "idea")
+    cells = [[printable(row[column]) for column in shown] for row in rows]
     headers = ["kind", "name", "plugin", "idea"]
     click.echo(tabulate(cells, headers, tablefmt="simple", disable_numparse=True))
 
@@ -182,7 +205,7 @@ def info(part: str, plugins: tuple[str, ...]) -> None:
         raise MsbenchError(f"{part!r} is not KIND:NAME, such as optimizer:adamw")
     entry = _loaded(plugins).find(kind_of(kind), name)
     for line in _info_lines(entry):
-        click.echo(line)
+        click.echo(printable(line))
 
 
 def _do(
@@ -214,7 +237,7 @@ def _do(
                 append(folder, record)
                 progress.finished(record)
         finally:
-            records.close()
+            getattr(records, "close", lambda: None)()  # any iterator will do
 
 
 def _strategies(job: Job) -> int:
@@ -235,16 +258,22 @@ def _modules(registry: "Registry", suite: Suite) -> list[str]:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: workers are ended, records are kept."""
+    """SIGTERM and Ctrl-C: workers are ended, records are kept."""
 
     def interrupt(*_: Any) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _quit(*_: Any) -> NoReturn:
+    os.write(2, b"msbench: interrupted\n")
+    os._exit(INTERRUPTED)
 
 
 def _fingerprint(registry: "Registry", part: Part, *, fetching: bool) -> str:
@@ -282,14 +311,14 @@ def cache_by_part(function: Callable[[Part], str]) -> Callable[[Part], str]:
     return ask
 
 
-def _existing(folder: Path) -> tuple[Record, ...]:
+def _existing(folder: Path, *, quiet: bool = False) -> tuple[Record, ...]:
     from msbench.store import read
 
     if not any(folder.glob("*.jsonl")):
         return ()
-    stored = read(folder)
-    for problem in stored.problems:
-        click.echo(f"msbench: {problem}", err=True)
+    stored = read(folder, strict=False)
+    for problem in () if quiet else stored.problems:
+        click.echo(f"msbench: {printable(problem)}", err=True)
     return stored.records
 
 
@@ -297,7 +326,7 @@ def _print_plan(suite: Suite, trials: Sequence[Trial], total: int, speeds: int) 
     for trial in trials:
         parts = (trial.task, trial.model, trial.loss, trial.optimizer, trial.schedule)
         names = " ".join(part.label or part.name for part in parts)
-        click.echo(f"{trial.key}  {names}  seed {trial.seed}")
+        click.echo(printable(f"{trial.key}  {names}  seed {trial.seed}"))
     missing = sorted({trial.task.name for trial in trials if not trial.data})
     click.echo(
         f"{suite.name}: {len(trials)} of {total} trials to do, {speeds} throughput measurements"
@@ -335,9 +364,9 @@ def _loaded(plugins: Sequence[str]) -> "Registry":
     """What is installed and the given files, with a line for every plugin set aside."""
     from msbench.plugins import load_plugins
 
-    registry = load_plugins(plugins) if plugins else _registry()
+    registry = load_plugins(dict.fromkeys(plugins)) if plugins else _registry()
     for name, reason in registry.broken.items():
-        click.echo(f"msbench: plugin {name} is not loaded: {reason}", err=True)
+        click.echo(f"msbench: {printable(f'plugin {name} is not loaded: {reason}')}", err=True)
     return registry
 
 
@@ -376,6 +405,9 @@ def _suite_rows() -> list[dict[str, Any]]:
             "plugin": "msbench",
             "version": msbench.__version__,
             "idea": tomllib.loads(path.read_text(encoding="utf-8")).get("description", ""),
+            "steps": "",
+            "passes": 1,
+            "fits": [],
         }
         for name, path in shipped_suites().items()
     ]

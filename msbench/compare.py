@@ -18,7 +18,7 @@ AXES = ("task", "model", "loss", "optimizer", "schedule")
 def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
     """Tables of all records; differences and ratios are to the optimizer `baseline`.
 
-    Without `baseline`, the one that throughput was measured against, else the first seen. Trials
+    Without `baseline`, the one that throughput was measured against, else the first by name. Trials
     that did not end ok count in `n`, never in a mean, and their rows are never ranked best.
     """
     import pandas as pd  # late: half a second that `msbench --help` need not pay
@@ -30,13 +30,17 @@ def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
         raise MsbenchError("there are no trials to compare")
     labels = _Labels([*trials, *measured])
     frame = pd.DataFrame(list(_scores(trials, labels)))
+    # A trial that was done again with another decoder beside has another key, but the same seed.
+    frame = frame.drop_duplicates([*AXES, "decoder", "metric", "seed"], keep="last")
     baseline = baseline or _default_baseline(trials, measured, labels)
     names = sorted(set(frame["optimizer"]))
+    # A bare name also means the first of several that are told apart by their options.
+    baseline = next((n for n in names if baseline in (n, n.partition(" (")[0])), baseline)
     if baseline not in names:
         raise MsbenchError(
             f"no optimizer {baseline!r} in these results{did_you_mean(baseline, names)}"
         )
-    throughput = _throughput(measured, labels)
+    throughput = _throughput(measured, labels, baseline)
     speeds = {tuple(row[axis] for axis in AXES): row for row in throughput if row["optimizer"]}
     rows = _summarize(frame, baseline, speeds)
     return Comparison(rows, throughput, baseline, _notes(trials, records))
@@ -45,7 +49,10 @@ def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
 def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
     """One row per trial, decoder and metric; NaN where a trial gave none."""
     known: dict[str, list[Any]] = {}
+    main: dict[str, str] = {}
     for record in trials:
+        if "task" in record.results:
+            main[record.job["task"]["name"]] = record.results["task"]["metric"]
         for decoded in record.results.get("decoding", ()):
             known.setdefault(record.job["task"]["name"], list(decoded["metrics"]))
     for record in trials:
@@ -70,7 +77,7 @@ def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
                     **about,
                     "decoder": labels.of(record, "decoder", part),
                     "metric": metric,
-                    "primary": metric == task.get("metric", metric),
+                    "primary": metric == main.get(record.job["task"]["name"], metric),
                     "lower_is_better": metric in task.get("lower_is_better", ()),
                     "value": math.nan if value is None or not about["ok"] else value,
                 }
@@ -106,7 +113,7 @@ def _summarize(frame: Any, baseline: str, speeds: Mapping[Any, Row]) -> list[Row
                 "peak_memory": ok["peak_memory"].mean(),
                 "throughput": speed.get("per_second", math.nan),
                 "throughput_ratio": speed.get("ratio", math.nan),
-                "primary": bool(ok["primary"].all()),
+                "primary": bool(group["primary"].all()),
                 "lower_is_better": bool(group["lower_is_better"].any()),
                 "status": _counted(group["status"]),
             }
@@ -127,45 +134,56 @@ def _counted(statuses: Any) -> str:
     return ", ".join(f"{name} {count}" for name, count in statuses.value_counts().items())
 
 
-def _throughput(measured: Sequence[Record], labels: "_Labels") -> list[Row]:
-    """Rows of training and of decoding speed, the baseline of each first."""
-    rows = []
+def _throughput(measured: Sequence[Record], labels: "_Labels", baseline: str) -> list[Row]:
+    """Rows of training and of decoding speed; of a task and model, the newest measurement."""
+    newest = {}
     for record in measured:
         first = record.job["strategies"][0]
-        for each in record.results["training"]:
-            axes = labels.strategy(record, {**first, **each["strategy"]})
-            rows.append({**axes, "decoder": "", "unit": "training tokens/s", **_speed(each)})
-        for each in record.results["decoding"]:
-            axes = {**dict.fromkeys(AXES, ""), "task": labels.task(record, first)}
-            axes["model"] = labels.of(record, "model", first["model"])
+        newest[labels.task(record, first), labels.of(record, "model", first["model"])] = record
+    rows: list[Row] = []
+    for (task, model), record in newest.items():
+        first, results = record.job["strategies"][0], record.results
+        axes = [labels.strategy(record, {**first, **r["strategy"]}) for r in results["training"]]
+        bases = [i for i, each in enumerate(axes) if each["optimizer"] == baseline] or [0]
+        for each, speed in zip(axes, _speeds(results["training"], bases[0]), strict=True):
+            rows.append({**each, "decoder": "", "unit": "training tokens/s", **speed})
+        same = {**dict.fromkeys(AXES, ""), "task": task, "model": model}
+        for each, speed in zip(results["decoding"], _speeds(results["decoding"], 0), strict=True):
             decoder = labels.of(record, "decoder", each["decoder"])
-            rows.append({**axes, "decoder": decoder, "unit": "examples/s", **_speed(each)})
+            rows.append({**same, "decoder": decoder, "unit": "examples/s", **speed})
     return sorted(rows, key=_speed_rank)
 
 
 def _speed_rank(row: Row) -> tuple[Any, ...]:
     """Training before decoding, the baseline first, then the fastest."""
-    baseline = row["ratio_low"] == row["ratio_high"] == 1.0
-    return (row["task"], row["model"], bool(row["decoder"]), not baseline, -row["ratio"])
+    return (row["task"], row["model"], bool(row["decoder"]), not row["baseline"], -row["ratio"])
 
 
-def _speed(each: Mapping[str, Any]) -> Row:
-    ratio, low, high = mean_interval(each["ratios"])
-    return {
-        "per_second": each["per_second"],
-        "ratio": ratio,
-        "ratio_low": low,
-        "ratio_high": high,
-        "rounds": len(each["ratios"]),
-    }
+def _speeds(measured: Sequence[Mapping[str, Any]], base: int) -> list[Row]:
+    """Median speed of each, and its ratio to the one at `base`, formed within rounds."""
+    rows = []
+    for index, each in enumerate(measured):
+        pairs = zip(each["rates"], measured[base]["rates"], strict=True)
+        ratio, low, high = mean_interval([mine / other for mine, other in pairs])
+        rows.append(
+            {
+                "per_second": each["per_second"],
+                "ratio": ratio,
+                "ratio_low": low,
+                "ratio_high": high,
+                "rounds": len(each["rates"]),
+                "baseline": index == base,
+            }
+        )
+    return rows
 
 
 def _default_baseline(
     trials: Sequence[Record], measured: Sequence[Record], labels: "_Labels"
 ) -> str:
-    for record in measured:
+    for record in reversed(measured):
         return str(labels.strategy(record, record.job["strategies"][0])["optimizer"])
-    return str(labels.axes(trials[0])["optimizer"])
+    return min(str(labels.axes(trial)["optimizer"]) for trial in trials)
 
 
 def _notes(trials: Sequence[Record], records: Sequence[Record]) -> list[str]:
@@ -178,6 +196,8 @@ def _notes(trials: Sequence[Record], records: Sequence[Record]) -> list[str]:
     if len(bad) > 10:
         notes.append(f"and {len(bad) - 10} more trials that did not end ok")
     for record in records:
+        for each in record.results.get("failed", ()):
+            notes.append(f"throughput of {each['strategy']}: {each['reason']}")
         if not record.is_trial and record.status != "ok":
             notes.append(f"throughput: {record.status}: {record.reason}")
     machines = {json.dumps(record.machine, sort_keys=True) for record in records if record.machine}
@@ -240,7 +260,8 @@ def _named(record: Record) -> Iterable[tuple[str, str, str, Mapping[str, Any]]]:
 
 def _task_part(trial: Mapping[str, Any]) -> Mapping[str, Any]:
     """The task, with what else makes numbers incomparable."""
-    around = {key: trial[key] for key in ("training", "device", "threads", "dtype", "data")}
+    keys = ("training", "learner", "device", "threads", "dtype", "data")
+    around = {key: trial[key] for key in keys}
     return {**trial["task"], "around": around}
 
 

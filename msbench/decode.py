@@ -23,7 +23,7 @@ class Decoded:
         """Plain data for a record; per-example scores to 6 digits."""
         examples = {k: [float(f"{x:.6g}") for x in v] for k, v in self.scores.examples.items()}
         return {
-            "metrics": dict(self.scores.metrics),
+            "metrics": {name: float(value) for name, value in self.scores.metrics.items()},
             "examples": examples,
             "seconds": self.seconds,
             "count": self.examples,

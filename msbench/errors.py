@@ -40,6 +40,11 @@ class RecordsError(MsbenchError):
     """Records that were asked for cannot be read."""
 
 
+def printable(text: str) -> str:
+    """Without characters that a terminal would obey: names and reasons may be anybody's."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'adamw'?"`, or the whole list when nothing is near.
 

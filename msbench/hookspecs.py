@@ -89,7 +89,7 @@ def register_learners(register: Register) -> None:
 
 @hookspec
 def register_launchers(register: Register) -> None:
-    """Launchers: `factory(**options) -> (jobs, run, *, limit, preload) -> iterator of records`."""
+    """Launchers: `factory(**options) -> (jobs, run, *, limit, preload, started) -> records`."""
 
 
 @hookspec

@@ -9,14 +9,17 @@ import multiprocessing as mp
 import os
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from msbench.device import cores, limit_threads, machine
+from msbench.errors import MsbenchError
 from msbench.spec import Job, Measurement, Record, Status, Trial, record
 
 Run = Callable[[Job], Record]
@@ -34,6 +37,8 @@ class _Worker:
 
 def processes(workers: int = 0) -> Callable[..., Iterator[Record]]:
     """A launcher: `workers` one-job processes at once; 0 = one a core, or one for a GPU."""
+    if workers < 0:
+        raise MsbenchError(f"processes needs 0 or more workers, not {workers}")
 
     def launch(
         jobs: Sequence[Job],
@@ -82,7 +87,19 @@ def _context(preload: Sequence[str]) -> Any:
     context = mp.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["__main__", "msbench.runner", *preload])
+        _start_server()
     return context
+
+
+def _start_server() -> None:
+    """With Ctrl-C ignored, which it inherits: that is for the driver, whatever the server does."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _start(context: Any, job: Job, run: Run, logs: Path) -> _Worker:
@@ -98,6 +115,7 @@ def _work(job: str, run: Run, results: Connection, log: str) -> None:
     """In the worker: everything it prints goes to its log, its record into the pipe."""
     os.setsid()  # Ctrl-C is for the driver; and what a job starts is ended with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(out, 1)
     os.dup2(out, 2)
@@ -106,13 +124,20 @@ def _work(job: str, run: Run, results: Connection, log: str) -> None:
     results.close()
 
 
+def _end_with_parent(parent: int) -> None:
+    """The server ends with the driver, however that ended; nobody would wait for this job."""
+    while os.getppid() == parent:
+        sleep(1)
+    os.killpg(0, signal.SIGKILL)
+
+
 def _ended(running: Sequence[_Worker], limit: float) -> list[_Worker]:
     """The workers that have something to say or have had their time; waits for at least one."""
     while True:
         left = min(worker.started + limit for worker in running) - monotonic()
         # The death of a process, too: something it started may still hold its pipe open.
         ends = [end for w in running for end in (w.results, w.process.sentinel)]
-        ready = wait(ends, timeout=max(0.0, left))
+        ready = wait(ends, timeout=min(max(0.0, left), 3600.0))
         late = [w for w in running if monotonic() - w.started >= limit]
         ended = [w for w in running if {w.results, w.process.sentinel} & {*ready} or w in late]
         if ended:

@@ -35,6 +35,9 @@ class Learner(Protocol):
     def check_device(device: str) -> str:
         """Why this framework cannot use the device; empty if it can."""
 
+    def reseed(self, purpose: str) -> None:
+        """Draw all that is random from now on from the stream (seed, purpose)."""
+
     def train_step(self, batch: Batch) -> Step:
         """One optimizer step; the passes are counted, not assumed."""
 

@@ -29,10 +29,15 @@ def check_options(
     plain = {name: value for name, value in given.items() if name not in nested}
     try:
         # By way of JSON, where strict still lets a TOML array be a tuple.
-        values = model.model_validate_json(json.dumps(plain)).model_dump(by_alias=True)
+        values = model.model_validate_json(json.dumps(plain, default=str)).model_dump(by_alias=True)
     except ValidationError as error:
         return {}, [_problem(each) for each in error.errors()]
     extra = {name: plain[name] for name in plain if free and name not in named}
+    for name, value in values.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            return {}, [f"option {name!r}: {value!r} is not plain data (numbers, texts, lists)"]
     return {**values, **extra, **nested}, []
 
 

@@ -56,6 +56,7 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
         for choice in choices:
             try:
                 part = registry.resolve(kind, choice)
+                _try_building(kind, registry.build(kind, part))
                 parts[kind].append((choice, registry.find(kind, choice.name), part))
             except PluginError as error:
                 problems += [f"{choice.where}: {line}" for line in str(error).splitlines()]
@@ -74,6 +75,16 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
             f"{did_you_mean(suite.baseline, optimizers)}"
         )
     return parts, problems
+
+
+def _try_building(kind: Kind, build: Callable[[], Any]) -> None:
+    """Parts that are made from their options alone are made once here: bad options show early."""
+    if kind not in ("loss", "schedule", "decoder", "launcher"):
+        return
+    try:
+        build()
+    except Exception as error:
+        raise PluginError(str(error) or type(error).__name__) from error
 
 
 def _fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved]) -> list[str]:
@@ -95,15 +106,19 @@ def _fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved])
             if not any(_fits(choice, entry, task) for choice, entry, _ in parts[kind]):
                 problems.append(f"{task[0].where}: no {kind} in this suite fits {task[0].name!r}")
     for learner in {entry.learner for _, entry, _ in parts["model"]}:
-        factory: Any = registry.find("learner", learner).load()
-        if reason := factory.check_device(suite.device):
+        check = getattr(registry.find("learner", learner).load(), "check_device", None)
+        if check is not None and (reason := check(suite.device)):
             problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {reason}")
-    for model, optimizer in product(parts["model"], parts["optimizer"]):
-        if model[1].learner != optimizer[1].learner and len(parts["model"]) == 1:
-            problems.append(
-                f"{optimizer[0].where}: {optimizer[1].name!r} is for {optimizer[1].learner}, "
-                f"model {model[1].name!r} for {model[1].learner}"
-            )
+    for task, model in product(tasks, parts["model"]):
+        framework = model[1].learner
+        kinds: tuple[Kind, ...] = ("loss", "optimizer", "decoder")
+        for kind in kinds if _fits(model[0], model[1], task) else ():
+            found = [e for c, e, _ in parts[kind] if _fits(c, e, task)]
+            if found and all(entry.learner != framework for entry in found):
+                problems.append(
+                    f"{model[0].where}: model {model[1].name!r} is for {framework}, and no {kind} "
+                    f"for {task[0].name!r} is ({found[0].name!r} is for {found[0].learner})"
+                )
     return problems
 
 

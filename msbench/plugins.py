@@ -9,6 +9,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -72,7 +73,7 @@ class Entry:
         module, _, attribute = self.factory.partition(":")
         try:
             loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
+        except Exception as error:  # importing runs a plugin's code
             raise PluginError(
                 f"{self.kind} {self.name!r}: plugin {self.plugin} {self.version} gives the "
                 f"factory {self.factory!r}, which cannot be imported: {error}"
@@ -89,7 +90,9 @@ class Entry:
         """The factory's options: its parameters without the ones msbench fills in."""
         try:
             parameters = inspect.signature(self.load(), eval_str=True).parameters
-        except (TypeError, ValueError, NameError) as error:
+        except PluginError:
+            raise
+        except Exception as error:  # annotations are evaluated
             raise PluginError(
                 f"{self.kind} {self.name!r} of plugin {self.plugin}: its factory's options cannot "
                 f"be read: {error}"
@@ -129,17 +132,28 @@ class Registry:
 
     def build(self, kind: Kind, part: Part) -> Callable[..., Any]:
         """The part's factory with its options bound; nested parts arrive bound likewise."""
+        entry = self.find(kind, part.name)
+        checked, problems = complete_part(entry, part)
+        if problems:
+            raise PluginError("\n".join(problems))
         options = {
             name: self.build(nested_kind(kind, name), value) if isinstance(value, Part) else value
-            for name, value in part.options.items()
+            for name, value in checked.items()
         }
-        return partial(self.find(kind, part.name).load(), **options)
+        return partial(entry.load(), **options)
 
 
 def nested_kind(kind: Kind, option: str) -> Kind:
     """The kind of an option that is a choice: `base` is of the kind that has it."""
     found = NESTED.get(option) or kind
     return next(each for each in KINDS if each == found)
+
+
+def complete_part(entry: Entry, part: Part) -> tuple[dict[str, Any], list[str]]:
+    """The part's options with the types that the factory asks for: JSON has made tuples lists."""
+    from msbench.options import check_options
+
+    return check_options(entry.options(), part.options)
 
 
 def complete(registry: Registry, entry: Entry, choice: Choice) -> tuple[dict[str, Any], list[str]]:
@@ -229,6 +243,7 @@ def _from_file(file: str) -> Plugin:
     if spec is None or spec.loader is None:
         raise PluginError("is not a Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and annotations look their module up
     spec.loader.exec_module(module)
     return Plugin(path.name, version, module)
 
@@ -254,10 +269,12 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: Plugin) -> None:
         vars(plugin.module) if isinstance(plugin.module, ModuleType) else dir(plugin.module)
     ):
         marked = getattr(getattr(plugin.module, name), "msbench_impl", None)
+        marked = marked if isinstance(marked, dict) else None  # some objects have every attribute
         if marked is not None and name not in known:
             raise PluginError(f"unknown hook {name!r}{did_you_mean(name, known)}")
-        if marked is None and name.startswith("register_") and name in known:
-            raise PluginError(f"hook {name!r} is not marked: put @msbench.hookimpl above it")
+        if marked is None and name.startswith("register_"):
+            hint = "" if name in known else did_you_mean(name, known)
+            raise PluginError(f"{name!r} is not marked: put @msbench.hookimpl above it{hint}")
     manager.check_pending()
 
 
@@ -273,6 +290,11 @@ def _register(
         raise PluginError(f"a {kind} needs a name, not {name!r}")
     if not callable(factory) and not (isinstance(factory, str) and ":" in factory):
         raise PluginError(f'{kind} {name!r}: a factory is a function or "module:attribute"')
+    for key in ("fits", "sources", "preload"):
+        if isinstance(facts.get(key), str):
+            raise PluginError(f"{kind} {name!r}: {key} is a list, not {facts[key]!r}")
+    if not isinstance(facts.get("passes", 1), int | float):
+        raise PluginError(f"{kind} {name!r}: passes is a number, not {facts['passes']!r}")
     _claim(entries, Entry(kind, name, factory, plugin.name, plugin.version, **facts))
 
 

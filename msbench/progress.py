@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from msbench.errors import printable
 from msbench.sources import Source, fetch
 from msbench.spec import Job, Record
 
@@ -45,11 +46,12 @@ class _Progress:
         self._tally.done += 1
         self._tally.running -= 1
         if record.status != "ok":  # names and reasons are a plugin's: never markup
-            self._console.print(Text(f"{_what(record)}: {record.status}: {record.reason}"))
+            said = f"{_what(record)}: {record.status}: {record.reason}"
+            self._console.print(Text(printable(said)))
         if self._bar is not None and self._task is not None:
             self._bar.advance(self._task)
         else:
-            self._console.print(Text(f"{self._tally} ({_what(record)})"))
+            self._console.print(Text(printable(f"{self._tally} ({_what(record)})")))
 
 
 class _TallyColumn(TextColumn):

@@ -9,6 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from msbench.errors import printable
 from msbench.spec import Comparison, Row
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
@@ -22,9 +23,9 @@ def render(comparison: Comparison, format: str = "text") -> str:
     if format == "csv":
         return _csv(comparison.accuracy)
     style, escape = {
-        "text": ("simple", _printable),
+        "text": ("simple", printable),
         "markdown": ("pipe", _markdown),
-        "latex": ("latex_booktabs", _printable),  # which escapes by itself
+        "latex": ("latex_booktabs", printable),  # which escapes by itself
     }[format]
     tables = [
         ("Accuracy", _accuracy(comparison)),
@@ -144,13 +145,8 @@ def _or_none(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _printable(text: str) -> str:
-    """Without characters that a terminal would obey."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-
-
 def _markdown(text: str) -> str:
-    escaped = _printable(text).replace("\\", "\\\\")
+    escaped = printable(text).replace("\\", "\\\\")
     for char in "|*_`[]<>":
         escaped = escaped.replace(char, "\\" + char if char not in "[]" else char)
     return escaped

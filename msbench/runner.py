@@ -1,5 +1,6 @@
 """Trial -> Record, and Measurement -> Record: what happens inside one worker."""
 
+import math
 import random
 import statistics
 import traceback
@@ -13,9 +14,10 @@ from typing import Any
 from msbench.clock import Clock
 from msbench.decode import decode
 from msbench.device import machine
+from msbench.errors import MsbenchError
 from msbench.learner import Decoder, Learner
 from msbench.plugins import Registry, load_plugins
-from msbench.spec import Job, Measurement, Record, Status, Trial, record
+from msbench.spec import Job, Kind, Measurement, Part, Record, Status, Trial, record
 from msbench.streams import derive, stream
 from msbench.task import Batch, Task, evaluation_batches, training_batches
 from msbench.train import train
@@ -31,10 +33,10 @@ def run(job: Job, files: Sequence[str] = ()) -> Record:
     files: plugin files to load besides what is installed.
     """
     start = perf_counter()
-    registry = load_plugins(files)
     status: Status = "ok"
     reason, results = "", {}
     try:
+        registry = load_plugins(files)
         if isinstance(job, Trial):
             results = run_trial(job, registry)
             reason = results["training"]["diverged"]
@@ -44,13 +46,21 @@ def run(job: Job, files: Sequence[str] = ()) -> Record:
     except Exception as error:  # whatever a plugin throws costs this trial only
         status, reason = _status(error), _reason(error)
     seconds = perf_counter() - start
-    return record(job, status, reason, results=results, seconds=seconds, machine=machine())
+    made = record(job, status, reason, results=results, seconds=seconds, machine=machine())
+    try:
+        made.to_json()
+    except (TypeError, ValueError) as error:
+        made = record(job, "failed", f"results are not plain data: {error}", machine=machine())
+    return made
 
 
 def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
     """Train once, then measure every decoder on the test split, which is read only here."""
     start = perf_counter()
+    _check_versions(trial, registry)
     task: Task = registry.build("task", trial.task)()
+    if task.fingerprint() != trial.data:
+        raise MsbenchError("the data changed after the trial was planned: run the suite again")
     learner = make_learner(trial, task, registry)
     setup = perf_counter() - start
     training = train(
@@ -79,6 +89,7 @@ def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
     tests = evaluation_batches(task.test, EVALUATION_BATCH)
     for part in trial.decoders:
         _seed_libraries(trial.seed, "decoding")
+        learner.reseed("decoding")
         decoder = registry.build("decoder", part)()
         decoded = decode(learner, decoder, task, task.test, tests)
         results["decoding"].append({"decoder": asdict(part), **decoded.to_dict()})
@@ -93,16 +104,22 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
     """
     trials = measurement.strategies
     task: Task = registry.build("task", trials[0].task)()
-    learners = [make_learner(trial, task, registry) for trial in trials]
-    streams = [_batches(trial, task) for trial in trials]
-    for learner, batches in zip(learners, streams, strict=True):
-        learner.mode(training=True)
-        _timed_steps(learner, batches, WARM_UP)
     throughput = measurement.throughput
-    steps = [
-        partial(_timed_steps, learner, batches, throughput.steps)
-        for learner, batches in zip(learners, streams, strict=True)
-    ]
+    able, learners, steps, failed = [], [], [], []
+    for trial in trials:
+        batches = _batches(trial, task)
+        try:
+            learner = make_learner(trial, task, registry)
+            learner.mode(training=True)
+            _timed_steps(learner, batches, WARM_UP)
+        except Exception as error:
+            if trial is trials[0]:  # without the baseline there is no ratio
+                raise
+            failed.append({"strategy": trial.optimizer.name, "reason": _reason(error)})
+            continue
+        able.append(trial)
+        learners.append(learner)
+        steps.append(partial(_timed_steps, learner, batches, throughput.steps))
     trained = _rounds(steps, throughput.rounds)
     learners[0].mode(training=False)
     batch = evaluation_batches(task.test, EVALUATION_BATCH)[0]
@@ -113,12 +130,13 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
     return {
         "training": [
             {"strategy": _strategy(trial), **_rates(mine, trained[0])}
-            for trial, mine in zip(trials, trained, strict=True)
+            for trial, mine in zip(able, trained, strict=True)
         ],
         "decoding": [
             {"decoder": asdict(part), **_rates(mine, decoded[0])}
             for part, mine in zip(trials[0].decoders, decoded, strict=True)
         ],
+        "failed": failed,
     }
 
 
@@ -167,8 +185,10 @@ def _timed_steps(learner: Learner, batches: Iterator[Batch], steps: int) -> Timi
         tokens += batch.tokens
         sizes.add(len(batch.rows))
         after = learner.checksum()
-        if after == before:
-            raise ValueError("a timed step left every weight as it was: nothing was measured")
+        if after == before or not math.isfinite(after):
+            raise ValueError(
+                "a timed step left every weight as it was, or made one infinite: nothing to measure"
+            )
         before = after
     if len(sizes) > 1:
         raise ValueError(f"timed batches of unequal sizes {sizes}: nothing was measured")
@@ -192,6 +212,20 @@ def _rates(mine: Sequence[Timing], base: Sequence[Timing]) -> dict[str, Any]:
 
 def _strategy(trial: Trial) -> dict[str, Any]:
     return {key: asdict(getattr(trial, key)) for key in ("loss", "optimizer", "schedule")}
+
+
+def _check_versions(trial: Trial, registry: Registry) -> None:
+    """A plugin file may have been edited since; its results must not go under the old version."""
+    kinds: tuple[Kind, ...] = ("task", "model", "loss", "optimizer", "schedule", "learner")
+    parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
+    parts += [("decoder", part) for part in trial.decoders]
+    for kind, part in parts:
+        found = registry.find(kind, part.name).version
+        if found != part.version:
+            raise MsbenchError(
+                f"{kind} {part.name!r} of plugin {part.plugin} is now version {found}, planned was "
+                f"{part.version}: run the suite again"
+            )
 
 
 def _seed_libraries(seed: int, purpose: str) -> None:

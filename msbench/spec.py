@@ -232,9 +232,12 @@ class Record:
             raise ValueError(f"unknown status {data.get('status')!r}")
         known = {f.name for f in fields(cls)}
         made = cls(**{k: v for k, v in data.items() if k in known})
-        wanted = {f.name for f in fields(Trial if made.is_trial else Measurement)}
-        if not isinstance(made.job, dict) or not wanted <= set(made.job):
-            raise ValueError("its job is not whole")
+        try:
+            Trial.of(made.job) if made.is_trial else Measurement.of(made.job)
+            for decoded in made.results.get("decoding", ()) if made.is_trial else ():
+                sum(value or 0.0 for value in decoded["metrics"].values())
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError("its job or results are not whole") from error
         return made
 
 

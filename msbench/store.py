@@ -53,11 +53,12 @@ def prepare_folder(folder: Path) -> None:
         raise StoreError(f"cannot write results to {folder}: {error.strerror or error}") from error
 
 
-def read(path: Path) -> Stored:
+def read(path: Path, *, strict: bool = True) -> Stored:
     """The records of a folder or file; of records with equal keys the last one counts.
 
     Lines that are not records (half-written, damaged, of another layout) are named in
-    `problems` and left alone. RecordsError if there is nothing to read or no line is a record.
+    `problems` and left alone. RecordsError if the path cannot be read or, where `strict`, if there
+    are lines and none is a record.
     """
     try:
         files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
@@ -73,16 +74,19 @@ def read(path: Path) -> Stored:
             records[found.key] = found
         except (ValueError, TypeError, RecursionError) as error:
             problems.append(f"{file}, line {number}: skipped, not a whole record ({error})")
-    if problems and not records:
+    if strict and problems and not records:
         raise RecordsError(f"{path}: holds no msbench records; " + problems[0])
     return Stored(tuple(records.values()), tuple(problems))
 
 
 def find_results(name: str, out: Path = Path("results")) -> Path:
     """The folder or file of results: a path, or the name of a suite under `out`."""
-    for path in (Path(name), out / name, out / "reference" / name):
-        if path.is_file() or (path.is_dir() and any(path.glob("*.jsonl"))):
-            return path
+    try:
+        for path in (Path(name), out / name, out / "reference" / name):
+            if path.is_file() or (path.is_dir() and any(path.glob("*.jsonl"))):
+                return path
+    except OSError as error:
+        raise RecordsError(f"{name[:80]}: cannot be read: {error.strerror}") from error
     there = _with_records(out) + _with_records(out / "reference")
     if Path(name).is_dir():
         raise RecordsError(f"{name}: holds no .jsonl files")

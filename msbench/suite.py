@@ -69,7 +69,7 @@ class _Suite(_Table):
     launcher: _Choice = _Choice(name="processes")
     seeds: Seeds = [0, 1, 2]
     baseline: str = ""
-    limit: Annotated[float, Field(gt=0)] = Suite.limit
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Suite.limit
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     threads: Positive = 1
     dtype: str = Field(default="float32", pattern=r"^(float32|float64)$")
@@ -86,11 +86,14 @@ def find_suite(name: str) -> Path:
     shipped = shipped_suites()
     if name in shipped:
         return shipped[name]
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise SuiteError([f"{name[:80]}...: cannot be read: {error.strerror}"]) from error
     if path.suffix != ".toml" and path.parent == Path():
         raise SuiteError([f"unknown suite {name!r}{did_you_mean(name, shipped)} (or give a path)"])
-    if not path.is_file():
-        raise SuiteError([f"{name}: no such suite file"])
-    return path
+    raise SuiteError([f"{name}: no such suite file"])
 
 
 def load_suite(name: str) -> Suite:
@@ -98,7 +101,7 @@ def load_suite(name: str) -> Suite:
     path = find_suite(name)
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise SuiteError([f"{path}: not valid TOML: {error}"]) from error
     except OSError as error:
         raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
@@ -170,8 +173,12 @@ def nested_choice(data: Mapping[str, Any], where: str) -> Choice:
     options = {k: v for k, v in data.items() if k not in ("name", "label", "tasks")}
     for key, value in options.items():
         if isinstance(value, Mapping) and isinstance(value.get("name"), str):
+            if "tasks" in value:
+                raise SuiteError([f"{where}.{key}.tasks: belongs to the outer choice"])
+            if not isinstance(value.get("label", ""), str):
+                raise SuiteError([f"{where}.{key}.label: should be a text, not {value['label']!r}"])
             options[key] = nested_choice(value, f"{where}.{key}")
-    label, tasks = str(data.get("label", "")), tuple(data.get("tasks", ()))
+    label, tasks = data.get("label", ""), tuple(data.get("tasks", ()))
     return Choice(data["name"], options, label, tasks, where)
 
 

@@ -51,7 +51,8 @@ def train(
     """Train until the budget of passes is spent or the loss is no longer a number.
 
     A step that would overrun the budget is not taken: a strategy of two passes a step takes half
-    the steps. Samples and tokens count what was read, once per step.
+    the steps. (What a step costs is known from the one before: the first is always taken.) Samples
+    and tokens count what was read, once per step.
     """
     run, clock = Run(), Clock(learner.synchronize)
     losses: list[Any] = []

@@ -1,7 +1,6 @@
 """A tiny suite of real parts, and the cache of archives that tests share."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from msbench.device import limit_threads
 from msbench.plan import plan
 from msbench.plugins import Registry, load_plugins
-from msbench.spec import Suite, Trial
+from msbench.spec import Part, Suite, Trial
 from msbench.suite import load_suite
 
 limit_threads(1)
@@ -87,10 +86,12 @@ def tiny(write_suite: Callable[..., Path]) -> Suite:
 
 
 @pytest.fixture
-def trials(tiny: Suite, registry: Registry) -> list[Trial]:
-    """Its trials, planned with the real data."""
+def fingerprint(registry: Registry) -> Callable[[Part], str]:
+    """What plans need to know of the real data."""
+    return lambda part: str(registry.build("task", part)().fingerprint())
 
-    def fingerprint(part: object) -> str:
-        return str(registry.build("task", part)().fingerprint())  # type: ignore[arg-type]
 
-    return plan(replace(tiny), registry, (), fingerprint)
+@pytest.fixture
+def trials(tiny: Suite, registry: Registry, fingerprint: Callable[[Part], str]) -> list[Trial]:
+    """Its trials."""
+    return plan(tiny, registry, (), fingerprint)

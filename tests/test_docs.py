@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from msbench import hookspecs
-from msbench.plan import plan
+from msbench.plan import Fingerprint, plan
 from msbench.plugins import Registry, load_plugins
 from msbench.runner import run
 from msbench.suite import load_suite
@@ -17,12 +17,14 @@ def blocks(name: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(), re.DOTALL)
 
 
-def test_the_readmes_plugin_runs(write_suite: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_readmes_plugin_runs(
+    write_suite: Callable[..., Path], tmp_path: Path, fingerprint: Fingerprint
+) -> None:
     (code,) = blocks("README.md", "python")
     file = tmp_path / "mine.py"
     file.write_text(code)
     suite = load_suite(str(write_suite(bottom='\n[[optimizer]]\nname = "rmsprop"\nlr = 0.002\n')))
-    trials = plan(suite, load_plugins([str(file)]), (), lambda part: "data")
+    trials = plan(suite, load_plugins([str(file)]), (), fingerprint)
     result = run(next(t for t in trials if t.optimizer.name == "rmsprop"), [str(file)])
     assert result.status == "ok", result.reason
     assert result.job["optimizer"]["plugin"] == "mine.py"

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from msbench.launch import processes
-from msbench.plan import measurements, plan
+from msbench.plan import Fingerprint, measurements, plan
 from msbench.plugins import Registry, load_plugins
 from msbench.runner import make_learner, run
 from msbench.spec import Record, Suite, Throughput, Trial, record
@@ -194,7 +194,7 @@ def test_plan_leaves_out_what_has_a_record(
 
 
 @pytest.fixture
-def bad_records(tmp_path: Path, tiny: Suite) -> dict[str, Record]:
+def bad_records(tmp_path: Path, tiny: Suite, fingerprint: Fingerprint) -> dict[str, Record]:
     """One trial of every way to go wrong, and a good one."""
     file = tmp_path / "bad.py"
     file.write_text(BAD)
@@ -204,7 +204,7 @@ def bad_records(tmp_path: Path, tiny: Suite) -> dict[str, Record]:
     names = ("raises", "hangs", "segfaults", "exits", "oom", "explodes", "talks", "adamw")
     choices = tuple(Choice(name) for name in names)
     suite = replace(tiny, optimizers=choices, seeds=(0,), baseline="")
-    jobs = plan(suite, registry, (), lambda part: "data")
+    jobs = plan(suite, registry, (), fingerprint)
     launched = processes(workers=2)(jobs, partial(run, files=(str(file),)), limit=8.0)
     return {r.job["optimizer"]["name"]: r for r in launched}
 
@@ -227,14 +227,16 @@ def test_every_bad_end_is_a_record_and_the_rest_go_on(bad_records: dict[str, Rec
     assert not multiprocessing.active_children()
 
 
-def test_a_launch_that_is_closed_ends_its_workers(tmp_path: Path, tiny: Suite) -> None:
+def test_a_launch_that_is_closed_ends_its_workers(
+    tmp_path: Path, tiny: Suite, fingerprint: Fingerprint
+) -> None:
     file = tmp_path / "bad.py"
     file.write_text(BAD)
     registry = load_plugins([str(file)])
     from msbench.spec import Choice
 
     suite = replace(tiny, optimizers=(Choice("hangs"), Choice("adamw")), baseline="", seeds=(0,))
-    jobs = plan(suite, registry, (), lambda part: "data")
+    jobs = plan(suite, registry, (), fingerprint)
     records = processes(workers=2)(jobs, partial(run, files=(str(file),)), limit=60)
     assert next(records).job["optimizer"]["name"] == "adamw"
     records.close()
@@ -255,14 +257,16 @@ def test_throughput_is_paired_by_round(tiny: Suite, trials: list[Trial]) -> None
     assert len(result.results["decoding"]) == 2
 
 
-def test_speed_of_a_strategy_that_learns_nothing_is_refused(tmp_path: Path, tiny: Suite) -> None:
+def test_speed_of_a_strategy_that_learns_nothing_is_refused(
+    tmp_path: Path, tiny: Suite, fingerprint: Fingerprint
+) -> None:
     file = tmp_path / "bad.py"
     file.write_text(BAD)
     registry = load_plugins([str(file)])
     from msbench.spec import Choice
 
     suite = replace(tiny, optimizers=(Choice("idle"),), baseline="", seeds=(0,))
-    (measurement,) = measurements(suite, plan(suite, registry, (), lambda part: "data"))
+    (measurement,) = measurements(suite, plan(suite, registry, (), fingerprint))
     result = run(measurement, files=(str(file),))
     assert result.status == "failed"
     assert "left every weight as it was" in result.reason

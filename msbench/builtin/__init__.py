@@ -189,7 +189,7 @@ def register_decoders(register: Register) -> None:
         "greedy",
         "msbench.builtin.decoders:greedy",
         idea="The likeliest next token, one after the other.",
-        fits=["seq2seq", "lm"],
+        fits=["seq2seq"],
     )
     register(
         "beam",
@@ -197,7 +197,7 @@ def register_decoders(register: Register) -> None:
         idea="Keep the likeliest few beginnings instead of one.",
         paper="Graves, 2012, Sequence transduction; Wu et al., 2016 (length normalization)",
         steps="decoding",
-        fits=["seq2seq", "lm"],
+        fits=["seq2seq"],
     )
 
 

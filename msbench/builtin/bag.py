@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from msbench import PAD, Batch, Task
-from msbench.builtin.models import initialize
+from msbench.builtin.models import Share, Size, initialize
 
 
 class Bag(nn.Module):
     """(B, S) tokens -> (B, classes) logits: the mean embedding, projected (Joulin et al., 2017)."""
 
-    def __init__(self, task: Task, width: int = 64, dropout: float = 0.1):
+    def __init__(self, task: Task, width: Size = 64, dropout: Share = 0.1):
         super().__init__()
         self.tokens = nn.Embedding(task.vocabulary, width)
         self.dropout = nn.Dropout(dropout)

@@ -31,14 +31,15 @@ class TorchLearner:
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         self._memory = msbench.PeakMemory()
-        torch.manual_seed(derive(seed, "init"))
+        self.seed = seed
+        self.reseed("init")
         # Weights are drawn on the CPU, so that they are the same on every device.
         self.model = model(task).to(self.device, getattr(torch, dtype))
         self.loss = loss()
         self.optimizer = optimizer(self.model)
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._factor = 1.0
-        torch.manual_seed(derive(seed, "dropout"))
+        self.reseed("dropout")
 
     @staticmethod
     def check_device(device: str) -> str:
@@ -47,6 +48,10 @@ class TorchLearner:
         if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
             return f"torch {torch.__version__} finds {torch.cuda.device_count()} CUDA devices"
         return ""
+
+    def reseed(self, purpose: str) -> None:
+        """All of torch's generators."""
+        torch.manual_seed(derive(self.seed, purpose))
 
     def train_step(self, batch: Batch) -> Step:
         """One optimizer step; every call of the closure is one pass."""

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from msbench import PAD, Batch, Task
-from msbench.builtin.models import initialize
+from msbench.builtin.models import Share, Size, initialize
 
 
 class LSTM(nn.Module):
@@ -14,7 +14,7 @@ class LSTM(nn.Module):
     directions together. Padding is packed away: the backward one starts at each text's own end.
     """
 
-    def __init__(self, task: Task, width: int = 64, layers: int = 1, dropout: float = 0.1):
+    def __init__(self, task: Task, width: Size = 64, layers: Size = 1, dropout: Share = 0.1):
         super().__init__()
         self.tokens = nn.Embedding(task.vocabulary, width)
         self.lstm = nn.LSTM(width, width // 2, layers, batch_first=True, bidirectional=True)

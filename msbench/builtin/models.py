@@ -7,9 +7,10 @@ Vaswani et al., 2017). Shapes: B examples, S source and T target positions, W wi
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
@@ -18,6 +19,8 @@ import msbench
 from msbench import PAD, Batch, Task
 
 Norm = Literal["pre", "post"]
+Size = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Encoder(nn.Module):
@@ -26,10 +29,10 @@ class Encoder(nn.Module):
     def __init__(
         self,
         task: Task,
-        width: int = 64,
-        layers: int = 2,
-        heads: int = 4,
-        dropout: float = 0.1,
+        width: Size = 64,
+        layers: Size = 2,
+        heads: Size = 4,
+        dropout: Share = 0.1,
         norm: Norm = "pre",
     ):
         super().__init__()
@@ -63,10 +66,10 @@ class EncoderDecoder(nn.Module):
     def __init__(
         self,
         task: Task,
-        width: int = 64,
-        layers: int = 2,
-        heads: int = 4,
-        dropout: float = 0.1,
+        width: Size = 64,
+        layers: Size = 2,
+        heads: Size = 4,
+        dropout: Share = 0.1,
         norm: Norm = "pre",
         copy: bool = False,
     ):

@@ -4,9 +4,10 @@ torch's own wherever it has them; a base arrives as a function of the model.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
@@ -14,13 +15,18 @@ Base = Callable[[nn.Module], Optimizer]
 Closure = Callable[[], Tensor]
 
 
-def sgd(model: nn.Module, lr: float = 0.1, weight_decay: float = 0.0) -> Optimizer:
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+def sgd(model: nn.Module, lr: Positive = 0.1, weight_decay: NotNegative = 0.0) -> Optimizer:
     """Plain stochastic gradient descent."""
     return SGD(decayed(model, weight_decay), lr=lr)
 
 
 def momentum(
-    model: nn.Module, lr: float = 0.1, momentum: float = 0.9, weight_decay: float = 0.0
+    model: nn.Module, lr: Positive = 0.1, momentum: Share = 0.9, weight_decay: NotNegative = 0.0
 ) -> Optimizer:
     """SGD with Polyak's heavy ball."""
     return SGD(decayed(model, weight_decay), lr=lr, momentum=momentum)
@@ -28,11 +34,11 @@ def momentum(
 
 def adamw(
     model: nn.Module,
-    lr: float = 1e-3,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    eps: float = 1e-8,
-    weight_decay: float = 0.01,
+    lr: Positive = 1e-3,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: NotNegative = 0.01,
 ) -> Optimizer:
     """AdamW, fused."""
     groups = decayed(model, weight_decay)
@@ -75,9 +81,13 @@ class Lookahead(Wrapper):
     The base goes on from there. Evaluation is on the slow weights, as in the paper.
     """
 
-    def __init__(self, model: nn.Module, base: Base, k: int = 5, alpha: float = 0.5):
-        if k < 1 or not 0 < alpha <= 1:
-            raise ValueError(f"lookahead needs k >= 1 and 0 < alpha <= 1, not k={k}, alpha={alpha}")
+    def __init__(
+        self,
+        model: nn.Module,
+        base: Base,
+        k: Annotated[int, Field(ge=1)] = 5,
+        alpha: Annotated[float, Field(gt=0, le=1)] = 0.5,
+    ):
         super().__init__(base(model))
         self.k, self.alpha, self.steps = k, alpha, 0
         self.slow = [p.detach().clone() for p in _parameters(self.base)]
@@ -118,9 +128,7 @@ class SAM(Wrapper):
     there, is what the base steps along from where it was.
     """
 
-    def __init__(self, model: nn.Module, base: Base, rho: float = 0.05):
-        if rho < 0:
-            raise ValueError(f"sam needs rho >= 0, not {rho}")
+    def __init__(self, model: nn.Module, base: Base, rho: NotNegative = 0.05):
         super().__init__(base(model))
         self.rho = rho
 

@@ -4,21 +4,26 @@
 """
 
 import math
+from typing import Annotated
+
+from pydantic import Field
 
 import msbench
 
+Share = Annotated[float, Field(ge=0, lt=1)]
 
-def constant(warmup: float = 0.0) -> msbench.Schedule:
+
+def constant(warmup: Share = 0.0) -> msbench.Schedule:
     """The full rate after the warm-up."""
     return lambda spent: _climb(spent, warmup)
 
 
-def linear(warmup: float = 0.0) -> msbench.Schedule:
+def linear(warmup: Share = 0.0) -> msbench.Schedule:
     """From the full rate down to zero at the end of the budget."""
     return lambda spent: _climb(spent, warmup) if spent < warmup else 1 - _after(spent, warmup)
 
 
-def cosine(warmup: float = 0.0) -> msbench.Schedule:
+def cosine(warmup: Share = 0.0) -> msbench.Schedule:
     """Half a cosine from the full rate down to zero at the end of the budget."""
     return lambda spent: (
         _climb(spent, warmup)
