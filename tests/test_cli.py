@@ -147,19 +147,71 @@ def test_unreadable_results(tmp_path: Path) -> None:
 def test_interrupt_keeps_what_is_done(write_suite: Write, tmp_path: Path) -> None:
     suite = write_suite(**{"passes = 12": "passes = 100000", "lr = 3e-3\n": "lr = 1e30\n"})
     command = [sys.executable, "-m", "msbench", "run", str(suite), "--workers", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+    group = {"start_new_session": True}  # so that, like a terminal, we can signal all of it
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, **group
+    ) as process:
         records = tmp_path / "results" / "tiny" / "trials.jsonl"
         for _ in range(600):  # adamw at a rate of 1e30 diverges at once; SAM trains for long
             if records.exists() and records.read_text().endswith("\n"):
                 break
             time.sleep(0.1)
         time.sleep(0.5)
-        os.kill(process.pid, signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "interrupted" in said
     assert "Traceback" not in said
     assert json.loads(records.read_text().splitlines()[0])["status"] == "diverged"
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.5, 4.0])
+def test_interrupt_at_any_time_is_quiet(
+    write_suite: Write, tmp_path: Path, seconds: float
+) -> None:
+    suite = write_suite(**{"passes = 12": "passes = 100000"})
+    command = [sys.executable, "-m", "msbench", "run", str(suite)]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True
+    ) as process:
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130 or (seconds < 1 and process.returncode in (1, 130, -2)), said
+    assert "Traceback" not in said or seconds < 1
+
+
+def test_workers_do_not_outlive_a_killed_driver(write_suite: Write, tmp_path: Path) -> None:
+    psutil = pytest.importorskip("psutil")
+    suite = write_suite(**{"passes = 12": "passes = 10000000"})
+    command = [sys.executable, "-m", "msbench", "run", str(suite)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path) as process:
+        driver, workers = psutil.Process(process.pid), []
+        for _ in range(300):
+            workers = [c for c in driver.children(recursive=True) if "forkserver" in str(c.cmdline())]
+            if len(workers) >= 3:  # the server and two workers, which bear its command line
+                break
+            time.sleep(0.1)
+        process.kill()
+    assert len(workers) >= 3
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+
+
+def test_a_first_record_cut_off_does_not_block_a_suite(write_suite: Write, tmp_path: Path) -> None:
+    suite, folder = write_suite(), tmp_path / "results" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "trials.jsonl").write_text('{"key": "half a rec')
+    done = msbench("run", suite, "--seeds", "1", cwd=tmp_path)
+    assert "line 1: skipped, not a whole record" in done.stderr
+    assert (folder / "trials.jsonl").read_text().startswith('{"key": "half a rec\n{')
+
+
+def test_two_rates_of_one_optimizer(write_suite: Write, tmp_path: Path) -> None:
+    suite = write_suite(bottom='\n[[optimizer]]\nname = "adamw"\nlr = 0.01\n')
+    done = msbench("run", suite, "--seeds", "2", cwd=tmp_path)
+    assert "adamw (lr=0.003)" in done.stdout
+    assert "adamw (lr=0.01)" in done.stdout
 
 
 def test_listing_stays_light() -> None:

@@ -14,7 +14,7 @@ from scipy import stats as reference
 from msbench.compare import compare
 from msbench.errors import MsbenchError
 from msbench.render import FORMATS, render
-from msbench.spec import Comparison, Part, Record, Trial, record
+from msbench.spec import Comparison, Measurement, Part, Record, Throughput, Trial, record
 from msbench.stats import mean_interval
 
 
@@ -142,6 +142,34 @@ def test_csv_and_json_hold_the_same_values(records: list[Record]) -> None:
     values = json.loads(render(comparison, "json"))
     assert [float(r["mean"]) for r in rows] == [v["mean"] for v in values]
     assert [r["optimizer"] for r in rows] == [v["optimizer"] for v in values]
+
+
+def test_a_seed_counts_once_whatever_decoders_were_beside(records: list[Record]) -> None:
+    again = []
+    for each in records:
+        trial = Trial.of(each.job)
+        only = replace(trial, decoders=trial.decoders[:1])
+        again.append(record(only, "ok", results=dict(each.results)))
+    once, twice = compare(records, "adamw").accuracy, compare([*again, *records], "adamw").accuracy
+    assert json.dumps(once) == json.dumps(twice)
+
+
+def test_the_default_baseline_does_not_depend_on_who_finished_first(records: list[Record]) -> None:
+    assert compare(records).baseline == compare(records[::-1]).baseline == "adamw"
+
+
+def test_ratios_follow_the_baseline(trials: list[Trial], records: list[Record]) -> None:
+    measurement = Measurement(tuple(t for t in trials if t.seed == 0), Throughput())
+    training = [
+        {"strategy": {k: asdict(getattr(t, k)) for k in ("loss", "optimizer", "schedule")},
+         "per_second": rates[1], "rates": rates}
+        for t, rates in zip(measurement.strategies, ([10.0, 20.0], [5.0, 10.0]), strict=True)
+    ]
+    speed = record(measurement, "ok", results={"training": training, "decoding": []})
+    for baseline, other, ratio in (("adamw", "sam", 0.5), ("sam", "adamw", 2.0)):
+        rows = compare([*records, speed], baseline).throughput
+        assert [r["optimizer"] for r in rows] == [baseline, other]
+        assert [r["ratio"] for r in rows] == [1.0, ratio]
 
 
 HOSTILE = ["a|b", "0012", "x_y & 5% $z$", "*bold*", "\x1b[31mred", "<script>", "new\nline", "a\\b"]

@@ -58,6 +58,9 @@ def test_the_version_of_a_file_is_its_content(write: Callable[[str], str]) -> No
         ("def f(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("x = 1", "registers nothing"),
+        (GOOD.replace("register_optimizers", "register_optimisers").replace("@msbench.hookimpl", ""),
+         "'register_optimisers' is not marked"),
+        (GOOD.replace('steps="memory"', 'fits="classify"'), "fits is a list, not 'classify'"),
         (GOOD.replace("optimizers(", "optimizer("), "unknown hook 'register_optimizer'; did you"),
         (GOOD.replace("@msbench.hookimpl", ""), "'register_optimizers' is not marked"),
         (GOOD.replace("(register)", "(registry)", 1), "registry"),
@@ -144,3 +147,19 @@ def test_names_are_resolved_without_the_working_folder(
     before = list(sys.path)
     load_plugins([write(GOOD)])
     assert sys.path == before
+
+
+def test_dataclasses_and_obliging_objects_are_fine(write: Callable[[str], str]) -> None:
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "from torch import ops\n" + GOOD + "\n@dataclass\nclass Thing:\n    x: int = 1\n"
+    )
+    registry = load_plugins([write(text)])
+    assert registry.resolve("optimizer", Choice("rmsprop")).options["centered"] is False
+
+
+@pytest.mark.parametrize("default", ["torch.float32", "object()"])
+def test_options_are_plain_data(write: Callable[[str], str], default: str) -> None:
+    text = GOOD.replace("centered: bool = False", f"centered={default}")
+    with pytest.raises(PluginError, match="option 'centered'"):
+        load_plugins([write(text)]).resolve("optimizer", Choice("rmsprop"))

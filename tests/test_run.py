@@ -26,7 +26,7 @@ from torch.optim import SGD
 
 @msbench.hookimpl
 def register_optimizers(register):
-    for name in ("raises", "hangs", "segfaults", "exits", "oom", "explodes", "idle", "talks"):
+    for name in ("tuples", "raises", "hangs", "segfaults", "exits", "oom", "explodes", "idle", "talks"):
         register(name, globals()[name])
 
 class Bad(SGD):
@@ -75,6 +75,10 @@ def explodes(model):
 
 def idle(model):
     return SGD(model.parameters(), lr=0.0)
+
+def tuples(model, betas: tuple[float, ...] = (0.5, 0.9)):
+    assert hash(betas)
+    return SGD(model.parameters(), lr=betas[0])
 
 def talks(model):
     print("x" * 200_000)
@@ -201,7 +205,7 @@ def bad_records(tmp_path: Path, tiny: Suite, fingerprint: Fingerprint) -> dict[s
     registry = load_plugins([str(file)])
     from msbench.spec import Choice
 
-    names = ("raises", "hangs", "segfaults", "exits", "oom", "explodes", "talks", "adamw")
+    names = ("tuples", "raises", "hangs", "segfaults", "exits", "oom", "explodes", "talks", "adamw")
     choices = tuple(Choice(name) for name in names)
     suite = replace(tiny, optimizers=choices, seeds=(0,), baseline="")
     jobs = plan(suite, registry, (), fingerprint)
@@ -211,9 +215,10 @@ def bad_records(tmp_path: Path, tiny: Suite, fingerprint: Fingerprint) -> dict[s
 
 def test_every_bad_end_is_a_record_and_the_rest_go_on(bad_records: dict[str, Record]) -> None:
     said = {name: (r.status, r.reason) for name, r in bad_records.items()}
-    assert len(said) == 8
+    assert len(said) == 9
     assert said["adamw"] == ("ok", "")
     assert said["talks"] == ("ok", "")
+    assert said["tuples"] == ("ok", ""), "a tuple must survive the way to the worker"
     assert said["raises"][0] == "failed"
     assert "RuntimeError: [bold]no[/bold] such luck (bad.py:" in said["raises"][1]
     assert said["hangs"] == ("timeout", "no result after 8 s")
@@ -270,3 +275,43 @@ def test_speed_of_a_strategy_that_learns_nothing_is_refused(
     result = run(measurement, files=(str(file),))
     assert result.status == "failed"
     assert "left every weight as it was" in result.reason
+
+
+def test_what_changed_since_planning_is_not_recorded_under_the_old_name(
+    tmp_path: Path, tiny: Suite, fingerprint: Fingerprint
+) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text(BAD)
+    from msbench.spec import Choice
+
+    suite = replace(tiny, optimizers=(Choice("talks"),), baseline="", seeds=(0,))
+    (trial,) = plan(suite, load_plugins([str(file)]), (), fingerprint)
+    other = run(replace(trial, data="other"), [str(file)])
+    assert (other.status, "data changed" in other.reason) == ("failed", True)
+    file.write_text(BAD + "\n# edited\n")
+    edited = run(trial, [str(file)])
+    assert edited.status == "failed"
+    assert "optimizer 'talks' of plugin bad.py is now version sha256:" in edited.reason
+
+
+def test_sampling_depends_on_the_seed_and_not_on_the_strategy(
+    tmp_path: Path, tiny: Suite, fingerprint: Fingerprint
+) -> None:
+    file = tmp_path / "dice.py"
+    file.write_text(
+        "import msbench, torch\n@msbench.hookimpl\ndef register_decoders(register):\n"
+        "    register('dice', dice, fits=['seq2seq'])\n"
+        "def dice():\n"
+        "    return lambda model, batch: torch.randint(4, 40, (len(batch.rows), 5)).tolist()\n"
+    )
+    from msbench.spec import Choice
+
+    suite = replace(tiny, decoders=(Choice("greedy"), Choice("dice")))
+    trials = plan(suite, load_plugins([str(file)]), (), fingerprint)
+    scores: dict[int, set[float]] = {}
+    for trial in trials:
+        for decoded in run(trial, [str(file)]).results["decoding"]:
+            if decoded["decoder"]["name"] == "dice":
+                scores.setdefault(trial.seed, set()).add(decoded["metrics"]["chrf"])
+    assert [len(values) for values in scores.values()] == [1, 1]
+    assert scores[0] != scores[1]

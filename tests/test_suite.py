@@ -95,6 +95,33 @@ def test_all_shape_problems_at_once(tmp_path: Path) -> None:
     assert "model: missing" in said
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = " + "9" * 5000, "not valid TOML"),
+        ("x = " + "[" * 5000, "not valid TOML"),
+        ('limit = inf\n[[task]]\nname = "x"', "limit: Input should be a finite number"),
+    ],
+)
+def test_absurd_files(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "absurd.toml"
+    path.write_text(text)
+    with pytest.raises(SuiteError, match=expected):
+        load_suite(str(path))
+
+
+def test_absurd_names() -> None:
+    with pytest.raises(SuiteError, match="cannot be read: File name too long"):
+        load_suite("a" * 300 + ".toml")
+
+
+@pytest.mark.parametrize("extra", ["tasks = ['x']", "label = 7"])
+def test_nested_choices_are_checked(write_suite: Write, extra: str) -> None:
+    path = write_suite(**{'"adamw", lr = 3e-3 }': '"adamw", ' + extra + " }"})
+    with pytest.raises(SuiteError, match=r"optimizer\[2\]\.base\."):
+        load_suite(str(path))
+
+
 def test_task_training_problems_name_the_task(write_suite: Write) -> None:
     path = write_suite(**{"examples = 200": "examples = 200\ntraining = { pases = 7 }"})
     with pytest.raises(SuiteError, match=r"task\[1\]\.training\.pases: unknown key"):
@@ -113,6 +140,10 @@ def test_task_training_problems_name_the_task(write_suite: Write) -> None:
         ('base = { name = "adamw", lr = 3e-3 }', "rho = 0.1", "option 'base' is missing"),
         ('base = { name = "adamw", lr = 3e-3 }', 'base = "adamw"', "base must be a table with a"),
         ('name = "beam"', 'name = "argmax"', "no option 'width'"),
+        ("width = 2", "width = 0", "beam needs a width of 1 or more, not 0"),
+        ("lr = 3e-3\n", "lr = -1\n", "option 'lr': Input should be greater than 0, not -1"),
+        ("lr = 3e-3\n", "lr = 2020-01-01\n", "option 'lr': Input should be a valid number"),
+        ("heads = 2", "heads = 0", "option 'heads': Input should be greater than or equal to 1"),
         (
             '"encoder-decoder"',
             '"encoder"',
