@@ -7,6 +7,7 @@ import faulthandler
 import json
 import multiprocessing as mp
 import os
+import select
 import signal
 import tempfile
 import threading
@@ -15,7 +16,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from msbench.device import cores, limit_threads, machine
@@ -106,7 +107,12 @@ def _start(context: Any, job: Job, run: Run, logs: Path) -> _Worker:
     results, theirs = context.Pipe(duplex=False)
     log = logs / job.key
     process = context.Process(target=_work, args=(job_to_json(job), run, theirs, str(log)))
-    process.start()
+    # Ctrl-C waits: a worker that has half of its orders would complain on the user's screen.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     theirs.close()  # so that the end of the process is the end of the pipe
     return _Worker(job, process, results, log, monotonic())
 
@@ -115,8 +121,11 @@ def _work(job: str, run: Run, results: Connection, log: str) -> None:
     """In the worker: everything it prints goes to its log, its record into the pipe."""
     os.setsid()  # Ctrl-C is for the driver; and what a job starts is ended with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    threading.Thread(target=_end_with_driver, args=(results.fileno(),), daemon=True).start()
+    try:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except FileNotFoundError:  # the driver was interrupted while this worker started
+        return
     os.dup2(out, 1)
     os.dup2(out, 2)
     faulthandler.enable()
@@ -124,10 +133,11 @@ def _work(job: str, run: Run, results: Connection, log: str) -> None:
     results.close()
 
 
-def _end_with_parent(parent: int) -> None:
-    """The server ends with the driver, however that ended; nobody would wait for this job."""
-    while os.getppid() == parent:
-        sleep(1)
+def _end_with_driver(results: int) -> None:
+    """Whatever ended the driver closed its side of the pipe; nobody would wait for this job."""
+    broken = select.poll()
+    broken.register(results, 0)  # errors only
+    broken.poll()
     os.killpg(0, signal.SIGKILL)
 
 

@@ -166,9 +166,7 @@ def test_interrupt_keeps_what_is_done(write_suite: Write, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5, 4.0])
-def test_interrupt_at_any_time_is_quiet(
-    write_suite: Write, tmp_path: Path, seconds: float
-) -> None:
+def test_interrupt_at_any_time_is_quiet(write_suite: Write, tmp_path: Path, seconds: float) -> None:
     suite = write_suite(**{"passes = 12": "passes = 100000"})
     command = [sys.executable, "-m", "msbench", "run", str(suite)]
     with subprocess.Popen(
@@ -188,7 +186,9 @@ def test_workers_do_not_outlive_a_killed_driver(write_suite: Write, tmp_path: Pa
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=tmp_path) as process:
         driver, workers = psutil.Process(process.pid), []
         for _ in range(300):
-            workers = [c for c in driver.children(recursive=True) if "forkserver" in str(c.cmdline())]
+            workers = [
+                c for c in driver.children(recursive=True) if "forkserver" in str(c.cmdline())
+            ]
             if len(workers) >= 3:  # the server and two workers, which bear its command line
                 break
             time.sleep(0.1)

@@ -161,8 +161,11 @@ def test_the_default_baseline_does_not_depend_on_who_finished_first(records: lis
 def test_ratios_follow_the_baseline(trials: list[Trial], records: list[Record]) -> None:
     measurement = Measurement(tuple(t for t in trials if t.seed == 0), Throughput())
     training = [
-        {"strategy": {k: asdict(getattr(t, k)) for k in ("loss", "optimizer", "schedule")},
-         "per_second": rates[1], "rates": rates}
+        {
+            "strategy": {k: asdict(getattr(t, k)) for k in ("loss", "optimizer", "schedule")},
+            "per_second": rates[1],
+            "rates": rates,
+        }
         for t, rates in zip(measurement.strategies, ([10.0, 20.0], [5.0, 10.0]), strict=True)
     ]
     speed = record(measurement, "ok", results={"training": training, "decoding": []})

@@ -58,8 +58,12 @@ def test_the_version_of_a_file_is_its_content(write: Callable[[str], str]) -> No
         ("def f(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("x = 1", "registers nothing"),
-        (GOOD.replace("register_optimizers", "register_optimisers").replace("@msbench.hookimpl", ""),
-         "'register_optimisers' is not marked"),
+        (
+            GOOD.replace("register_optimizers", "register_optimisers").replace(
+                "@msbench.hookimpl", ""
+            ),
+            "'register_optimisers' is not marked",
+        ),
         (GOOD.replace('steps="memory"', 'fits="classify"'), "fits is a list, not 'classify'"),
         (GOOD.replace("optimizers(", "optimizer("), "unknown hook 'register_optimizer'; did you"),
         (GOOD.replace("@msbench.hookimpl", ""), "'register_optimizers' is not marked"),

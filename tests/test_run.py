@@ -26,8 +26,8 @@ from torch.optim import SGD
 
 @msbench.hookimpl
 def register_optimizers(register):
-    for name in ("tuples", "raises", "hangs", "segfaults", "exits", "oom", "explodes", "idle", "talks"):
-        register(name, globals()[name])
+    for action in (tuples, raises, hangs, segfaults, exits, oom, explodes, idle, talks):
+        register(action.__name__, action)
 
 class Bad(SGD):
     def __init__(self, model, action):
