@@ -195,6 +195,8 @@ def test_workers_do_not_outlive_a_killed_driver(write_suite: Write, tmp_path: Pa
         process.kill()
     assert len(workers) >= 3
     _, alive = psutil.wait_procs(workers, timeout=20)
+    for left in alive:
+        left.kill()
     assert not alive
 
 

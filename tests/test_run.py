@@ -209,7 +209,9 @@ def bad_records(tmp_path: Path, tiny: Suite, fingerprint: Fingerprint) -> dict[s
     choices = tuple(Choice(name) for name in names)
     suite = replace(tiny, optimizers=choices, seeds=(0,), baseline="")
     jobs = plan(suite, registry, (), fingerprint)
-    launched = processes(workers=2)(jobs, partial(run, files=(str(file),)), limit=8.0)
+    launched = processes(workers=2)(
+        jobs, partial(run, files=(str(file),)), limit=30.0, preload=["torch._dynamo"]
+    )
     return {r.job["optimizer"]["name"]: r for r in launched}
 
 
@@ -221,7 +223,7 @@ def test_every_bad_end_is_a_record_and_the_rest_go_on(bad_records: dict[str, Rec
     assert said["tuples"] == ("ok", ""), "a tuple must survive the way to the worker"
     assert said["raises"][0] == "failed"
     assert "RuntimeError: [bold]no[/bold] such luck (bad.py:" in said["raises"][1]
-    assert said["hangs"] == ("timeout", "no result after 8 s")
+    assert said["hangs"] == ("timeout", "no result after 30 s")
     assert said["segfaults"][0] == "crashed"
     assert "killed by signal SIGSEGV" in said["segfaults"][1]
     assert said["exits"][0] == "crashed"
