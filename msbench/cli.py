@@ -13,14 +13,12 @@ import click
 
 import msbench
 from msbench.errors import MsbenchError, PluginError, printable
-from msbench.spec import KINDS, Choice, Job, Measurement, Part, Record, Suite, Trial
+from msbench.spec import FORMATS, KINDS, Choice, Job, Measurement, Part, Record, Suite, Trial
 
 if TYPE_CHECKING:
     from msbench.plugins import Entry, Registry
 
 NOT_OK, INTERRUPTED = 3, 130
-
-FORMATS = ("text", "markdown", "csv", "json", "latex")
 
 plugin_option = click.option(
     "--plugin",

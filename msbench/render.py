@@ -12,11 +12,9 @@ from tabulate import tabulate
 from msbench.errors import printable
 from msbench.spec import Comparison, Row
 
-FORMATS = ("text", "markdown", "csv", "json", "latex")
-
 
 def render(comparison: Comparison, format: str = "text") -> str:
-    """The comparison in one of FORMATS; csv and json hold every metric, unrounded."""
+    """The comparison in one of `spec.FORMATS`; csv and json hold every metric, unrounded."""
     if format == "json":
         rows = [{k: _or_none(v) for k, v in row.items()} for row in comparison.accuracy]
         return json.dumps(rows, indent=1, ensure_ascii=False)

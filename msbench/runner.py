@@ -57,7 +57,6 @@ def run(job: Job, files: Sequence[str] = ()) -> Record:
 def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
     """Train once, then measure every decoder on the test split, which is read only here."""
     start = perf_counter()
-    _check_versions(trial, registry)
     task: Task = registry.build("task", trial.task)()
     if task.fingerprint() != trial.data:
         raise MsbenchError("the data changed after the trial was planned: run the suite again")
@@ -142,6 +141,7 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
 
 def make_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
     """The trial's learner, its weights drawn from the seed and nothing else."""
+    _check_versions(trial, registry)
     _seed_libraries(trial.seed, "libraries")
     learner: Learner = registry.build("learner", trial.learner)(
         task,

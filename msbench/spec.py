@@ -30,6 +30,9 @@ KINDS: tuple[Kind, ...] = (
 )
 """What a plugin can register; hook `register_<kind>s` each."""
 
+FORMATS = ("text", "markdown", "csv", "json", "latex")
+"""What tables can be printed as."""
+
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
 TASK_KINDS: tuple[TaskKind, ...] = ("classify", "tag", "seq2seq", "lm")
 

@@ -13,8 +13,8 @@ from scipy import stats as reference
 
 from msbench.compare import compare
 from msbench.errors import MsbenchError
-from msbench.render import FORMATS, render
-from msbench.spec import Comparison, Measurement, Part, Record, Throughput, Trial, record
+from msbench.render import render
+from msbench.spec import FORMATS, Comparison, Measurement, Part, Record, Throughput, Trial, record
 from msbench.stats import mean_interval
 
 
