@@ -4,13 +4,16 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests
 
-.PHONY: run test check bench docs format wheel clean
+.PHONY: run test large check bench docs format wheel clean
 
 run: .venv/run  ## the main job: five optimizers, three tasks, two tables
 	$(BIN)/msbench run quick
 
 test: .venv/dev  ## all tests
 	$(BIN)/python -m pytest -q -n 2 $(TESTS)
+
+large: .venv/dev  ## the tests that fetch more than 15 MB (73 MB)
+	$(BIN)/python -m pytest -q -m large $(TESTS)
 
 check: .venv/dev  ## format, lint, types, floors, generated documents, tests
 	$(BIN)/ruff format --check .

@@ -15,9 +15,9 @@ from time import perf_counter
 import numpy as np
 import torch
 
+from msbench.builtin.encoder import Encoder
 from msbench.builtin.learner import TorchLearner
 from msbench.builtin.losses import cross_entropy
-from msbench.builtin.models import Encoder
 from msbench.builtin.optimizers import adamw
 from msbench.builtin.schedules import linear
 from msbench.spec import Training

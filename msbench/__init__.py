@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 from msbench.errors import DataError, MsbenchError, PluginError, SuiteError
 from msbench.hookspecs import Register, hookimpl
 from msbench.sources import Source, check, fetch, open_source
-from msbench.spec import Choice, Measurement, Part, Record, Suite, Trial
+from msbench.spec import Choice, Measurement, Part, Record, Suite, TaskKind, Trial
 
 if TYPE_CHECKING:
     from msbench.device import PeakMemory
     from msbench.learner import Decoder, Learner, Schedule, Step
-    from msbench.metrics import accuracy, bleu_chrf, exact_f1, rouge
+    from msbench.metrics import (
+        TEXT_SCORES,
+        bleu_chrf,
+        exact_f1,
+        label_scores,
+        rouge,
+        span_f1,
+    )
     from msbench.plugins import Registry, load_plugins
     from msbench.progress import fetch_with_bar
     from msbench.runner import run
@@ -23,15 +30,16 @@ if TYPE_CHECKING:
     from msbench.store import read
     from msbench.streams import derive, stream
     from msbench.suite import load_suite
-    from msbench.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task
-    from msbench.text import cached, classification, translation
+    from msbench.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task, Texts
+    from msbench.text import classification, language_modelling, tagging, translation
+    from msbench.tokens import cached
 
 __version__ = "0.1.0"
 
 _LATE = {
     "device": "PeakMemory",
     "learner": "Decoder Learner Schedule Step",
-    "metrics": "accuracy bleu_chrf exact_f1 rouge",
+    "metrics": "TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
     "plugins": "Registry load_plugins",
     "progress": "fetch_with_bar",
     "runner": "run",
@@ -39,8 +47,9 @@ _LATE = {
     "splits": "mislabel shuffled split take",
     "streams": "derive stream",
     "suite": "load_suite",
-    "task": "BEGIN END IGNORE PAD Batch Scores Split Task",
-    "text": "cached classification translation",
+    "task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
+    "text": "classification language_modelling tagging translation",
+    "tokens": "cached",
 }
 _HOME = {name: module for module, names in _LATE.items() for name in names.split()}
 
@@ -49,6 +58,7 @@ __all__ = [
     "END",
     "IGNORE",
     "PAD",
+    "TEXT_SCORES",
     "Batch",
     "Choice",
     "DataError",
@@ -70,8 +80,9 @@ __all__ = [
     "Suite",
     "SuiteError",
     "Task",
+    "TaskKind",
+    "Texts",
     "Trial",
-    "accuracy",
     "bleu_chrf",
     "cached",
     "check",
@@ -81,6 +92,8 @@ __all__ = [
     "fetch",
     "fetch_with_bar",
     "hookimpl",
+    "label_scores",
+    "language_modelling",
     "load_plugins",
     "load_suite",
     "mislabel",
@@ -89,8 +102,10 @@ __all__ = [
     "rouge",
     "run",
     "shuffled",
+    "span_f1",
     "split",
     "stream",
+    "tagging",
     "take",
     "translation",
 ]

@@ -278,8 +278,7 @@ def _fingerprint(registry: "Registry", part: Part, *, fetching: bool) -> str:
     """The fingerprint of a task's data, fetched first if need be; "" if it is not here."""
     from msbench.progress import fetch_with_bar
 
-    entry = registry.find("task", part.name)
-    for source in entry.sources:
+    for source in registry.sources(part):
         if msbench.check(source) == "missing":
             if not fetching:
                 return ""

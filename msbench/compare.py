@@ -48,15 +48,17 @@ def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
 
 def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
     """One row per trial, decoder and metric; NaN where a trial gave none."""
-    known: dict[str, list[Any]] = {}
-    main: dict[str, str] = {}
+    known: dict[tuple[str, str], list[str]] = {}  # by task and decoder, for trials that gave none
+    tasks: dict[str, Mapping[str, Any]] = {}
     for record in trials:
+        name = _text(record.job["task"])
         if "task" in record.results:
-            main[record.job["task"]["name"]] = record.results["task"]["metric"]
+            tasks[name] = record.results["task"]
         for decoded in record.results.get("decoding", ()):
-            known.setdefault(record.job["task"]["name"], list(decoded["metrics"]))
+            known[name, _text(decoded["decoder"])] = list(decoded["metrics"])
     for record in trials:
-        task, training = record.results.get("task", {}), record.results.get("training", {})
+        name = _text(record.job["task"])
+        task, training = tasks.get(name, {}), record.results.get("training", {})
         seconds = training.get("seconds") or math.nan
         about = {
             **labels.axes(record),
@@ -68,16 +70,18 @@ def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
             "tokens_per_second": training.get("tokens", math.nan) / seconds,
             "peak_memory": record.results.get("peak_memory", math.nan),
         }
-        decoded_by = {json.dumps(d["decoder"]): d for d in record.results.get("decoding", ())}
+        decoded_by = {_text(d["decoder"]): d for d in record.results.get("decoding", ())}
         for part in record.job["decoders"]:
-            metrics = decoded_by.get(json.dumps(part), {}).get("metrics", {})
-            for metric in metrics or known.get(record.job["task"]["name"], ["-"]):
+            metrics = decoded_by.get(_text(part), {}).get("metrics", {})
+            names = list(metrics) or known.get((name, _text(part)), ["-"])
+            shown = {task.get("metric"), *task.get("also", ())} & set(names) or {names[0]}
+            for metric in names:
                 value = metrics.get(metric)
                 yield {
                     **about,
                     "decoder": labels.of(record, "decoder", part),
                     "metric": metric,
-                    "primary": metric == main.get(record.job["task"]["name"], metric),
+                    "primary": metric in shown,
                     "lower_is_better": metric in task.get("lower_is_better", ()),
                     "value": math.nan if value is None or not about["ok"] else value,
                 }

@@ -17,13 +17,14 @@ class Decoded:
     seconds: float
     examples: int
     tokens: int
-    """Tokens produced; for labels, one an example."""
+    """Tokens produced; one an example where nothing is generated."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain data for a record; per-example scores to 6 digits."""
         examples = {k: [float(f"{x:.6g}") for x in v] for k, v in self.scores.examples.items()}
         return {
             "metrics": {name: float(value) for name, value in self.scores.metrics.items()},
+            "signatures": dict(self.scores.signatures),
             "examples": examples,
             "seconds": self.seconds,
             "count": self.examples,
@@ -45,5 +46,6 @@ def decode(
             raise ValueError(f"{len(predicted)} predictions for {len(batch.rows)} examples")
         predictions.update(zip(batch.rows.tolist(), predicted, strict=True))
     ordered = [predictions[row] for row in range(len(split))]
-    tokens = sum(len(p) if isinstance(p, Sequence) else 1 for p in ordered)
+    generates = task.kind in ("seq2seq", "lm")
+    tokens = sum(len(p) if generates and isinstance(p, Sequence) else 1 for p in ordered)
     return Decoded(task.score(ordered, split.references), clock.seconds, len(ordered), tokens)

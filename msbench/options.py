@@ -19,7 +19,7 @@ def check_options(
     list of problems, empty if there are none.
     """
     named = {k: v for k, v in known.items() if v.kind is not inspect.Parameter.VAR_KEYWORD}
-    nested = {name: value for name, value in given.items() if isinstance(value, Part)}
+    nested = {name: value for name, value in given.items() if _is_nested(value)}
     schema = {name: _field(each) for name, each in named.items() if name not in nested}
     free = len(named) < len(known)
     # A leading underscore or a name such as "copy" would trip pydantic, hence the aliases.
@@ -39,6 +39,11 @@ def check_options(
         except (TypeError, ValueError):
             return {}, [f"option {name!r}: {value!r} is not plain data (numbers, texts, lists)"]
     return {**values, **extra, **nested}, []
+
+
+def _is_nested(value: Any) -> bool:
+    several = value if isinstance(value, list) else [value]
+    return bool(several) and all(isinstance(each, Part) for each in several)
 
 
 def _field(parameter: inspect.Parameter) -> tuple[Any, Any]:

@@ -93,14 +93,14 @@ def _fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved])
     for kind in ("model", "loss", "optimizer", "schedule", "decoder"):
         for choice, entry, _ in parts[kind]:
             if choice.tasks:
-                misfits = [t for t in tasks if _names(choice, t[0]) and not _kind_fits(entry, t[1])]
+                misfits = [t for t in tasks if _names(choice, t[0]) and not _kind_fits(entry, t)]
             else:
-                misfits = [] if any(_kind_fits(entry, t[1]) for t in tasks) else tasks
-            for task_choice, task_entry, _ in misfits:
+                misfits = [] if any(_kind_fits(entry, t) for t in tasks) else tasks
+            for task in misfits:
                 problems.append(
                     f"{choice.where}: {kind} {entry.name!r} works on "
-                    f"{' and '.join(entry.fits)} tasks, and {_display(task_choice)!r} is a "
-                    f"{' or '.join(task_entry.fits)} task"
+                    f"{' and '.join(entry.fits)} tasks, and {_display(task[0])!r} is a "
+                    f"{' or '.join(_kinds(task))} task"
                 )
         for task in tasks:
             if not any(_fits(choice, entry, task) for choice, entry, _ in parts[kind]):
@@ -161,15 +161,22 @@ def _trials(
 
 def _fits(choice: Choice, entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
     named = not choice.tasks or _names(choice, task[0])
-    return named and _kind_fits(entry, task[1])
+    return named and _kind_fits(entry, task)
 
 
 def _names(choice: Choice, task: Choice) -> bool:
     return bool({task.name, _display(task)} & set(choice.tasks))
 
 
-def _kind_fits(entry: Entry, task: Entry) -> bool:
-    return not entry.fits or not task.fits or bool(set(entry.fits) & set(task.fits))
+def _kind_fits(entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
+    kinds = _kinds(task)
+    return not entry.fits or not kinds or bool(set(entry.fits) & set(kinds))
+
+
+def _kinds(task: tuple[Choice, Entry, Part]) -> Sequence[str]:
+    """What a task is: its option `kind` if it has one, else what it is registered as."""
+    kind = task[2].options.get("kind")
+    return (kind,) if isinstance(kind, str) else task[1].fits
 
 
 def _display(choice: Choice) -> str:

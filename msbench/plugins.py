@@ -34,8 +34,15 @@ CONTEXT = {
 }
 """Leading parameters of a factory that msbench fills in; all others are options."""
 
-NESTED = {"base": "", **{kind: kind for kind in ("model", "loss", "schedule", "decoder")}}
+NESTED = {
+    "base": "",
+    "of": "",
+    **{kind: kind for kind in ("model", "loss", "schedule", "decoder")},
+}
 """Options that are choices themselves; "" stands for the kind of the part that has them."""
+
+LISTED = ("of",)
+"""Those of them that are lists of choices."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +144,29 @@ class Registry:
         if problems:
             raise PluginError("\n".join(problems))
         options = {
-            name: self.build(nested_kind(kind, name), value) if isinstance(value, Part) else value
-            for name, value in checked.items()
+            name: self._built(nested_kind(kind, name), value) for name, value in checked.items()
         }
         return partial(entry.load(), **options)
+
+    def _built(self, kind: Kind, value: Any) -> Any:
+        if isinstance(value, Part):
+            return self.build(kind, value)
+        if is_parts(value):
+            return {part.label or part.name: self.build(kind, part) for part in value}
+        return value
+
+    def sources(self, part: Part) -> list[Any]:
+        """The archives that a task reads, those of tasks inside it too; none twice."""
+        found = list(self.find("task", part.name).sources)
+        for value in part.options.values():
+            for nested in value if is_parts(value) else ():
+                found += self.sources(nested)
+        return list(dict.fromkeys(found))
+
+
+def is_parts(value: Any) -> bool:
+    """Whether an option is a list of parts."""
+    return isinstance(value, list) and bool(value) and all(isinstance(v, Part) for v in value)
 
 
 def nested_kind(kind: Kind, option: str) -> Kind:
@@ -169,18 +195,28 @@ def complete(registry: Registry, entry: Entry, choice: Choice) -> tuple[dict[str
             problems.append(
                 f"{entry.kind} {entry.name!r} has no option {name!r}{did_you_mean(name, known)}"
             )
-        elif isinstance(value, Choice):
-            if name not in NESTED:
-                problems.append(f"{entry.kind} {entry.name!r}: {name} takes no nested choice")
+        elif choices := _choices(value):
+            if name not in NESTED or (name in LISTED) != isinstance(value, list):
+                problems.append(
+                    f"{entry.kind} {entry.name!r}: {name} takes no nested choice of this form"
+                )
                 continue
-            try:
-                given[name] = registry.resolve(nested_kind(entry.kind, name), value)
-            except PluginError as error:
-                problems += [f"{name}: {line}" for line in str(error).splitlines()]
+            resolved = []
+            for each in choices:
+                try:
+                    resolved.append(registry.resolve(nested_kind(entry.kind, name), each))
+                except PluginError as error:
+                    problems += [f"{name}: {line}" for line in str(error).splitlines()]
+            names = [part.label or part.name for part in resolved]
+            if len(set(names)) < len(names):
+                problems.append(f"{name}: two of them have one name; give each a label of its own")
+            if len(resolved) == len(choices):
+                given[name] = resolved if isinstance(value, list) else resolved[0]
         elif name in NESTED and name in known:
+            form = '[{name = "..."}, ...]' if name in LISTED else '{name = "adamw"}'
             problems.append(
                 f"{entry.kind} {entry.name!r}: {name} must be a table with a name, such as "
-                f'{{name = "adamw"}}, not {value!r}'
+                f"{form}, not {value!r}"
             )
         else:
             given[name] = value
@@ -189,6 +225,12 @@ def complete(registry: Registry, entry: Entry, choice: Choice) -> tuple[dict[str
     options, wrong = check_options(plain, given)
     problems += [f"{entry.kind} {entry.name!r}: {each}" for each in wrong]
     return options, problems
+
+
+def _choices(value: Any) -> list[Choice]:
+    """A choice, or every one of a list of them; none of anything else."""
+    several = value if isinstance(value, list) else [value]
+    return several if all(isinstance(each, Choice) for each in several) else []
 
 
 def load_plugins(files: Iterable[str] = ()) -> Registry:

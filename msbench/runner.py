@@ -73,6 +73,7 @@ def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
         "task": {
             "kind": task.kind,
             "metric": task.metric,
+            "also": list(task.also),
             "lower_is_better": list(task.lower_is_better),
             "sizes": {name: len(split) for name, split in task.splits.items()},
             "notes": dict(task.notes),

@@ -66,8 +66,14 @@ class Part:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Part":
         """The part that `asdict` turned into `data`; nested parts come back as parts."""
-        options = {k: cls.of(v) if _is_part(v) else v for k, v in data["options"].items()}
+        options = {name: cls._revived(value) for name, value in data["options"].items()}
         return cls(**{**data, "options": options})
+
+    @classmethod
+    def _revived(cls, value: Any) -> Any:
+        if isinstance(value, list) and value and all(map(_is_part, value)):
+            return [cls.of(each) for each in value]
+        return cls.of(value) if _is_part(value) else value
 
 
 def _is_part(value: Any) -> bool:

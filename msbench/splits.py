@@ -15,15 +15,16 @@ def shuffled(items: Sequence[Item], purpose: str) -> list[Item]:
 
 
 def split(
-    items: Sequence[Item], group: Callable[[Item], Hashable] | None = None
+    items: Sequence[Item], group: Callable[[Item], Hashable] | None = None, seed: int = 0
 ) -> dict[str, list[Item]]:
     """A tenth for test, a tenth for validation, the rest for training.
 
     group: items of equal group (the same film, chapter, question) land in the same split; the
-    held-out splits then have a tenth of the items or a little more.
+    held-out splits then have a tenth of the items or a little more. seed: another split.
     """
+    purpose = f"split {seed}" if seed else "split"
     if group is None:
-        order = shuffled(items, "split")
+        order = shuffled(items, purpose)
         tenth = len(order) // 10
         bounds = [order[:tenth], order[tenth : 2 * tenth], order[2 * tenth :]]
         return dict(zip(("test", "validation", "train"), bounds, strict=True))
@@ -31,7 +32,7 @@ def split(
     for item in items:
         members.setdefault(group(item), []).append(item)
     parts: dict[str, list[Item]] = {"test": [], "validation": [], "train": []}
-    for each in shuffled(list(members.values()), "split"):
+    for each in shuffled(list(members.values()), purpose):
         open_ones = (name for name, part in parts.items() if len(part) < len(items) // 10)
         parts[next(open_ones, "train")].extend(each)
     return {name: shuffled(part, "order") for name, part in parts.items()}

@@ -169,17 +169,30 @@ def _choice(read: _Choice, where: str) -> Choice:
 
 
 def nested_choice(data: Mapping[str, Any], where: str) -> Choice:
-    """A table with a name, and any table with a name inside it, as choices."""
+    """A table with a name, and any table with a name inside it or in a list in it, as choices."""
     options = {k: v for k, v in data.items() if k not in ("name", "label", "tasks")}
     for key, value in options.items():
-        if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-            if "tasks" in value:
-                raise SuiteError([f"{where}.{key}.tasks: belongs to the outer choice"])
-            if not isinstance(value.get("label", ""), str):
-                raise SuiteError([f"{where}.{key}.label: should be a text, not {value['label']!r}"])
-            options[key] = nested_choice(value, f"{where}.{key}")
+        if _is_choice(value):
+            options[key] = _inner_choice(value, f"{where}.{key}")
+        elif isinstance(value, list) and value and all(map(_is_choice, value)):
+            options[key] = [
+                _inner_choice(each, f"{where}.{key}[{number}]")
+                for number, each in enumerate(value, start=1)
+            ]
     label, tasks = data.get("label", ""), tuple(data.get("tasks", ()))
     return Choice(data["name"], options, label, tasks, where)
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("name"), str)
+
+
+def _inner_choice(value: Mapping[str, Any], where: str) -> Choice:
+    if "tasks" in value:
+        raise SuiteError([f"{where}.tasks: belongs to the outer choice"])
+    if not isinstance(value.get("label", ""), str):
+        raise SuiteError([f"{where}.label: should be a text, not {value['label']!r}"])
+    return nested_choice(value, where)
 
 
 def _problem(path: Path, error: Any, table: type[BaseModel] = _Suite) -> str:

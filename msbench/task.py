@@ -27,7 +27,8 @@ class Batch:
     """Some examples of one split. A learner replaces the arrays by tensors with `map`."""
 
     source: Any
-    """(examples, source length) token ids, PAD behind the end; None for `lm`."""
+    """(examples, source length) token ids, PAD behind the end; for `lm` the prompt that
+    generation goes on from, which `input` begins with too."""
     input: Any
     """(examples, target length) ids a generating model reads: BEGIN, then the target; else None."""
     target: Any
@@ -36,7 +37,7 @@ class Batch:
     rows: Ids
     """(examples,) their positions in the split."""
     tokens: int
-    """Tokens that are not padding, source and input together."""
+    """Tokens that are not padding and that a training step reads: source and input."""
 
     def map(self, function: Callable[[Ids], Any]) -> "Batch":
         """The batch with `function` applied to source, input and target."""
@@ -56,12 +57,13 @@ class Split:
     references: Sequence[Any]
     """What predictions are scored against: class ids, or texts."""
     input: Ids | None = None
-    lengths: Ids = field(init=False)
-    """(examples,) tokens that are not padding: what a batch costs."""
+    lengths: Ids | None = None
+    """(examples,) tokens that a step reads; left out: those of source and input."""
 
     def __post_init__(self) -> None:
-        counts = [(a != PAD).sum(axis=1) for a in (self.source, self.input) if a is not None]
-        object.__setattr__(self, "lengths", np.sum(counts, axis=0))
+        if self.lengths is None:
+            counts = [(a != PAD).sum(axis=1) for a in (self.source, self.input) if a is not None]
+            object.__setattr__(self, "lengths", np.sum(counts, axis=0))
 
     def __len__(self) -> int:
         return len(self.references)
@@ -74,7 +76,12 @@ class Split:
         read = source if input is None else input
         if target.ndim == 2 and read is not None:
             target = target[:, : read.shape[1]]
-        return Batch(source, input, target, rows, int(self.lengths[rows].sum()))
+        return Batch(source, input, target, rows, int(self._lengths[rows].sum()))
+
+    @property
+    def _lengths(self) -> Ids:
+        assert self.lengths is not None  # __post_init__ saw to it
+        return self.lengths
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,18 @@ class Scores:
 
     metrics: Mapping[str, float]
     examples: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    """Metric -> exactly how it was taken, as its library says it (sacrebleu's signature)."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A task as text to text: what a mixture of tasks is made of."""
+
+    splits: Mapping[str, Sequence[tuple[str, str]]]
+    """(source, target) texts of the three splits."""
+    score: Callable[[Sequence[str], Sequence[str]], Scores]
+    """(predicted texts, target texts) -> Scores."""
 
 
 @dataclass(frozen=True)
@@ -94,15 +113,23 @@ class Task:
     validation: Split
     test: Split
     score: Callable[[Sequence[Any], Sequence[Any]], Scores]
-    """(predictions, references) -> Scores. Predictions are what decoders give: class ids, or
-    lists of token ids without BEGIN and END."""
+    """(predictions, references) -> Scores. Predictions are what decoders give. `classify`: class
+    ids, or log-probabilities of all classes. `tag`: a label id for every token. `seq2seq`: lists
+    of token ids without BEGIN and END. `lm`: such lists, behind the prompt; or one number, the
+    log-probability of the whole text."""
     metric: str
     """The metric that ranks strategies, one of those `score` gives."""
     vocabulary: int
     """Size of the token vocabulary."""
     classes: int = 0
     """Number of labels (`classify`, `tag`)."""
+    segments: int = 1
+    """Texts that a source holds, each ended by END: two where pairs are matched."""
     lower_is_better: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    """Metrics that tables show besides `metric`."""
+    texts: Texts | None = None
+    """The same as text to text, if it can be said so."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What a reader should know, such as how many texts were cut to the limit."""
 
@@ -154,7 +181,7 @@ def evaluation_batches(split: Split, size: int) -> list[Batch]:
 
 
 def _by_length(split: Split, rows: Ids, size: int) -> list[Ids]:
-    ordered = rows[np.argsort(split.lengths[rows], kind="stable")]
+    ordered = rows[np.argsort(split._lengths[rows], kind="stable")]
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 

@@ -1,66 +1,132 @@
-"""Text -> Task: one tokenizer trained on the training split, arrays cached by content."""
+"""Text -> Task, one builder for each kind of task."""
 
-import hashlib
-import json
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
-from io import BytesIO
-from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 
 from msbench.errors import DataError
-from msbench.sources import cache_folder
-from msbench.task import BEGIN, END, IGNORE, PAD, Ids, Scores, Split, Task
+from msbench.metrics import continuation, label_scores, perplexity, span_f1
+from msbench.task import BEGIN, END, IGNORE, PAD, Scores, Split, Task, Texts
+from msbench.tokens import SPLITS, Tokens, cached, padded, tokenized, train_tokenizer
 
-SPECIAL = ["<pad>", "<begin>", "<end>", "<unknown>"]
-SPLITS = ("train", "validation", "test")
-
-Pairs = Sequence[tuple[str, str]]
-Arrays = dict[str, Any]
+Pair = tuple[str, str]
+Score = Callable[[Sequence[str], Sequence[str]], Scores]
 
 
 def classification(
-    splits: Mapping[str, Pairs],
+    splits: Mapping[str, Sequence[tuple[str | Pair, str]]],
     *,
-    score: Callable[[Sequence[int], Sequence[int]], Scores],
-    metric: str,
+    metric: str = "accuracy",
     max_length: int,
     vocabulary: int,
 ) -> Task:
-    """A `classify` task from (text, label) pairs per split.
+    """A `classify` task from (text, label) per split; a text may be a pair of texts to match.
 
-    max_length: tokens kept of a text; how many texts were cut is in `Task.notes`.
-    vocabulary: tokens to learn from the training texts, at most.
+    metric: `accuracy`, `macro_f1`, `nll` or `calibration` (see `msbench.label_scores`).
+    max_length: tokens kept of each text; how many were cut is in `Task.notes`. vocabulary: tokens
+    to learn from the training texts, at most.
     """
-    labels = sorted({label for pairs in splits.values() for _, label in pairs})
+    _check(splits)
+    labels = sorted({label for _, label in splits["train"]})
     if len(labels) < 2:
-        raise DataError(f"a classification task needs two labels or more, found: {labels}")
+        raise DataError(f"a classification task needs two labels or more to learn, found: {labels}")
+    for name in SPLITS:
+        if strange := sorted({label for _, label in splits[name]} - set(labels)):
+            raise DataError(f"the {name} split has labels that training lacks: {strange[:5]}")
     texts = {name: [text for text, _ in splits[name]] for name in SPLITS}
-    arrays, tokenizer = _tokenized({"source": texts}, vocabulary, {"source": max_length})
+    tokens = tokenized({"source": texts}, vocabulary, {"source": max_length})
     ids = {name: [labels.index(label) for _, label in splits[name]] for name in SPLITS}
-    made = {n: Split(arrays[f"source/{n}"], np.array(ids[n], np.int64), ids[n]) for n in SPLITS}
+    joined = {n: [(_joined(text), label) for text, label in splits[n]] for n in SPLITS}
+
+    def score_texts(predictions: Sequence[str], references: Sequence[str]) -> Scores:
+        known = {label: number for number, label in enumerate(labels)}
+        return label_scores([known.get(p, -1) for p in predictions], [known[r] for r in references])
+
+    train, validation, test = (
+        Split(tokens.arrays[f"source/{n}"], np.array(ids[n], np.int64), ids[n]) for n in SPLITS
+    )
     return Task(
         "classify",
-        made["train"],
-        made["validation"],
-        made["test"],
-        score=score,
+        train,
+        validation,
+        test,
+        score=label_scores,
         metric=metric,
-        vocabulary=tokenizer.get_vocab_size(),
+        vocabulary=tokens.tokenizer.get_vocab_size(),
         classes=len(labels),
-        notes={"labels": labels, "cut": json.loads(str(arrays["cut"]))},
+        segments=2 if isinstance(texts["train"][0], tuple) else 1,
+        lower_is_better=("nll", "calibration"),
+        texts=Texts(joined, score_texts),
+        notes={"labels": labels, "cut": dict(tokens.cut)},
+    )
+
+
+def tagging(
+    splits: Mapping[str, Sequence[tuple[Sequence[str], Sequence[str]]]],
+    *,
+    score: Callable[[Sequence[Sequence[str]], Sequence[Sequence[str]]], Scores] = span_f1,
+    metric: str = "span_f1",
+    max_length: int,
+    vocabulary: int,
+) -> Task:
+    """A `tag` task from (words, tags) per split, one tag a word, such as O, B-city, I-city.
+
+    A model labels tokens; a word has the label of its first one, and a word behind `max_length`
+    tokens is O. score: gets lists of tags. How many texts were cut is in `Task.notes`.
+    """
+    _check(splits)
+    for name in SPLITS:
+        for words, tags in splits[name]:
+            if len(words) != len(tags):
+                raise DataError(
+                    f"{len(words)} words and {len(tags)} tags in the {name} split: {words[:8]}..."
+                )
+    labels = sorted({tag for _, tags in splits["train"] for tag in tags} | {"O"})
+    if len(labels) < 2:
+        raise DataError(f"a tagging task needs two tags or more to learn, found: {labels}")
+    known = {label: number for number, label in enumerate(labels)}
+    texts = {name: [list(words) for words, _ in splits[name]] for name in SPLITS}
+    tokens = tokenized({"source": texts}, vocabulary, {"source": max_length})
+
+    def made(name: str) -> Split:
+        source = tokens.arrays[f"source/{name}"]
+        target = np.full_like(source, IGNORE)
+        references = []
+        for row, (_, tags) in enumerate(splits[name]):
+            places = tokens.arrays[f"words/source/{name}"][row, : len(tags)].tolist()
+            for place, tag in zip(places, tags, strict=True):
+                if place >= 0:  # a tag that training lacks cannot be learned, only missed
+                    target[row, place] = known.get(tag, IGNORE)
+            references.append((places, list(tags)))
+        return Split(source, target, references)
+
+    def score_ids(predictions: Sequence[Sequence[int]], references: Sequence[Any]) -> Scores:
+        found = [
+            [labels[ids[place]] if place >= 0 else "O" for place in places]
+            for ids, (places, _) in zip(predictions, references, strict=True)
+        ]
+        return score(found, [tags for _, tags in references])
+
+    train, validation, test = (made(name) for name in SPLITS)
+    return Task(
+        "tag",
+        train,
+        validation,
+        test,
+        score=score_ids,
+        metric=metric,
+        vocabulary=tokens.tokenizer.get_vocab_size(),
+        classes=len(labels),
+        notes={"labels": labels, "cut": dict(tokens.cut)},
     )
 
 
 def translation(
-    splits: Mapping[str, Pairs],
+    splits: Mapping[str, Sequence[Pair]],
     *,
-    score: Callable[[Sequence[str], Sequence[str]], Scores],
+    score: Score,
     metric: str,
     max_source: int,
     max_target: int,
@@ -72,110 +138,129 @@ def translation(
     one vocabulary of at most `vocabulary` tokens. max_source, max_target: tokens kept; how many
     texts were cut is in `Task.notes`. References are the whole texts.
     """
+    _check(splits)
     sides = {
         side: {name: [pair[index] for pair in splits[name]] for name in SPLITS}
         for index, side in enumerate(("source", "target"))
     }
-    limits = {"source": max_source, "target": max_target}
-    arrays, tokenizer = _tokenized(sides, vocabulary, limits)
+    tokens = tokenized(sides, vocabulary, {"source": max_source, "target": max_target})
 
     def score_ids(predictions: Sequence[Sequence[int]], references: Sequence[str]) -> Scores:
-        return score(tokenizer.decode_batch([list(p) for p in predictions]), references)
+        return score(_decoded(tokens, predictions), references)
 
-    made = {n: _pair_split(arrays, n, sides["target"][n]) for n in SPLITS}
+    train, validation, test = (_pair_split(tokens, name, sides["target"][name]) for name in SPLITS)
     return Task(
         "seq2seq",
-        made["train"],
-        made["validation"],
-        made["test"],
+        train,
+        validation,
+        test,
         score=score_ids,
         metric=metric,
-        vocabulary=tokenizer.get_vocab_size(),
-        notes={"cut": json.loads(str(arrays["cut"]))},
+        vocabulary=tokens.tokenizer.get_vocab_size(),
+        texts=Texts(splits, score),
+        notes={"cut": dict(tokens.cut)},
     )
 
 
-def cached(key: Any, make: Callable[[], Arrays]) -> Arrays:
-    """`make()`, or what it gave for the same key before, on disk without pickle."""
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
-    path = cache_folder() / "prepared" / f"{name}.npz"
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        BadZipFile,
-    ):  # absent, or damaged: make it anew
-        arrays = {name: np.asarray(value) for name, value in make().items()}
-        _store(path, arrays)
+def language_modelling(
+    splits: Mapping[str, Sequence[str]],
+    *,
+    metric: str = "bits_per_byte",
+    block: int,
+    prompt: int,
+    vocabulary: int,
+) -> Task:
+    """An `lm` task from documents per split, cut into blocks of at most `block` tokens.
+
+    Nothing is lost: tokens are of bytes, a document goes on in its next block (which sees nothing
+    of the one before), and its end is a token to predict. prompt: tokens of a block that
+    generation goes on from, at most half of it. metric: `bits_per_byte`, which compares across
+    vocabularies, or `perplexity`, which is per token.
+    """
+    _check(splits)
+    if not 1 <= prompt < block:
+        raise DataError(f"prompt must be 1 to below block={block}, not {prompt}")
+
+    def make() -> dict[str, Any]:
+        tokenizer = train_tokenizer(splits["train"], vocabulary, lossless=True)
+        arrays: dict[str, Any] = {"tokenizer": tokenizer.to_str()}
+        for name in SPLITS:
+            documents = [each.ids for each in tokenizer.encode_batch(list(splits[name]))]
+            starts = [(ids, at) for ids in documents for at in range(0, len(ids) or 1, block)]
+            arrays[f"tokens/{name}"] = padded([ids[at : at + block] for ids, at in starts])
+            arrays[f"ends/{name}"] = [at + block >= len(ids) for ids, at in starts]
         return arrays
 
+    arrays = cached(["language", 1, block, vocabulary, dict(splits)], make)
+    tokenizer = Tokenizer.from_str(str(arrays["tokenizer"]))
+    words = {number: word for word, number in tokenizer.get_vocab().items()}
+    sizes = np.array([len(words[n]) for n in range(len(words))])  # a character of these is a byte
+    sizes[:4] = 0
 
-def _store(path: Path, arrays: Arrays) -> None:
-    """Written beside and moved into place, so that parallel trials never read half a file."""
-    content = BytesIO()
-    np.savez(content, **arrays)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(content.getvalue())
-        Path(file.name).replace(path)
-    except OSError:  # a read-only cache costs time, not the run
-        return
+    def made(name: str) -> Split:
+        ids = arrays[f"tokens/{name}"]
+        lengths = (ids != PAD).sum(axis=1)
+        room = np.full((len(ids), 1), PAD)
+        input, target = np.hstack([room, ids]), np.hstack([ids, room])
+        input[:, 0] = BEGIN
+        last = np.arange(len(ids)), lengths
+        target[last] = END
+        target[target == PAD] = IGNORE
+        ended = arrays[f"ends/{name}"]
+        target[last] = np.where(ended, END, IGNORE)
+        head = np.minimum(prompt, lengths // 2)[:, None]
+        source = np.where(np.arange(prompt) < head, ids[:, :prompt], PAD)
+        rest = np.where((np.arange(ids.shape[1]) >= head) & (ids != PAD), ids, PAD)
+        texts = tokenizer.decode_batch([row[row != PAD].tolist() for row in rest])
+        size = sizes[ids].sum(axis=1)
+        references = list(zip(size.tolist(), (lengths + ended).tolist(), texts, strict=True))
+        return Split(source, target, references, input, lengths + 1)
 
+    def score(predictions: Sequence[Any], references: Sequence[tuple[int, int, str]]) -> Scores:
+        if isinstance(predictions[0], float):
+            return perplexity(predictions, [r[:2] for r in references])
+        return continuation(
+            tokenizer.decode_batch([list(p) for p in predictions]), [r[2] for r in references]
+        )
 
-def _tokenized(
-    sides: Mapping[str, Mapping[str, Sequence[str]]], size: int, limits: Mapping[str, int]
-) -> tuple[Arrays, Tokenizer]:
-    key = ["tokens", 1, version("tokenizers"), size, limits, sides]
-    arrays = cached(key, lambda: _tokenize(sides, size, limits))
-    return arrays, Tokenizer.from_str(str(arrays["tokenizer"]))
-
-
-def _tokenize(
-    sides: Mapping[str, Mapping[str, Sequence[str]]], size: int, limits: Mapping[str, int]
-) -> Arrays:
-    tokenizer = train_tokenizer([t for side in sides.values() for t in side["train"]], size)
-    arrays: Arrays = {}
-    cut = {}
-    for side, texts in sides.items():
-        for name in SPLITS:
-            tokens = [each.ids for each in tokenizer.encode_batch(texts[name])]
-            ends = [END] if side == "source" else []  # so that no source is empty
-            arrays[f"{side}/{name}"] = _padded([ids[: limits[side]] + ends for ids in tokens])
-            cut[f"{side}/{name}"] = sum(len(ids) > limits[side] for ids in tokens)
-    return {**arrays, "cut": json.dumps(cut), "tokenizer": tokenizer.to_str()}
-
-
-def train_tokenizer(texts: Sequence[str], size: int) -> Tokenizer:
-    """Byte-pair encoding (Sennrich et al., 2016) with at most `size` tokens; reversible."""
-    tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[3]))
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    trainer = trainers.BpeTrainer(
-        vocab_size=size, special_tokens=SPECIAL, show_progress=False, min_frequency=2
+    train, validation, test = (made(name) for name in SPLITS)
+    return Task(
+        "lm",
+        train,
+        validation,
+        test,
+        score=score,
+        metric=metric,
+        vocabulary=tokenizer.get_vocab_size(),
+        lower_is_better=("bits_per_byte", "perplexity", "repetition"),
+        notes={
+            "block": block,
+            "bytes": {n: int(sizes[arrays[f"tokens/{n}"]].sum()) for n in SPLITS},
+        },
     )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> Ids:
-    array = np.full((len(rows), max((len(r) for r in rows), default=1) or 1), PAD, np.int64)
-    for index, row in enumerate(rows):
-        array[index, : len(row)] = row
-    return array
+def _check(splits: Mapping[str, Sequence[Any]]) -> None:
+    for name in SPLITS:
+        if not splits.get(name):
+            raise DataError(f"the {name} split is empty")
 
 
-def _pair_split(arrays: Arrays, name: str, references: Sequence[str]) -> Split:
+def _joined(text: str | Pair) -> str:
+    return text if isinstance(text, str) else " = ".join(text)
+
+
+def _decoded(tokens: Tokens, predictions: Sequence[Sequence[int]]) -> list[str]:
+    texts: list[str] = tokens.tokenizer.decode_batch([list(p) for p in predictions])
+    return texts
+
+
+def _pair_split(tokens: Tokens, name: str, references: Sequence[str]) -> Split:
     """Input BEGIN a b PAD, target a b END IGNORE."""
-    tokens = arrays[f"target/{name}"]
-    edge = np.full((len(tokens), 1), PAD)
-    input = np.hstack([np.full_like(edge, BEGIN), tokens])
-    target = np.hstack([tokens, edge])
-    target[np.arange(len(target)), (tokens != PAD).sum(axis=1)] = END
+    ids = tokens.arrays[f"target/{name}"]
+    edge = np.full((len(ids), 1), PAD)
+    input = np.hstack([np.full_like(edge, BEGIN), ids])
+    target = np.hstack([ids, edge])
+    target[np.arange(len(target)), (ids != PAD).sum(axis=1)] = END
     target[target == PAD] = IGNORE
-    return Split(arrays[f"source/{name}"], target, references, input)
+    return Split(tokens.arrays[f"source/{name}"], target, references, input)

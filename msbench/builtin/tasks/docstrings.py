@@ -2,30 +2,35 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 
 import msbench
 from msbench import rouge, split, take
-from msbench.builtin.tasks.sources import NETWORKX, SYMPY
+from msbench.builtin.tasks.sources import DOCUMENTED
 
-_SECTION = re.compile(r"^\s*[A-Z][\w ]*\n\s*[-=~]{3,}\s*$", re.MULTILINE)
+_SECTION = re.compile(r"^[ \t]*([A-Z][\w /]*)\n[ \t]*[-=~]{3,}[ \t]*$", re.MULTILINE)
+_PROSE = ("Explanation", "Notes")
+_LISTS = re.compile(
+    r"^\s*(Args|Arguments|Returns|Examples?|Raises|:\w+|\.\. \w+|>>>)", re.MULTILINE
+)
 
 
 def docstrings(
     max_source: int = 64, max_target: int = 24, vocabulary: int = 3000, train_size: int = 0
 ) -> msbench.Task:
-    """Summary lines (4 to 25 words) from at least 30 words of prose; numpydoc sections are cut.
+    """Summary lines (4 to 25 words) from at least 30 words of prose.
 
-    max_source, max_target: tokens that are read. train_size: training docstrings, each size
-    contained in the next; 0 = all.
+    Prose is what stands before the first section, and in sections called Explanation or Notes;
+    lists of parameters, examples and the like are cut. max_source, max_target: tokens that are
+    read. train_size: training docstrings, each size contained in the next; 0 = all.
     """
 
     def make() -> dict[str, object]:
-        pairs = [pair for source in (NETWORKX, SYMPY) for pair in _pairs(source)]
-        unique = dict(pairs)
+        unique = dict(pair for source in DOCUMENTED for pair in _pairs(source))
         return {"body": list(unique), "summary": list(unique.values())}
 
-    arrays = msbench.cached(["docstrings", 1, NETWORKX.sha256, SYMPY.sha256], make)
+    arrays = msbench.cached(["docstrings", 2, *(source.sha256 for source in DOCUMENTED)], make)
     pairs = list(zip(arrays["body"].tolist(), arrays["summary"].tolist(), strict=True))
     return msbench.translation(
         # Two functions with one summary are often one text in two places.
@@ -41,15 +46,21 @@ def docstrings(
 def _pairs(source: msbench.Source) -> Iterator[tuple[str, str]]:
     with msbench.open_source(source) as archive:
         for name in sorted(archive.namelist()):
-            if name.endswith(".py") and "/tests/" not in name:
-                for node in ast.walk(ast.parse(archive.read(name))):
-                    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            if name.endswith(".py") and "/test" not in name:
+                with warnings.catch_warnings(action="ignore"):  # about their escapes
+                    tree = ast.parse(archive.read(name))
+                for node in ast.walk(tree):
+                    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                         yield from _pair(ast.get_docstring(node) or "")
 
 
 def _pair(docstring: str) -> Iterator[tuple[str, str]]:
     summary, _, body = docstring.partition("\n\n")
-    prose = " ".join(_SECTION.split(body)[0].split())
+    first, *sections = _SECTION.split(body)
+    kept = [
+        text for title, text in zip(sections[::2], sections[1::2], strict=True) if title in _PROSE
+    ]
+    prose = " ".join(" ".join(_LISTS.split(text)[0] for text in (first, *kept)).split())
     summary = " ".join(summary.split())
     if 4 <= len(summary.split()) <= 25 and len(prose.split()) >= 30:
         yield prose, summary

@@ -1,14 +1,17 @@
 """Questions about facts, answered from a small table (FanOutQA's human sub-questions)."""
 
 import json
+import re
 from typing import Any
 
 import msbench
 from msbench import exact_f1, split, take
 from msbench.builtin.tasks.sources import FANOUTQA
 
-Item = tuple[str, str, str]
-"""(question, table, answer)."""
+Item = tuple[str, str, str, str]
+"""(parent question, question, table, answer)."""
+
+_WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def facts_qa(
@@ -20,14 +23,7 @@ def facts_qa(
     split. max_source, max_target: tokens of question and table, and of the answer. train_size:
     training questions, each size contained in the next; 0 = all.
     """
-    with msbench.open_source(FANOUTQA) as archive:
-        parents = json.loads(archive.read("fanoutqa/data/fanout-final-dev.json"))
-    items = [(p["question"], *item) for p in parents for item in _items(p)]
-    unique = {
-        (question, table): (parent, question, table, answer)
-        for parent, question, table, answer in items
-    }
-    parts = split(list(unique.values()), group=lambda item: item[0])
+    parts = _splits()
     pairs = {name: [(f"{q} = {t}", a) for _, q, t, a in part] for name, part in parts.items()}
     return msbench.translation(
         take(pairs, train_size),
@@ -39,6 +35,41 @@ def facts_qa(
     )
 
 
+def facts_spans(max_length: int = 160, vocabulary: int = 3000, train_size: int = 0) -> msbench.Task:
+    """The same questions, answered by marking the answer where it stands in the table.
+
+    Tags are B-answer, I-answer and O, one a word or punctuation mark (Segal et al., 2020, answer
+    by tagging). max_length: tokens of question and table. train_size: as in facts-qa.
+    """
+    marked = {name: [_marked(item) for item in part] for name, part in _splits().items()}
+    found = {name: [each for each in part if each] for name, part in marked.items()}
+    return msbench.tagging(
+        take(found, train_size), metric="exact", max_length=max_length, vocabulary=vocabulary
+    )
+
+
+def _marked(item: Item) -> tuple[list[str], list[str]] | None:
+    """Words and tags; None if the answer is not made of whole words."""
+    _, question, table, answer = item
+    asked, words, wanted = (_WORD.findall(text) for text in (f"{question} =", table, answer))
+    for place in range(len(words) - len(wanted) + 1):
+        if words[place : place + len(wanted)] == wanted:
+            tags = ["O"] * (len(asked) + len(words))
+            start = len(asked) + place
+            tags[start : start + len(wanted)] = ["B-answer"] + ["I-answer"] * (len(wanted) - 1)
+            return asked + words, tags
+    return None
+
+
+def _splits() -> dict[str, list[Item]]:
+    """All sub-questions of a parent in one split, none twice."""
+    with msbench.open_source(FANOUTQA) as archive:
+        parents = json.loads(archive.read("fanoutqa/data/fanout-final-dev.json"))
+    items = [item for parent in parents for item in _items(parent)]
+    unique = {(question, table): item for item in items for _, question, table, _ in [item]}
+    return split(list(unique.values()), group=lambda item: item[0])
+
+
 def _items(parent: dict[str, Any]) -> list[Item]:
     table = _text(parent["answer"])
     found = []
@@ -47,7 +78,7 @@ def _items(parent: dict[str, Any]) -> list[Item]:
         if isinstance(answer, str | int | float) and str(answer).strip():
             text = str(answer).strip()
             if text in table:
-                found.append((question["question"], table, text))
+                found.append((parent["question"], question["question"], table, text))
     return found
 
 

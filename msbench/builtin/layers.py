@@ -1,0 +1,194 @@
+"""What our transformers are made of: embedding, attention, feed-forward, layers with a cache.
+
+Learned positions, GELU, a feed-forward part of four widths. Layers are normalized before each
+part (`norm = "pre"`, Xiong et al., 2020) or after it (`"post"`, Vaswani et al., 2017). Shapes: B
+examples, S source and T target positions, W width, V vocabulary.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+import msbench
+from msbench import END, PAD
+
+Norm = Literal["pre", "post"]
+Size = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+Cache = tuple[Tensor, Tensor, int]
+"""Keys and values (rows, heads, positions, size), and how many positions are filled."""
+
+
+class Embedding(nn.Module):
+    """Tokens plus learned positions."""
+
+    def __init__(self, vocabulary: int, longest: int, width: int, dropout: float):
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.positions = nn.Embedding(longest, width)
+        self.dropout = nn.Dropout(dropout)
+        self.scale = width**0.5
+
+    def forward(self, tokens: Tensor, places: int | Tensor = 0) -> Tensor:
+        """(B, T) ids -> (B, T, W). places: of the first token, or (B, T) of every one."""
+        if isinstance(places, int):
+            positions = self.positions.weight[places : places + tokens.shape[1]]
+        else:
+            positions = self.positions(places)
+        embedded: Tensor = self.dropout(self.tokens(tokens) * self.scale + positions)
+        return embedded
+
+
+class Attention(nn.Module):
+    """Queries of one sequence over keys and values of another (or the same).
+
+    Without dropout on its weights, so that the fused kernels serve; dropout comes after it.
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, W) -> keys and values, each (B, heads, S, W / heads)."""
+        keys, values = self.key_value(x).chunk(2, dim=-1)
+        return self._split(keys), self._split(values)
+
+    def forward(
+        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False
+    ) -> Tensor:
+        queries = self._split(self.query(x))
+        mixed = scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, is_causal=causal
+        )
+        joined: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return joined
+
+    def within(self, x: Tensor, mask: Tensor | None, causal: bool, cache: Cache | None) -> Tensor:
+        """Self-attention. cache: x is what comes behind its filled positions, and is entered."""
+        keys, values = self.keys_values(x)
+        if cache is not None:
+            stored_keys, stored_values, place = cache
+            end = place + x.shape[1]
+            stored_keys[:, :, place:end] = keys
+            stored_values[:, :, place:end] = values
+            keys, values = stored_keys[:, :, :end], stored_values[:, :, :end]
+        attended: Tensor = self(x, keys, values, mask, causal)
+        return attended
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+
+
+class FeedForward(nn.Sequential):
+    """Two linear maps with a GELU between them."""
+
+    def __init__(self, width: int):
+        super().__init__(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+
+class Residual(nn.Module):
+    """What a part of a layer gives, added to what it got; normalized before or after."""
+
+    def __init__(self, width: int, dropout: float, norm: Norm):
+        super().__init__()
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.before = norm == "pre"
+
+    def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.before:
+            changed: Tensor = x + self.dropout(part(self.norm(x)))
+        else:
+            changed = self.norm(x + self.dropout(part(x)))
+        return changed
+
+
+class SelfLayer(nn.Module):
+    """Self-attention, then feed-forward: a layer of an encoder or of a causal model."""
+
+    def __init__(self, width: int, heads: int, dropout: float, norm: Norm):
+        super().__init__()
+        self.within, self.feed = Attention(width, heads), FeedForward(width)
+        self.attend, self.change = (Residual(width, dropout, norm) for _ in range(2))
+
+    def forward(
+        self, x: Tensor, mask: Tensor | None, causal: bool = False, cache: Cache | None = None
+    ) -> Tensor:
+        x = self.attend(x, lambda y: self.within.within(y, mask, causal, cache))
+        changed: Tensor = self.change(x, self.feed)
+        return changed
+
+
+class CrossLayer(nn.Module):
+    """Causal self-attention, attention over the source, feed-forward."""
+
+    def __init__(self, width: int, heads: int, dropout: float, norm: Norm):
+        super().__init__()
+        self.within, self.across = Attention(width, heads), Attention(width, heads)
+        self.feed = FeedForward(width)
+        self.attend, self.look, self.change = (Residual(width, dropout, norm) for _ in range(3))
+
+    def forward(
+        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor, cache: Cache | None = None
+    ) -> Tensor:
+        """keys, values, mask: of the source. cache: x is the one position behind what it holds."""
+        x = self.attend(x, lambda y: self.within.within(y, None, cache is None, cache))
+        x = self.look(x, lambda y: self.across(y, keys, values, mask))
+        changed: Tensor = self.change(x, self.feed)
+        return changed
+
+
+def pooled(x: Tensor, source: Tensor, segments: int) -> Tensor:
+    """(B, S, W) states -> (B, W) mean over the text; of two texts, (B, 4 W) to match them by.
+
+    Two texts: both means u and v, |u - v| and u * v (Conneau et al., 2017, InferSent).
+    """
+    if segments == 1:
+        return _mean(x, source != PAD)
+    which = segment(source)
+    u, v = _mean(x, (which == 0) & (source != PAD)), _mean(x, (which == 1) & (source != PAD))
+    return torch.cat([u, v, (u - v).abs(), u * v], dim=-1)
+
+
+def pooled_width(width: int, segments: int) -> int:
+    """Last dimension of what `pooled` gives."""
+    return width if segments == 1 else 4 * width
+
+
+def segment(source: Tensor) -> Tensor:
+    """(B, S) which of the texts a token belongs to; each is ended by END, itself included."""
+    ends = (source == END).long()
+    return ends.cumsum(1) - ends
+
+
+def _mean(x: Tensor, used: Tensor) -> Tensor:
+    # PAD states may hold anything but are zeroed; a text that is not there has mean zero.
+    return (x * used[..., None]).sum(1) / used.sum(1, keepdim=True).clamp(min=1)
+
+
+def initialize(module: nn.Module) -> None:
+    """Glorot for linear maps, width^-1/2 for embeddings, zero biases."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+
+
+def last_norm(width: int, norm: Norm) -> nn.Module:
+    """Post-norm layers have normalized already."""
+    return nn.LayerNorm(width) if norm == "pre" else nn.Identity()
+
+
+def check_heads(width: int, heads: int) -> None:
+    """MsbenchError unless the width can be shared out among the heads."""
+    if heads < 1 or width % heads:
+        raise msbench.MsbenchError(f"width {width} is not a multiple of heads {heads}")

@@ -1,0 +1,90 @@
+"""Several tasks as one, text to text (Raffel et al., 2020, T5)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import msbench
+from msbench import DataError, Scores, Task
+
+
+def mixture(
+    of: Mapping[str, Callable[[], Task]],
+    max_source: int = 64,
+    max_target: int = 32,
+    vocabulary: int = 3000,
+    limit: int = 0,
+) -> Task:
+    """One text-to-text task of several; every source begins with the name of its task.
+
+    of: the tasks, `[{name = "bbc-news"}, {name = "numbers-fr"}]`. Each is scored by its own
+    metrics, `name/metric`; what ranks strategies is the mean of their main metrics as shares from
+    0 to 1. A mixture of one task is its single-task twin. max_source, max_target: tokens that are
+    read, the name included. limit: training examples of each task, at most; 0 = all.
+    """
+    tasks = {name: make() for name, make in of.items()}
+    for name, task in tasks.items():
+        if task.texts is None:
+            raise DataError(f"mixture: {name!r} is a {task.kind} task, which is not text to text")
+    splits = {
+        split: [
+            (name, f"{name}: {source}", target)
+            for name, task in tasks.items()
+            for source, target in _taken(task, split, limit)
+        ]
+        for split in ("train", "validation", "test")
+    }
+    made = msbench.translation(
+        {split: [(source, target) for _, source, target in rows] for split, rows in splits.items()},
+        score=lambda predictions, references: _score(tasks, predictions, references),
+        metric="mean",
+        max_source=max_source,
+        max_target=max_target,
+        vocabulary=vocabulary,
+    )
+    train, validation, test = (
+        replace(each, references=[(name, target) for name, _, target in splits[split]])
+        for split, each in made.splits.items()
+    )
+    mains = [f"{name}/{task.metric}" for name, task in tasks.items()]
+    lower = [f"{name}/{m}" for name, task in tasks.items() for m in task.lower_is_better]
+    return replace(
+        made,
+        train=train,
+        validation=validation,
+        test=test,
+        also=tuple(mains),
+        lower_is_better=tuple(lower),
+        texts=None,
+    )
+
+
+def _taken(task: Task, split: str, limit: int) -> Sequence[tuple[str, str]]:
+    assert task.texts is not None
+    texts = task.texts.splits[split]
+    return texts[:limit] if limit and split == "train" else texts
+
+
+def _score(
+    tasks: Mapping[str, Task], predictions: Sequence[str], references: Sequence[Any]
+) -> Scores:
+    metrics: dict[str, float] = {}
+    signatures: dict[str, str] = {}
+    examples = np.full(len(references), np.nan)
+    mains = []
+    for name, task in tasks.items():
+        assert task.texts is not None
+        rows = [row for row, (of, _) in enumerate(references) if of == name]
+        scores = task.texts.score([predictions[r] for r in rows], [references[r][1] for r in rows])
+        if task.metric not in scores.metrics:
+            raise DataError(f"mixture: {name} has no {task.metric!r} as text to text")
+        scale = 100 if task.metric in ("bleu", "chrf") else 1
+        mains.append(scores.metrics[task.metric] / scale)
+        examples[rows] = np.array(scores.examples[task.metric]) / scale
+        metrics |= {f"{name}/{metric}": value for metric, value in scores.metrics.items()}
+        signatures |= {f"{name}/{metric}": said for metric, said in scores.signatures.items()}
+    return Scores(
+        {"mean": float(np.mean(mains)), **metrics}, {"mean": examples.tolist()}, signatures
+    )

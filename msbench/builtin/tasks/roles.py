@@ -1,0 +1,138 @@
+"""Semantic roles in requests to programs: which words fill which parameter of a function."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msbench
+from msbench import split, take
+from msbench.builtin.tasks.sources import BFCL_EVAL
+
+_CATEGORIES = (
+    *("simple_python", "simple_java", "simple_javascript", "multiple", "parallel"),
+    *("parallel_multiple", "live_simple", "live_multiple", "live_parallel"),
+    "live_parallel_multiple",
+)
+_WORD = re.compile(r"\w+|[^\w\s]")
+_NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+
+Span = tuple[int, int, str]
+"""(first word, behind the last word, role)."""
+Item = tuple[str, str, list[str], list[Span]]
+"""(group, function, words of the request, spans)."""
+
+
+def request_roles(
+    max_length: int = 96, roles: int = 20, vocabulary: int = 3000, train_size: int = 0
+) -> msbench.Task:
+    """The arguments of a function in the request that it answers, as BIO tags.
+
+    The function (the predicate) stands before the request: `get weather = What is it like in Oslo
+    ?`. Spans are those that stand in the request word for word; requests rather than news, since no
+    package carries PropBank's sentences. Functions that occur together, and requests that recur,
+    are in one split, so that the predicates of the test are new. roles: the most frequent
+    parameters are labels, all others are OTHER. max_length: tokens of function and request.
+    train_size: training requests, each size contained in the next; 0 = all.
+    """
+    items = _items()
+    counts = Counter(role for _, _, _, spans in items for _, _, role in spans)
+    kept = {role for role, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:roles]}
+    parts = split(items, group=lambda item: item[0])
+    tagged = {name: [_tagged(item, kept) for item in part] for name, part in parts.items()}
+    return msbench.tagging(take(tagged, train_size), max_length=max_length, vocabulary=vocabulary)
+
+
+def _tagged(item: Item, kept: set[str]) -> tuple[list[str], list[str]]:
+    _, function, words, spans = item
+    asked = [word.lower() for word in _NAME.findall(function)] + ["="]
+    tags = ["O"] * len(words)
+    for start, end, role in spans:
+        label = role if role in kept else "OTHER"
+        tags[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
+    return asked + words, ["O"] * len(asked) + tags
+
+
+def _items() -> list[Item]:
+    """One for every request and function whose arguments stand in it."""
+
+    def make() -> dict[str, object]:
+        with msbench.open_source(BFCL_EVAL) as archive:
+            found = dict.fromkeys(
+                (request, function, json.dumps(sorted(spans)))
+                for category in _CATEGORIES
+                for request, function, spans in _calls(archive, category)
+            )
+        return {name: [each[i] for each in found] for i, name in enumerate(("text", "name", "at"))}
+
+    arrays = msbench.cached(["request roles", 1, BFCL_EVAL.sha256], make)
+    rows = list(zip(*(arrays[name].tolist() for name in ("text", "name", "at")), strict=True))
+    group = _groups([(request.lower(), function) for request, function, _ in rows])
+    return [
+        (group[function], function, _WORD.findall(request), [tuple(s) for s in json.loads(spans)])
+        for request, function, spans in rows
+    ]
+
+
+def _calls(archive: Any, category: str) -> Iterator[tuple[str, str, list[Span]]]:
+    def lines(folder: str) -> dict[str, Any]:
+        text = archive.read(f"bfcl_eval/data/{folder}BFCL_v4_{category}.json").decode("utf-8")
+        return {row["id"]: row for row in map(json.loads, text.splitlines())}
+
+    questions = lines("")
+    for number, answer in lines("possible_answer/").items():
+        request = questions[number]["question"][0][-1]["content"]
+        calls: dict[str, list[dict[str, Any]]] = {}
+        for call in answer["ground_truth"]:
+            for function, arguments in call.items():
+                calls.setdefault(function, []).append(arguments)
+        for function, several in calls.items():
+            if spans := _spans(_WORD.findall(request), several):
+                yield request, function, spans
+
+
+def _spans(words: list[str], calls: list[dict[str, Any]]) -> list[Span]:
+    """The longest arguments first, each where it first stands and nothing stands yet."""
+    low = [word.lower() for word in words]
+    wanted = [
+        (_WORD.findall(str(value).lower()), role)
+        for arguments in calls
+        for role, values in arguments.items()
+        for value in _longest_found(values, low)
+    ]
+    taken: list[Span] = []
+    for value, role in sorted(wanted, key=lambda each: -len(each[0])):
+        for start in range(len(low) - len(value) + 1):
+            end = start + len(value)
+            free = all(end <= a or b <= start for a, b, _ in taken)
+            if free and low[start:end] == value:
+                taken.append((start, end, role))
+                break
+    return taken
+
+
+def _longest_found(values: Any, words: list[str]) -> list[str]:
+    """Of the values that are accepted for one argument, the longest that stands in the text."""
+    text = f" {' '.join(words)} "
+    candidates = [
+        " ".join(_WORD.findall(str(value).lower()))
+        for value in (values if isinstance(values, list) else [values])
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+    ]
+    found = [value for value in candidates if value and f" {value} " in text]
+    return sorted(found, key=lambda value: (-len(value), value))[:1]
+
+
+def _groups(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    """Every request and function -> one name for all that are connected."""
+    above: dict[str, str] = {}
+
+    def top(name: str) -> str:
+        while above.setdefault(name, name) != name:
+            name = above[name]
+        return name
+
+    for request, function in pairs:
+        above[top(f"request {request}")] = top(function)
+    return {function: top(function) for _, function in pairs}
