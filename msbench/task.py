@@ -4,6 +4,7 @@ Arrays only (numpy), no framework: a learner turns a batch into its own tensors.
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,9 @@ PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 
 IGNORE = -100
 """In `Batch.target`: no target unit here."""
+
+POOL = 64
+"""Batches that are sorted by length together."""
 
 Ids = NDArray[np.integer[Any]]
 
@@ -57,31 +61,29 @@ class Split:
     references: Sequence[Any]
     """What predictions are scored against: class ids, or texts."""
     input: Ids | None = None
-    lengths: Ids | None = None
-    """(examples,) tokens that a step reads; left out: those of source and input."""
+    prompted: bool = False
+    """Whether the source is a prompt that the input begins with (`lm`), so that a training step
+    reads the input alone."""
+    lengths: Sequence[Ids] = field(init=False, repr=False)
+    """(examples,) tokens that are not padding, of source and of input where there is one."""
 
     def __post_init__(self) -> None:
-        if self.lengths is None:
-            counts = [(a != PAD).sum(axis=1) for a in (self.source, self.input) if a is not None]
-            object.__setattr__(self, "lengths", np.sum(counts, axis=0))
+        sides = [side for side in (self.source, self.input) if side is not None]
+        object.__setattr__(self, "lengths", [(side != PAD).sum(axis=1) for side in sides])
 
     def __len__(self) -> int:
         return len(self.references)
 
     def batch(self, rows: Ids) -> Batch:
         """The examples at `rows`, cut to the longest among them."""
-        source = None if self.source is None else _cut(self.source[rows])
-        input = None if self.input is None else _cut(self.input[rows])
-        target = self.target[rows]
-        read = source if input is None else input
-        if target.ndim == 2 and read is not None:
-            target = target[:, : read.shape[1]]
-        return Batch(source, input, target, rows, int(self._lengths[rows].sum()))
-
-    @property
-    def _lengths(self) -> Ids:
-        assert self.lengths is not None  # __post_init__ saw to it
-        return self.lengths
+        lengths = [each[rows] for each in self.lengths]
+        widths = [max(1, int(each.max(initial=0))) for each in lengths]
+        sides = [side for side in (self.source, self.input) if side is not None]
+        cut = [s.take(rows, axis=0)[:, :w] for s, w in zip(sides, widths, strict=True)]
+        target = self.target[rows] if self.target.ndim == 1 else self.target[rows, : widths[-1]]
+        tokens = sum(int(each.sum()) for each in (lengths[-1:] if self.prompted else lengths))
+        source = None if self.source is None else cut[0]
+        return Batch(source, None if self.input is None else cut[-1], target, rows, tokens)
 
 
 @dataclass(frozen=True)
@@ -162,14 +164,14 @@ class Task:
 def training_batches(split: Split, size: int, order: np.random.Generator) -> Iterator[Batch]:
     """Batches without end: every epoch a new order, examples of like length together.
 
-    A pool of 32 batches at a time is sorted by length and cut into batches, whose order is then
+    A pool of 64 batches at a time is sorted by length and cut into batches, whose order is then
     shuffled: little padding, much randomness. What does not fill a batch waits for a later epoch,
     so that every pass is over a whole batch.
     """
     size = min(size, len(split))
     while True:
         rows = order.permutation(len(split))[: len(split) // size * size]
-        pools = [rows[start : start + 32 * size] for start in range(0, len(rows), 32 * size)]
+        pools = [rows[start : start + POOL * size] for start in range(0, len(rows), POOL * size)]
         chunks = [chunk for pool in pools for chunk in _by_length(split, pool, size)]
         for index in order.permutation(len(chunks)):
             yield split.batch(chunks[index])
@@ -181,15 +183,24 @@ def evaluation_batches(split: Split, size: int) -> list[Batch]:
 
 
 def _by_length(split: Split, rows: Ids, size: int) -> list[Ids]:
-    ordered = rows[np.argsort(split._lengths[rows], kind="stable")]
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+    """Batches of like lengths on both sides, the last one smaller if need be.
+
+    Rows are cut into bands of like source length, each sorted by target length; the more source
+    lengths vary beside target lengths, the more bands.
+    """
+    first, second = split.lengths[0][rows], split.lengths[-1][rows]
+    if len(split.lengths) == 1 or split.prompted:
+        return _cut_up(rows[np.argsort(second, kind="stable")], size)
+    batches = len(rows) / size
+    bands = round(np.sqrt(batches * (first.std() + 1e-9) / (second.std() + 1e-9)))
+    band = size * math.ceil(batches / min(max(bands, 1), max(1, int(batches))))
+    order = np.argsort(first, kind="stable")
+    parts = [part[np.argsort(second[part], kind="stable")] for part in _cut_up(order, band)]
+    return [rows[chunk] for part in parts for chunk in _cut_up(part, size)]
 
 
-def _cut(array: Ids) -> Ids:
-    """Without the columns at the end in which every row is padding."""
-    used = (array != PAD).any(axis=0)
-    cut: Ids = array[:, : int(used.nonzero()[0].max(initial=0)) + 1]
-    return cut
+def _cut_up(rows: Ids, size: int) -> list[Ids]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _width(array: Ids | None) -> int:

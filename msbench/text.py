@@ -214,7 +214,7 @@ def language_modelling(
         texts = tokenizer.decode_batch([row[row != PAD].tolist() for row in rest])
         size = sizes[ids].sum(axis=1)
         references = list(zip(size.tolist(), (lengths + ended).tolist(), texts, strict=True))
-        return Split(source, target, references, input, lengths + 1)
+        return Split(source, target, references, input, prompted=True)
 
     def score(predictions: Sequence[Any], references: Sequence[tuple[int, int, str]]) -> Scores:
         if isinstance(predictions[0], float):

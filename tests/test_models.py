@@ -17,6 +17,7 @@ from msbench.builtin.causal import CausalLM
 from msbench.builtin.decoders import argmax, beam, greedy, likelihood
 from msbench.builtin.encoder import Encoder
 from msbench.builtin.encoder_decoder import EncoderDecoder, Pointer
+from msbench.builtin.layers import repeated, rotated
 from msbench.builtin.losses import cross_entropy
 from msbench.builtin.lstm import LSTM
 from msbench.errors import MsbenchError
@@ -40,7 +41,10 @@ def tensors(batch: Batch) -> Batch:
     return batch.map(torch.from_numpy)
 
 
-@pytest.fixture(params=[{}, {"copy": True}, {"norm": "post"}], ids=["plain", "copy", "post-norm"])
+@pytest.fixture(
+    params=[{}, {"copy": True}, {"norm": "post"}, {"repeats": True, "copy": True}],
+    ids=["plain", "copy", "post-norm", "repeats"],
+)
 def model(request: pytest.FixtureRequest) -> EncoderDecoder:
     torch.manual_seed(1)
     made = EncoderDecoder(make_task(), width=16, heads=2, **request.param).double().eval()
@@ -81,10 +85,11 @@ def test_padding_changes_no_logits_and_no_loss(model: EncoderDecoder) -> None:
     [
         partial(Encoder, width=16, heads=2),
         partial(Encoder, width=16, heads=2, norm="post"),
+        partial(Encoder, width=16, heads=2, repeats=True),
         partial(Bag, width=16),
         partial(LSTM, width=16, layers=2),
     ],
-    ids=["encoder", "encoder-post", "bag", "lstm"],
+    ids=["encoder", "encoder-post", "encoder-repeats", "bag", "lstm"],
 )
 def test_padding_changes_no_label_logits(make: Any) -> None:
     task = make_task()
@@ -102,6 +107,24 @@ def wide(model: Any) -> Any:
     if isinstance(model, Encoder | CausalLM):
         model.embedding.positions = torch.nn.Embedding(20, 16)
     return model.double().eval()
+
+
+def test_what_is_repeated() -> None:
+    """Alone, with a neighbour, not at all; padding repeats nothing."""
+    tokens = torch.tensor([[5, 6, 7, 5, 8, 5, 6, END, PAD, PAD]])
+    assert repeated(tokens)[0, :8].tolist() == [2, 2, 0, 1, 0, 2, 2, 0]
+
+
+def test_rotation_tells_only_how_far_apart() -> None:
+    """Products of rotated vectors depend on the distance; lengths stay; odd sizes keep a rest."""
+    torch.manual_seed(0)
+    for size in (8, 7):
+        x, y = torch.randn(2, 1, 1, 1, size).double()
+        near = [float((rotated(x, at) * rotated(y, at + 3)).sum()) for at in (0, 5, 400)]
+        assert near == pytest.approx([near[0]] * 3)
+        far = float((rotated(x, 0) * rotated(y, 4)).sum())
+        assert far != pytest.approx(near[0])
+        assert torch.isclose(rotated(x, 9).norm(), x.norm())
 
 
 @pytest.mark.parametrize("make", [Encoder, LSTM])
@@ -156,7 +179,7 @@ def make_lm() -> tuple[Task, CausalLM]:
     assert split.input is not None
     prompt = split.input[:, 1:4].copy()
     prompt[np.arange(3) >= (np.arange(24) % 4)[:, None]] = PAD
-    split = replace(split, source=prompt, lengths=None)
+    split = replace(split, source=prompt, prompted=True)
     torch.manual_seed(1)
     task = replace(task, kind="lm", train=split, validation=split, test=split)
     model = CausalLM(task, width=16, heads=2).double().eval()

@@ -24,7 +24,8 @@ class Encoder(nn.Module):
     Every token sees every other, in a pair across both texts, which are told apart by an embedding
     of their own (Devlin et al., 2019). A text is pooled by its mean; a pair by both means, their
     difference and product (Conneau et al., 2017). Tags also do for extraction: the answer to a
-    question is the span that is tagged.
+    question is the span that is tagged. repeats: tell tokens that occur more than once, as the
+    name in a question does that also stands by the answer (Chen et al., 2017).
     """
 
     def __init__(
@@ -35,11 +36,12 @@ class Encoder(nn.Module):
         heads: Size = 4,
         dropout: Share = 0.1,
         norm: Norm = "pre",
+        repeats: bool = False,
     ):
         super().__init__()
         check_heads(width, heads)
         self.tags, self.segments = task.kind == "tag", task.segments
-        self.embedding = Embedding(task.vocabulary, task.longest_source, width, dropout)
+        self.embedding = Embedding(task.vocabulary, task.longest_source, width, dropout, repeats)
         self.layers = nn.ModuleList(SelfLayer(width, heads, dropout, norm) for _ in range(layers))
         self.norm = last_norm(width, norm)
         into = width if self.tags else pooled_width(width, self.segments)

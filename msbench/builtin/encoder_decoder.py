@@ -25,7 +25,8 @@ class EncoderDecoder(nn.Module):
     """(B, S) source and (B, T) input -> (B, T, V) logits; source, target and output share one
     embedding (Press and Wolf, 2017).
 
-    copy: add a pointer that can repeat tokens of the source (Gu et al., 2016).
+    copy: add a pointer that can repeat tokens of the source (Gu et al., 2016). repeats: tell
+    tokens that occur more than once in the source (Chen et al., 2017).
     """
 
     def __init__(
@@ -37,12 +38,13 @@ class EncoderDecoder(nn.Module):
         dropout: Share = 0.1,
         norm: Norm = "pre",
         copy: bool = False,
+        repeats: bool = False,
     ):
         super().__init__()
         check_heads(width, heads)
         self.max_length = task.longest_target
         """Most tokens that `step` can be asked for."""
-        self.source = Embedding(task.vocabulary, task.longest_source, width, dropout)
+        self.source = Embedding(task.vocabulary, task.longest_source, width, dropout, repeats)
         self.target = Embedding(task.vocabulary, task.longest_target, width, dropout)
         self.target.tokens = self.source.tokens
         self.encoder = nn.ModuleList(SelfLayer(width, heads, dropout, norm) for _ in range(layers))

@@ -1,8 +1,10 @@
 """What our transformers are made of: embedding, attention, feed-forward, layers with a cache.
 
-Learned positions, GELU, a feed-forward part of four widths. Layers are normalized before each
-part (`norm = "pre"`, Xiong et al., 2020) or after it (`"post"`, Vaswani et al., 2017). Shapes: B
-examples, S source and T target positions, W width, V vocabulary.
+Learned positions, and rotary ones within self-attention (Su et al., 2021): what stands next to
+what is then seen alike everywhere, which few examples do not teach by learned positions alone.
+GELU, a feed-forward part of four widths. Layers are normalized before each part (`norm = "pre"`,
+Xiong et al., 2020) or after it (`"post"`, Vaswani et al., 2017). Shapes: B examples, S source and
+T target positions, W width, V vocabulary.
 """
 
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
 import msbench
@@ -25,14 +28,21 @@ Cache = tuple[Tensor, Tensor, int]
 
 
 class Embedding(nn.Module):
-    """Tokens plus learned positions."""
+    """Tokens plus learned positions.
 
-    def __init__(self, vocabulary: int, longest: int, width: int, dropout: float):
+    repeats: also tells tokens that occur more than once in their text, alone or with a neighbour:
+    the exact match that readers of questions were given (Chen et al., 2017, DrQA).
+    """
+
+    def __init__(
+        self, vocabulary: int, longest: int, width: int, dropout: float, repeats: bool = False
+    ):
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(longest, width)
         self.dropout = nn.Dropout(dropout)
         self.scale = width**0.5
+        self.repeats = nn.Embedding(3, width) if repeats else None
 
     def forward(self, tokens: Tensor, places: int | Tensor = 0) -> Tensor:
         """(B, T) ids -> (B, T, W). places: of the first token, or (B, T) of every one."""
@@ -40,7 +50,10 @@ class Embedding(nn.Module):
             positions = self.positions.weight[places : places + tokens.shape[1]]
         else:
             positions = self.positions(places)
-        embedded: Tensor = self.dropout(self.tokens(tokens) * self.scale + positions)
+        x = self.tokens(tokens) * self.scale + positions
+        if self.repeats is not None:
+            x = x + self.repeats(repeated(tokens)) * self.scale
+        embedded: Tensor = self.dropout(x)
         return embedded
 
 
@@ -62,27 +75,31 @@ class Attention(nn.Module):
         keys, values = self.key_value(x).chunk(2, dim=-1)
         return self._split(keys), self._split(values)
 
-    def forward(
-        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool = False
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention over another sequence, by its keys and values."""
+        return self._mixed(self._split(self.query(x)), keys, values, mask, causal=False)
+
+    def within(self, x: Tensor, mask: Tensor | None, causal: bool, cache: Cache | None) -> Tensor:
+        """Self-attention. cache: x is what comes behind its filled positions, and is entered."""
+        keys, values = self.keys_values(x)
+        place = 0 if cache is None else cache[2]
+        keys = rotated(keys, place)
+        if cache is not None:
+            stored_keys, stored_values, _ = cache
+            end = place + x.shape[1]
+            stored_keys[:, :, place:end] = keys
+            stored_values[:, :, place:end] = values
+            keys, values = stored_keys[:, :, :end], stored_values[:, :, :end]
+        return self._mixed(rotated(self._split(self.query(x)), place), keys, values, mask, causal)
+
+    def _mixed(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool
     ) -> Tensor:
-        queries = self._split(self.query(x))
         mixed = scaled_dot_product_attention(
             queries, keys, values, attn_mask=mask, is_causal=causal
         )
         joined: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return joined
-
-    def within(self, x: Tensor, mask: Tensor | None, causal: bool, cache: Cache | None) -> Tensor:
-        """Self-attention. cache: x is what comes behind its filled positions, and is entered."""
-        keys, values = self.keys_values(x)
-        if cache is not None:
-            stored_keys, stored_values, place = cache
-            end = place + x.shape[1]
-            stored_keys[:, :, place:end] = keys
-            stored_values[:, :, place:end] = values
-            keys, values = stored_keys[:, :, :end], stored_values[:, :, :end]
-        attended: Tensor = self(x, keys, values, mask, causal)
-        return attended
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
@@ -144,6 +161,28 @@ class CrossLayer(nn.Module):
         x = self.look(x, lambda y: self.across(y, keys, values, mask))
         changed: Tensor = self.change(x, self.feed)
         return changed
+
+
+def rotated(x: Tensor, start: int) -> Tensor:
+    """(B, heads, T, size) turned by angles that grow with the position, from `start` on.
+
+    The product of two rotated vectors depends on how far apart they stand, not on where.
+    """
+    half = x.shape[-1] // 2
+    places = torch.arange(start, start + x.shape[2], device=x.device, dtype=x.dtype)
+    steps = torch.arange(half, device=x.device, dtype=x.dtype)
+    angles = places[:, None] * 10_000.0 ** (-steps / half)
+    sine, cosine = angles.sin(), angles.cos()
+    a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
+    return torch.cat([a * cosine - b * sine, a * sine + b * cosine, rest], dim=-1)
+
+
+def repeated(tokens: Tensor) -> Tensor:
+    """(B, S) ids -> 0 where a token stands once in its text, 1 where again, 2 with a neighbour."""
+    same = tokens[:, :, None] == tokens[:, None]
+    pair = (same[:, 1:, 1:] & same[:, :-1, :-1]).sum(-1) > 1
+    either = functional.pad(pair, (1, 0)) | functional.pad(pair, (0, 1))
+    return (same.sum(-1) > 1).long() + either.long()
 
 
 def pooled(x: Tensor, source: Tensor, segments: int) -> Tensor:

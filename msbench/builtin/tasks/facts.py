@@ -15,7 +15,7 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def facts_qa(
-    max_source: int = 128, max_target: int = 12, vocabulary: int = 3000, train_size: int = 0
+    max_source: int = 256, max_target: int = 12, vocabulary: int = 3000, train_size: int = 0
 ) -> msbench.Task:
     """Answer a sub-question from the table that answers its parent question.
 
@@ -35,7 +35,7 @@ def facts_qa(
     )
 
 
-def facts_spans(max_length: int = 160, vocabulary: int = 3000, train_size: int = 0) -> msbench.Task:
+def facts_spans(max_length: int = 256, vocabulary: int = 3000, train_size: int = 0) -> msbench.Task:
     """The same questions, answered by marking the answer where it stands in the table.
 
     Tags are B-answer, I-answer and O, one a word or punctuation mark (Segal et al., 2020, answer

@@ -1,0 +1,79 @@
+"""What batches cost: padding in them, their share of training, and preparing a task again.
+
+python benchmarks/batches.py [TASK ...]
+
+Padding is the share of cells that hold none of the text, over 200 training batches of 32. The
+share of training is the time to draw a batch over the time of a whole step of the task's fastest
+built-in model (AdamW, default sizes, one thread). Run it twice: the first time may have to prepare
+the data.
+"""
+
+import sys
+from time import perf_counter
+
+from msbench.device import limit_threads
+
+limit_threads(1)
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from msbench import DataError, Task, derive, load_plugins  # noqa: E402
+from msbench.builtin.learner import TorchLearner  # noqa: E402
+from msbench.builtin.losses import cross_entropy  # noqa: E402
+from msbench.builtin.optimizers import adamw  # noqa: E402
+from msbench.spec import Choice  # noqa: E402
+from msbench.task import training_batches  # noqa: E402
+
+SIZE, STEPS = 32, 200
+FASTEST = {"classify": "bag", "tag": "lstm", "seq2seq": "encoder-decoder", "lm": "causal-lm"}
+
+
+def padding(task: Task) -> float:
+    """Share of cells that are padding."""
+    batches = training_batches(task.train, SIZE, np.random.default_rng(0))
+    drawn = [next(batches) for _ in range(STEPS)]
+    arrays = [a for b in drawn for a in (b.source if task.kind != "lm" else None, b.input)]
+    cells = sum(a.size for a in arrays if a is not None)
+    return 1 - sum(b.tokens for b in drawn) / cells
+
+
+def share(task: Task, model: str) -> float:
+    """Time to draw batches over the time to draw them and learn from them."""
+    registry = load_plugins()
+    made = registry.build("model", registry.resolve("model", Choice(model)))
+    learner = TorchLearner(
+        task, model=made, loss=cross_entropy, optimizer=adamw, seed=derive(0, "batches")
+    )
+    batches = training_batches(task.train, SIZE, np.random.default_rng(0))
+    learner.mode(training=True)
+    for _ in range(3):
+        learner.train_step(next(batches))
+    drawing = 0.0
+    start = perf_counter()
+    for _ in range(STEPS // 4):
+        before = perf_counter()
+        batch = next(batches)
+        drawing += perf_counter() - before
+        learner.train_step(batch)
+    return drawing / (perf_counter() - start)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    registry = load_plugins()
+    needless = ("files", "mixture")
+    every = [entry.name for entry in registry.of("task") if entry.name not in needless]
+    print(f"{'task':16} {'prepared in':>11} {'padding':>8} {'batches, share of training':>27}")
+    for name in sys.argv[1:] or every:
+        make = registry.build("task", registry.resolve("task", Choice(name)))
+        try:
+            make()
+        except DataError as error:
+            print(f"{name:16} {error}")
+            continue
+        start = perf_counter()
+        task = make()
+        seconds = perf_counter() - start
+        used = share(task, FASTEST[task.kind])
+        print(f"{name:16} {seconds:9.2f} s {padding(task):8.1%} {used:27.2%}", flush=True)
