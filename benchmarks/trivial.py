@@ -1,17 +1,23 @@
 """What a predictor that learns nothing scores on every task: the least a model must beat.
 
-python benchmarks/trivial.py [TASK ...]
+python benchmarks/trivial.py [--write]
+
+--write: into results/reference/trivial.json, from which docs/tasks.md is made.
 """
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from msbench import IGNORE, PAD, DataError, Registry, Scores, Task, load_plugins
-from msbench.spec import Choice
+from msbench import IGNORE, PAD, Choice, DataError, Registry, Scores, Task, load_plugins, load_suite
+from msbench.suite import shipped_suites
+
+OUT = Path(__file__).parent.parent / "results/reference/trivial.json"
 
 LEAD = 12
 """Words of the source that stand for a summary."""
@@ -66,31 +72,42 @@ def _unigrams(task: Task) -> Scores:
     return task.score(sums.tolist(), task.test.references)
 
 
-def best(task: Task) -> tuple[str, float]:
-    """The strongest of them in the task's own metric, by name."""
-    scores = {name: each.metrics[task.metric] for name, each in trivial(task).items()}
+def facts(task: Task) -> dict[str, Any]:
+    """What docs/tasks.md tells of a task: sizes, metrics, and its trivial predictors."""
+    scores = {name: dict(each.metrics) for name, each in trivial(task).items()}
     choose = min if task.metric in task.lower_is_better else max
-    name = choose(scores, key=lambda each: scores[each])
-    return name, scores[name]
+    best = choose(scores, key=lambda name: scores[name][task.metric])
+    return {
+        "sizes": {name: len(split) for name, split in task.splits.items()},
+        "kind": task.kind,
+        "metric": task.metric,
+        "trivial": {"name": best, "score": scores[best][task.metric]},
+        "scores": scores,
+    }
 
 
-def build(name: str, registry: Registry, **options: Any) -> Task:
-    """A task with its default options but for those given."""
-    part = registry.resolve("task", Choice(name, options))
-    task: Task = registry.build("task", part)()
-    return task
+def told(registry: Registry, choice: Choice) -> dict[str, Any] | None:
+    """`facts` of a suite's task; nothing if its archive is not here."""
+    try:
+        task: Task = registry.build("task", registry.resolve("task", choice))()
+    except DataError as error:
+        print(f"{choice.name}: {error}", file=sys.stderr)
+        return None
+    return facts(task)
 
 
 if __name__ == "__main__":
     registry = load_plugins()
-    needless = ("files", "mixture")
-    every = [entry.name for entry in registry.of("task") if entry.name not in needless]
-    for name in sys.argv[1:] or every:
-        try:
-            task = build(name, registry)
-        except DataError as error:
-            print(f"{name:16} {error}")
-            continue
-        for way, scores in trivial(task).items():
-            shown = " ".join(f"{k}={v:.3f}" for k, v in scores.metrics.items())
-            print(f"{name:16} {way:26} {shown}", flush=True)
+    names = [e.name for e in registry.of("task") if e.name not in ("files", "mixture")]
+    known = {"tasks": {name: told(registry, Choice(name)) for name in names}, "suites": {}}
+    for suite in map(load_suite, sorted(shipped_suites())):
+        if not any(choice.name == "mixture" for choice in suite.tasks):
+            known["suites"][suite.name] = {
+                choice.label or choice.name: told(registry, choice) for choice in suite.tasks
+            }
+    for name, each in known["tasks"].items():
+        for way, scores in (each or {}).get("scores", {}).items():
+            shown = " ".join(f"{metric}={value:.3f}" for metric, value in scores.items())
+            print(f"{name:16} {way:26} {shown}")
+    if "--write" in sys.argv:
+        OUT.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")

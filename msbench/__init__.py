@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from msbench.plugins import Registry, load_plugins
     from msbench.progress import fetch_with_bar
     from msbench.runner import run
-    from msbench.splits import mislabel, shuffled, split, take
+    from msbench.splits import linked, mislabel, shuffled, split, take
     from msbench.store import read
     from msbench.streams import derive, stream
     from msbench.suite import load_suite
@@ -44,7 +44,7 @@ _LATE = {
     "progress": "fetch_with_bar",
     "runner": "run",
     "store": "read",
-    "splits": "mislabel shuffled split take",
+    "splits": "linked mislabel shuffled split take",
     "streams": "derive stream",
     "suite": "load_suite",
     "task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
@@ -94,6 +94,7 @@ __all__ = [
     "hookimpl",
     "label_scores",
     "language_modelling",
+    "linked",
     "load_plugins",
     "load_suite",
     "mislabel",

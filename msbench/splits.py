@@ -1,7 +1,7 @@
 """Fixed splits of items into train, validation and test: seeded, leak-free, nested in size."""
 
 import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from msbench.errors import DataError
@@ -36,6 +36,27 @@ def split(
         open_ones = (name for name, part in parts.items() if len(part) < len(items) // 10)
         parts[next(open_ones, "train")].extend(each)
     return {name: shuffled(part, "order") for name, part in parts.items()}
+
+
+def linked(keys: Sequence[Iterable[Hashable]]) -> list[int]:
+    """For every item, given by its keys, the group it is in: items that share a key are together.
+
+    So are those that are connected through others. For `split`, where there is no one column to
+    group by: texts that share a sentence, requests that share a function.
+    """
+    above = list(range(len(keys)))
+
+    def top(item: int) -> int:
+        while above[item] != item:
+            above[item] = above[above[item]]
+            item = above[item]
+        return item
+
+    first: dict[Hashable, int] = {}
+    for item, its in enumerate(keys):
+        for key in its:
+            above[top(item)] = top(first.setdefault(key, item))
+    return [top(item) for item in range(len(keys))]
 
 
 def take(splits: Mapping[str, Sequence[Item]], train_size: int) -> dict[str, Sequence[Item]]:

@@ -147,7 +147,7 @@ def test_task_training_problems_name_the_task(write_suite: Write) -> None:
         (
             '"encoder-decoder"',
             '"encoder"',
-            "works on classify tasks, and 'numbers-fr' is a seq2seq",
+            "works on classify and tag tasks, and 'numbers-fr' is a seq2seq",
         ),
         ('baseline = "adamw"', 'baseline = "adam"', "no optimizer 'adam' in this suite; did you"),
         ('name = "greedy"', 'name = "greedy"\ntasks = ["numbers"]', "no task 'numbers' in this"),

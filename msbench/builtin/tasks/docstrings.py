@@ -12,7 +12,7 @@ from msbench.builtin.tasks.sources import DOCUMENTED
 _SECTION = re.compile(r"^[ \t]*([A-Z][\w /]*)\n[ \t]*[-=~]{3,}[ \t]*$", re.MULTILINE)
 _PROSE = ("Explanation", "Notes")
 _LISTS = re.compile(
-    r"^\s*(Args|Arguments|Returns|Examples?|Raises|:\w+|\.\. \w+|>>>)", re.MULTILINE
+    r"^\s*(Args|Arguments|Returns|Examples?|Raises|:\w+|@\w+|\.\. \w+|>>>)", re.MULTILINE
 )
 
 

