@@ -47,7 +47,9 @@ def tokenized(sides: Sides, size: int, limits: Mapping[str, int]) -> Tokens:
     for side, limit in limits.items():
         if limit < 1:
             raise DataError(f"the limit on {side} tokens must be 1 or more, not {limit}")
-    key = ["tokens", 2, version("tokenizers"), size, limits, sides]
+    # JSON makes tuples lists, and a pair of texts is not two words.
+    forms = {side: type(texts["train"][0]).__name__ for side, texts in sides.items()}
+    key = ["tokens", 3, version("tokenizers"), size, limits, forms, sides]
     arrays = cached(key, lambda: _tokenize(sides, size, limits))
     tokenizer = Tokenizer.from_str(str(arrays["tokenizer"]))
     return Tokens(arrays, tokenizer, json.loads(str(arrays["cut"])))

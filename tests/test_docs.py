@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from msbench import hookspecs
 from msbench.plan import Fingerprint, plan
 from msbench.plugins import Registry, load_plugins
@@ -35,6 +37,46 @@ def test_the_documented_suite_plans(tmp_path: Path, registry: Registry) -> None:
     path = tmp_path / "documented.toml"
     path.write_text(code)
     assert len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 10
+
+
+PARTS = """
+[[model]]
+name = "bag"
+
+[[model]]
+name = "encoder-decoder"
+
+[[optimizer]]
+name = "adamw"
+
+[[decoder]]
+name = "argmax"
+
+[[decoder]]
+name = "greedy"
+"""
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/tasks.md"])
+def test_the_documented_tasks_plan(name: str, tmp_path: Path, registry: Registry) -> None:
+    for code in blocks(name, "toml"):
+        kind = "seq2seq" if "mixture" in code else "classify"
+        kept = [p for p in PARTS.split("\n\n") if fits_kind(p, kind, registry)]
+        path = tmp_path / "documented.toml"
+        path.write_text(code + "\n\n".join(kept))
+        (trial, *_) = plan(load_suite(str(path)), registry, (), lambda part: "data")
+        assert trial.model.name == ("bag" if kind == "classify" else "encoder-decoder")
+
+
+def fits_kind(part: str, kind: str, registry: Registry) -> bool:
+    (what,), (name,) = re.findall(r"\[\[(\w+)", part), re.findall(r'name = "(.*)"', part)
+    entry = registry.entries[what, name]  # type: ignore[index]
+    return not entry.fits or kind in entry.fits
+
+
+def test_every_task_is_documented(registry: Registry) -> None:
+    text = (ROOT / "docs/tasks.md").read_text()
+    assert [e.name for e in registry.of("task") if f"`{e.name}`" not in text] == []
 
 
 def test_every_hook_is_documented() -> None:

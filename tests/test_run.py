@@ -144,19 +144,6 @@ def test_epochs_cover_the_data_in_new_orders(trials: list[Trial], registry: Regi
         assert len(set(epoch)) == len(epoch) == len(split) // 8 * 8
 
 
-def test_padding_is_under_a_tenth(registry: Registry) -> None:
-    import numpy as np
-
-    from msbench.spec import Choice
-
-    part = registry.resolve("task", Choice("numbers-fr", {"examples": 2000}))
-    split = registry.build("task", part)().train
-    batches = training_batches(split, 16, np.random.default_rng(0))
-    drawn = [next(batches) for _ in range(50)]
-    cells = sum(b.source.size + b.input.size for b in drawn)
-    assert sum(b.tokens for b in drawn) > 0.9 * cells
-
-
 def test_identity(write_suite: Callable[..., Path], registry: Registry) -> None:
     def keys(text: str = "", **replacements: str) -> set[str]:
         suite = load_suite(str(write_suite(bottom=text, **replacements)))

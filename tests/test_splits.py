@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msbench import DataError, mislabel, split, take
+from msbench import DataError, linked, mislabel, split, take
 from msbench.builtin.tasks.verses import _verses
 from msbench.errors import MsbenchError
 from msbench.plugins import Registry
@@ -21,6 +21,26 @@ def test_no_group_is_in_two_splits(groups: list[int]) -> None:
     seen = [{item[1] for item in part} for part in parts.values()]
     assert not (seen[0] & seen[1]) | (seen[0] & seen[2]) | (seen[1] & seen[2])
     assert parts == split(items, group=lambda item: item[1])
+
+
+@given(st.lists(st.sets(st.integers(0, 40), max_size=3), min_size=1, max_size=60))
+def test_what_shares_a_key_is_linked(keys: list[set[int]]) -> None:
+    """Against the slow way: spread the lowest number along every shared key until none changes."""
+    slow = list(range(len(keys)))
+    for _ in keys:
+        for i, a in enumerate(keys):
+            for j, b in enumerate(keys):
+                if a & b:
+                    slow[i] = slow[j] = min(slow[i], slow[j])
+    found = linked(keys)
+    pairs = list(zip(found, slow, strict=True))
+    assert len(set(pairs)) == len(set(found)) == len(set(slow))
+
+
+def test_another_seed_is_another_split() -> None:
+    one, other = split(ITEMS), split(ITEMS, seed=1)
+    assert one != other
+    assert {k: len(v) for k, v in one.items()} == {k: len(v) for k, v in other.items()}
 
 
 def test_sizes() -> None:

@@ -25,8 +25,10 @@ def problems(path: Path | str, registry: Registry) -> list[str]:
 
 
 @pytest.mark.parametrize("name", shipped_suites())
-def test_shipped_suites_plan(name: str, registry: Registry) -> None:
-    assert plan(load_suite(name), registry, (), lambda part: "data")
+def test_shipped_suites_plan_and_state_their_budget(name: str, registry: Registry) -> None:
+    suite = load_suite(name)
+    assert plan(suite, registry, (), lambda part: "data")
+    assert "passes" in suite.description
 
 
 def test_nested_choice_and_seeds(write_suite: Write) -> None:

@@ -80,8 +80,11 @@ class TorchLearner:
     @torch.inference_mode()
     def validate(self, batches: Sequence[Batch]) -> float:
         """Mean loss per target unit over all batches."""
-        pairs = [self.loss(self.model, self._place(batch)) for batch in batches]
-        total, count = (sum(float(pair[i]) for pair in pairs) for i in (0, 1))
+        total = count = 0.0
+        # Numbers, not tensors, are kept: small tensors between the large ones would pin the heap.
+        for batch in batches:
+            lost, units = self.loss(self.model, self._place(batch))
+            total, count = total + float(lost), count + float(units)
         return total / max(1.0, count)
 
     @torch.inference_mode()
