@@ -3,11 +3,12 @@
 python benchmarks/learned.py [FOLDER]
 
 Reads the records under results/reference (or FOLDER) and results/reference/trivial.json. One row a
-suite and task: the trivial score, the suite's baseline optimizer with its better decoder (mean and
-standard deviation over seeds), how many standard errors lie between them, and the best strategy.
+suite and task: the trivial score, adamw with the better of its models and decoders (mean and
+standard deviation over seeds), how many standard errors over seeds lie between, and the best.
 """
 
 import json
+import math
 import statistics
 import sys
 from collections.abc import Iterator
@@ -33,18 +34,22 @@ def rows(folder: Path) -> Iterator[dict[str, str]]:
             tasks = [choice.label or choice.name for choice in load_suite(name).tasks]
             for task in tasks:
                 known = trivial[name].get(task)
-                scores, lower = of_task(folder / name, task)
+                scores, lower = of_task(folder / name, task, (known or {}).get("data", ""))
                 if known and scores:
                     yield row(name, task, known, scores, lower)
 
 
-def of_task(folder: Path, task: str) -> tuple[Scores, bool]:
-    """Scores in the task's own metric, and whether less of it is better."""
+def of_task(folder: Path, task: str, data: str) -> tuple[Scores, bool]:
+    """Scores in the task's own metric, and whether less of it is better.
+
+    Only of trials on the data that the trivial predictor was scored on.
+    """
     scores: Scores = {}
     lower = False
     for record in read(folder).records:
         part = record.job.get("task", {})
-        if record.status == "ok" and task in (part.get("label"), part.get("name")):
+        same = record.job.get("data") == data and task in (part.get("label"), part.get("name"))
+        if record.status == "ok" and same:
             about = record.results["task"]
             lower = about["metric"] in about["lower_is_better"]
             model = record.job["model"]["label"]
@@ -62,11 +67,13 @@ def row(
     """The trivial score, the default's and the best."""
     sign = -1 if lower else 1
     means = {key: sign * statistics.fmean(values) for key, values in scores.items()}
-    default = max((key for key in means if key[0].endswith("adamw")), key=lambda key: means[key])
+    default = max((key for key in means if key[0].split()[-1] == "adamw"), key=lambda k: means[k])
     best = max(means, key=lambda key: means[key])
     values = scores[default]
-    mean, spread = statistics.fmean(values), statistics.stdev(values)
-    gain = sign * (mean - known["trivial"]["score"]) / (spread / len(values) ** 0.5)
+    mean = statistics.fmean(values)
+    spread = statistics.stdev(values) if len(values) > 1 else math.nan
+    error = spread / len(values) ** 0.5 or math.nan
+    gain = sign * (mean - known["trivial"]["score"]) / error
     return {
         "suite": suite,
         "task": task,

@@ -80,6 +80,7 @@ def facts(task: Task) -> dict[str, Any]:
     return {
         "sizes": {name: len(split) for name, split in task.splits.items()},
         "kind": task.kind,
+        "data": task.fingerprint(),
         "metric": task.metric,
         "trivial": {"name": best, "score": scores[best][task.metric]},
         "scores": scores,

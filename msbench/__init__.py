@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from msbench.plugins import Registry, load_plugins
     from msbench.progress import fetch_with_bar
     from msbench.runner import run
-    from msbench.splits import linked, mislabel, shuffled, split, take
+    from msbench.splits import (
+        linked,
+        mislabel,
+        passages,
+        plain,
+        sentences,
+        shuffled,
+        split,
+        take,
+    )
     from msbench.store import read
     from msbench.streams import derive, stream
     from msbench.suite import load_suite
@@ -44,7 +53,7 @@ _LATE = {
     "progress": "fetch_with_bar",
     "runner": "run",
     "store": "read",
-    "splits": "linked mislabel shuffled split take",
+    "splits": "linked mislabel passages plain sentences shuffled split take",
     "streams": "derive stream",
     "suite": "load_suite",
     "task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
@@ -99,9 +108,12 @@ __all__ = [
     "load_suite",
     "mislabel",
     "open_source",
+    "passages",
+    "plain",
     "read",
     "rouge",
     "run",
+    "sentences",
     "shuffled",
     "span_f1",
     "split",

@@ -281,7 +281,9 @@ def _flat(part: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"lr": 0.1, "base.name": "adamw", "base.lr": 0.01, ...}."""
     flat: dict[str, Any] = {}
     for key, value in part.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
+            flat.update(_flat({f"{key}[{n}]": v for n, v in enumerate(value, start=1)}, prefix))
+        elif isinstance(value, Mapping):
             inner = prefix if key in ("options", "around") else f"{prefix}{key}."
             flat.update(_flat(value, inner))
         else:

@@ -7,7 +7,16 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-MEASURED = ("msbench", "torch", "numpy", "tokenizers", "sacrebleu", "rouge-score")
+MEASURED = (
+    "msbench",
+    "torch",
+    "numpy",
+    "tokenizers",
+    "sacrebleu",
+    "rouge-score",
+    "scikit-learn",
+    "seqeval",
+)
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 

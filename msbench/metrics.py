@@ -14,7 +14,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from nltk.stem.porter import PorterStemmer
 from rouge_score.rouge_scorer import RougeScorer
+from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
@@ -139,7 +141,10 @@ def bleu_chrf(predictions: Sequence[str], references: Sequence[str]) -> Scores:
 
 
 def rouge(predictions: Sequence[str], references: Sequence[str]) -> Scores:
-    """ROUGE-1, -2 and -L F-measures (Lin, 2004) with stemming, by rouge-score."""
+    """ROUGE-1, -2 and -L F-measures (Lin, 2004) with stemming, by rouge-score.
+
+    Words of any script count: rouge-score's own tokenizer knows a to z and 0 to 9 only.
+    """
     pairs = zip(predictions, references, strict=True)
     scored = [_rouge_scorer().score(reference, text) for text, reference in pairs]
     examples = {name: [each[name].fmeasure for each in scored] for name in ROUGES}
@@ -191,4 +196,15 @@ def _token_f1(predicted: Sequence[str], reference: Sequence[str]) -> float:
 
 @cache
 def _rouge_scorer() -> Any:
-    return RougeScorer(list(ROUGES), use_stemmer=True)
+    return RougeScorer(list(ROUGES), tokenizer=_Words())
+
+
+class _Words(Tokenizer):  # type: ignore[misc]
+    """What rouge-score does to English, to every script: words of 4 letters or more stemmed."""
+
+    def __init__(self) -> None:
+        self.stemmer = PorterStemmer()
+
+    def tokenize(self, text: str) -> list[str]:
+        words = re.findall(r"[^\W_]+", text.lower())
+        return [self.stemmer.stem(word) if len(word) > 3 else word for word in words]

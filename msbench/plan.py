@@ -174,9 +174,9 @@ def _kind_fits(entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
 
 
 def _kinds(task: tuple[Choice, Entry, Part]) -> Sequence[str]:
-    """What a task is: its option `kind` if it has one, else what it is registered as."""
+    """What a task is registered as; of several kinds, the one that its option `kind` says."""
     kind = task[2].options.get("kind")
-    return (kind,) if isinstance(kind, str) else task[1].fits
+    return [kind] if isinstance(kind, str) and kind in task[1].fits else task[1].fits
 
 
 def _display(choice: Choice) -> str:

@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import entry_points
@@ -157,11 +157,19 @@ class Registry:
 
     def sources(self, part: Part) -> list[Any]:
         """The archives that a task reads, those of tasks inside it too; none twice."""
-        found = list(self.find("task", part.name).sources)
-        for value in part.options.values():
-            for nested in value if is_parts(value) else ():
-                found += self.sources(nested)
-        return list(dict.fromkeys(found))
+        inside = [each for kind, each in parts_in("task", part) if kind == "task"]
+        return list(
+            dict.fromkeys(s for each in inside for s in self.find("task", each.name).sources)
+        )
+
+
+def parts_in(kind: Kind, part: Part) -> Iterator[tuple[Kind, Part]]:
+    """A part and all that is inside its options, each with its kind."""
+    yield kind, part
+    for name, value in part.options.items():
+        for each in value if is_parts(value) else [value]:
+            if isinstance(each, Part):
+                yield from parts_in(nested_kind(kind, name), each)
 
 
 def is_parts(value: Any) -> bool:

@@ -16,7 +16,7 @@ from msbench.decode import decode
 from msbench.device import machine
 from msbench.errors import MsbenchError
 from msbench.learner import Decoder, Learner
-from msbench.plugins import Registry, load_plugins
+from msbench.plugins import Registry, load_plugins, parts_in
 from msbench.spec import Job, Kind, Measurement, Part, Record, Status, Trial, record
 from msbench.streams import derive, stream
 from msbench.task import Batch, Task, evaluation_batches, training_batches
@@ -220,7 +220,7 @@ def _check_versions(trial: Trial, registry: Registry) -> None:
     kinds: tuple[Kind, ...] = ("task", "model", "loss", "optimizer", "schedule", "learner")
     parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
     parts += [("decoder", part) for part in trial.decoders]
-    for kind, part in parts:
+    for kind, part in (inside for each in parts for inside in parts_in(*each)):
         found = registry.find(kind, part.name).version
         if found != part.version:
             raise MsbenchError(

@@ -1,6 +1,7 @@
 """Fixed splits of items into train, validation and test: seeded, leak-free, nested in size."""
 
 import random
+import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
@@ -36,6 +37,23 @@ def split(
         open_ones = (name for name, part in parts.items() if len(part) < len(items) // 10)
         parts[next(open_ones, "train")].extend(each)
     return {name: shuffled(part, "order") for name, part in parts.items()}
+
+
+def plain(text: str) -> str:
+    """A text by its words alone, to tell what is alike."""
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def sentences(text: str, words: int = 10) -> set[str]:
+    """Its sentences of so many words or more, in lower case."""
+    found = (" ".join(each.lower().split()) for each in re.split(r"(?<=[.!?])\W*\s", text))
+    return {each for each in found if len(each.split()) >= words}
+
+
+def passages(text: str, words: int = 10) -> set[str]:
+    """Every run of so many words on end, by the words alone: what a near copy shares."""
+    said = plain(text).split()
+    return {" ".join(said[i : i + words]) for i in range(len(said) - words + 1)}
 
 
 def linked(keys: Sequence[Iterable[Hashable]]) -> list[int]:
@@ -75,6 +93,8 @@ def mislabel(
         raise DataError(f"label_noise must be from 0 to below 1, not {share}")
     train = list(splits["train"])
     labels = sorted({label for _, label in train})
+    if share and len(labels) < 2:
+        raise DataError(f"label_noise needs two labels or more in training, found: {labels}")
     draw = random.Random("msbench/label noise")
     for row in shuffled(range(len(train)), "label noise")[: round(share * len(train))]:
         text, label = train[row]

@@ -1,6 +1,8 @@
 """Text -> Task, one builder for each kind of task."""
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ def classification(
     max_length: tokens kept of each text; how many were cut is in `Task.notes`. vocabulary: tokens
     to learn from the training texts, at most.
     """
+    splits = {n: [(x, _clean(y)) for x, y in splits.get(n, ())] for n in SPLITS}
     _check(splits)
     labels = sorted({label for _, label in splits["train"]})
     if len(labels) < 2:
@@ -76,6 +79,7 @@ def tagging(
     A model labels tokens; a word has the label of its first one, and a word behind `max_length`
     tokens is O. score: gets lists of tags. How many texts were cut is in `Task.notes`.
     """
+    splits = {n: [(list(x), list(y)) for x, y in splits.get(n, ())] for n in SPLITS}
     _check(splits)
     for name in SPLITS:
         for words, tags in splits[name]:
@@ -87,7 +91,7 @@ def tagging(
     if len(labels) < 2:
         raise DataError(f"a tagging task needs two tags or more to learn, found: {labels}")
     known = {label: number for number, label in enumerate(labels)}
-    texts = {name: [list(words) for words, _ in splits[name]] for name in SPLITS}
+    texts = {name: [words for words, _ in splits[name]] for name in SPLITS}
     tokens = tokenized({"source": texts}, vocabulary, {"source": max_length})
 
     def made(name: str) -> Split:
@@ -136,8 +140,10 @@ def translation(
 
     score: gets texts; predicted token ids are turned into text first. Source and target share
     one vocabulary of at most `vocabulary` tokens. max_source, max_target: tokens kept; how many
-    texts were cut is in `Task.notes`. References are the whole texts.
+    texts were cut is in `Task.notes`. References are the whole texts, in normal form (NFC) and
+    without spaces around them, as predictions are.
     """
+    splits = {n: [(x, _clean(y)) for x, y in splits.get(n, ())] for n in SPLITS}
     _check(splits)
     sides = {
         side: {name: [pair[index] for pair in splits[name]] for name in SPLITS}
@@ -177,7 +183,7 @@ def language_modelling(
     generation goes on from, at most half of it. metric: `bits_per_byte`, which compares across
     vocabularies, or `perplexity`, which is per token.
     """
-    _check(splits)
+    _check({name: [(text,) for text in splits.get(name, ())] for name in SPLITS})
     if not 1 <= prompt < block:
         raise DataError(f"prompt must be 1 to below block={block}, not {prompt}")
 
@@ -191,8 +197,8 @@ def language_modelling(
             arrays[f"ends/{name}"] = [at + block >= len(ids) for ids, at in starts]
         return arrays
 
-    arrays = cached(["language", 1, block, vocabulary, dict(splits)], make)
-    tokenizer = Tokenizer.from_str(str(arrays["tokenizer"]))
+    arrays = cached(["language", 2, version("tokenizers"), block, vocabulary, dict(splits)], make)
+    tokenizer = Tokenizer.from_str(arrays["tokenizer"])
     words = {number: word for word, number in tokenizer.get_vocab().items()}
     sizes = np.array([len(words[n]) for n in range(len(words))])  # a character of these is a byte
     sizes[:4] = 0
@@ -209,7 +215,8 @@ def language_modelling(
         ended = arrays[f"ends/{name}"]
         target[last] = np.where(ended, END, IGNORE)
         head = np.minimum(prompt, lengths // 2)[:, None]
-        source = np.where(np.arange(prompt) < head, ids[:, :prompt], PAD)
+        wide = max(1, head.max())
+        source = np.where(np.arange(wide) < head, ids[:, :wide], PAD)
         rest = np.where((np.arange(ids.shape[1]) >= head) & (ids != PAD), ids, PAD)
         texts = tokenizer.decode_batch([row[row != PAD].tolist() for row in rest])
         size = sizes[ids].sum(axis=1)
@@ -240,10 +247,19 @@ def language_modelling(
     )
 
 
-def _check(splits: Mapping[str, Sequence[Any]]) -> None:
+def _check(splits: Mapping[str, Sequence[Sequence[Any]]]) -> None:
     for name in SPLITS:
         if not splits.get(name):
             raise DataError(f"the {name} split is empty")
+        for number, row in enumerate(splits[name], start=1):
+            parts = [part for each in row for part in (each if isinstance(each, tuple) else [each])]
+            if not all(parts):
+                raise DataError(f"an empty text or label: example {number} of the {name} split")
+
+
+def _clean(text: str) -> str:
+    """A label or target in normal form and without spaces around it, as predictions are."""
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def _joined(text: str | Pair) -> str:

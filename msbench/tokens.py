@@ -21,6 +21,8 @@ from msbench.task import END, PAD, Ids
 SPECIAL = ["<pad>", "<begin>", "<end>", "<unknown>"]
 SPLITS = ("train", "validation", "test")
 BYTES = 256
+TEXT = "text:"
+"""Marks what is stored as JSON."""
 
 Arrays = dict[str, Any]
 Sides = Mapping[str, Mapping[str, Sequence[Any]]]
@@ -49,14 +51,14 @@ def tokenized(sides: Sides, size: int, limits: Mapping[str, int]) -> Tokens:
             raise DataError(f"the limit on {side} tokens must be 1 or more, not {limit}")
     # JSON makes tuples lists, and a pair of texts is not two words.
     forms = {side: type(texts["train"][0]).__name__ for side, texts in sides.items()}
-    key = ["tokens", 3, version("tokenizers"), size, limits, forms, sides]
+    key = ["tokens", 4, version("tokenizers"), size, limits, forms, sides]
     arrays = cached(key, lambda: _tokenize(sides, size, limits))
-    tokenizer = Tokenizer.from_str(str(arrays["tokenizer"]))
-    return Tokens(arrays, tokenizer, json.loads(str(arrays["cut"])))
+    tokenizer = Tokenizer.from_str(arrays["tokenizer"])
+    return Tokens(arrays, tokenizer, json.loads(arrays["cut"]))
 
 
 def train_tokenizer(texts: Sequence[str], size: int, lossless: bool = False) -> Tokenizer:
-    """Byte-pair encoding (Sennrich et al., 2016) with at most `size` tokens.
+    """Byte-pair encoding (Sennrich et al., 2016) with `size` tokens, or one a character if more.
 
     Spaces survive; characters that the training texts lack become UNKNOWN. lossless: of bytes
     (Radford et al., 2019), so that every text can be told back exactly, at `size` 260 or more.
@@ -81,16 +83,20 @@ def train_tokenizer(texts: Sequence[str], size: int, lossless: bool = False) -> 
         initial_alphabet=alphabet,
     )
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.encode_special_tokens = True  # "<end>" in a text is text
     return tokenizer
 
 
 def cached(key: Any, make: Callable[[], Arrays]) -> Arrays:
-    """`make()`, or what it gave for the same key before, on disk without pickle."""
+    """`make()`, or what it gave for the same key before, on disk without pickle.
+
+    Arrays come back as arrays, texts and lists of texts as what they were.
+    """
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     path = cache_folder() / "prepared" / f"{name}.npz"
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
+            return {name.removeprefix(TEXT): _unpacked(name, stored[name]) for name in stored}
     except (
         OSError,
         ValueError,
@@ -98,9 +104,25 @@ def cached(key: Any, make: Callable[[], Arrays]) -> Arrays:
         KeyError,
         BadZipFile,
     ):  # absent, or damaged: make it anew
-        arrays = {name: np.asarray(value) for name, value in make().items()}
-        _store(path, arrays)
-        return arrays
+        made = make()
+        _store(path, dict(_packed(name, value) for name, value in made.items()))
+        return {k: v if _is_text(v) else np.asarray(v) for k, v in made.items()}
+
+
+def _is_text(value: Any) -> bool:
+    several = [value] if isinstance(value, str) else value
+    return isinstance(several, list) and all(isinstance(each, str) for each in several)
+
+
+def _packed(name: str, value: Any) -> tuple[str, Any]:
+    """Texts as bytes of JSON: an array of texts would give each the room of the longest."""
+    if _is_text(value):
+        return TEXT + name, np.frombuffer(json.dumps(value).encode(), np.uint8)
+    return name, np.asarray(value)
+
+
+def _unpacked(name: str, array: Any) -> Any:
+    return json.loads(array.tobytes()) if name.startswith(TEXT) else array
 
 
 def padded(rows: Sequence[Sequence[int]], filler: int = PAD) -> Ids:
@@ -114,7 +136,7 @@ def padded(rows: Sequence[Sequence[int]], filler: int = PAD) -> Ids:
 def _store(path: Path, arrays: Arrays) -> None:
     """Written beside and moved into place, so that parallel trials never read half a file."""
     content = BytesIO()
-    np.savez(content, **arrays)
+    np.savez_compressed(content, **arrays)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
@@ -134,10 +156,10 @@ def _tokenize(sides: Sides, size: int, limits: Mapping[str, int]) -> Arrays:
         limit, end = limits[side], [END] if side == "source" else []  # so that none is empty
         for name in SPLITS:
             texts = splits[name]
-            if texts and isinstance(texts[0], list):
-                rows, places = _words(tokenizer, texts, limit)
+            if isinstance(texts[0], list):
+                rows, places, whole = _words(tokenizer, texts, limit)
                 arrays[f"words/{side}/{name}"] = padded(places, -1)
-                long = [-1 in place for place in places]
+                long = [len(ids) > limit for ids in whole]
             else:
                 rows, long = _texts(tokenizer, texts, limit, end)
             arrays[f"{side}/{name}"] = padded(rows)
@@ -161,9 +183,9 @@ def _texts(
 
 def _words(
     tokenizer: Tokenizer, texts: Sequence[Sequence[str]], limit: int
-) -> tuple[list[list[int]], list[list[int]]]:
-    """Ids of lists of words, END behind them; and the place of each word's first token."""
-    rows, places = [], []
+) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
+    """Ids of lists of words, END behind them; the place of each word's first token; ids uncut."""
+    rows, places, whole = [], [], []
     for words, encoded in zip(
         texts, tokenizer.encode_batch(list(texts), is_pretokenized=True), strict=True
     ):
@@ -173,4 +195,5 @@ def _words(
             if word is not None:
                 first.setdefault(word, place)
         places.append([first.get(number, -1) for number in range(len(words))])
-    return rows, places
+        whole.append(encoded.ids)
+    return rows, places, whole

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 
 import msbench
-from msbench import rouge, split, take
+from msbench import linked, passages, plain, rouge, split, take
 from msbench.builtin.tasks.sources import DOCUMENTED
 
 _SECTION = re.compile(r"^[ \t]*([A-Z][\w /]*)\n[ \t]*[-=~]{3,}[ \t]*$", re.MULTILINE)
@@ -22,19 +22,22 @@ def docstrings(
     """Summary lines (4 to 25 words) from at least 30 words of prose.
 
     Prose is what stands before the first section, and in sections called Explanation or Notes;
-    lists of parameters, examples and the like are cut. max_source, max_target: tokens that are
+    lists of parameters, examples and the like are cut. What shares a summary, or ten words on end,
+    is in one split. max_source, max_target: tokens that are
     read. train_size: training docstrings, each size contained in the next; 0 = all.
     """
 
     def make() -> dict[str, object]:
         unique = dict(pair for source in DOCUMENTED for pair in _pairs(source))
-        return {"body": list(unique), "summary": list(unique.values())}
+        # The same is often said of several functions, with a word or two exchanged.
+        groups = linked([{plain(s), *passages(b)} for b, s in unique.items()])
+        return {"body": list(unique), "summary": list(unique.values()), "group": groups}
 
-    arrays = msbench.cached(["docstrings", 2, *(source.sha256 for source in DOCUMENTED)], make)
-    pairs = list(zip(arrays["body"].tolist(), arrays["summary"].tolist(), strict=True))
+    arrays = msbench.cached(["docstrings", 3, *(source.sha256 for source in DOCUMENTED)], make)
+    pairs = zip(arrays["group"].tolist(), arrays["body"], arrays["summary"], strict=True)
+    parts = split(list(pairs), group=lambda pair: pair[0])
     return msbench.translation(
-        # Two functions with one summary are often one text in two places.
-        take(split(pairs, group=lambda pair: pair[1]), train_size),
+        take({name: [(b, s) for _, b, s in part] for name, part in parts.items()}, train_size),
         score=rouge,
         metric="rougeL",
         max_source=max_source,

