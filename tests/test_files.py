@@ -27,8 +27,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def table(path: str, rows: list[tuple[str, ...]], header: str) -> None:
-    comma = "\t" if path.endswith("tsv") else ","
-    lines = [comma.join(f'"{cell}"' for cell in row) for row in [tuple(header.split()), *rows]]
+    comma, quote = ("\t", "") if path.endswith("tsv") else (",", '"')
+    lines = [
+        comma.join(f"{quote}{cell}{quote}" for cell in row)
+        for row in [tuple(header.split()), *rows]
+    ]
     Path(path).write_text("\n".join(lines) + "\n")
 
 
@@ -120,8 +123,27 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "metric": ({"kind": "tag", "train": "a.csv", "metric": "bleu"}, "no metric 'bleu'"),
     "noise": ({"kind": "lm", "train": "c.txt", "label_noise": 0.1}, "label_noise is for classify"),
     "size": ({"kind": "classify", "train": "a.csv", "train_size": 999}, r"0 \(all\) to 64"),
-    "one class": ({"kind": "classify", "train": "a.csv", "target": "text", "source": "label",
-                   "train_size": 1}, "two labels or more"),
+    "one class": (
+        {"kind": "classify", "train": "one.csv"},
+        r"two labels or more to learn, found: \['yes'\]",
+    ),
+    "one class, noise": (
+        {"kind": "classify", "train": "one.csv", "label_noise": 0.1},
+        "label_noise needs two labels or more",
+    ),
+    "commas": ({"kind": "classify", "train": "commas.csv"}, "commas.csv:2 has more cells than"),
+    "no label": ({"kind": "classify", "train": "holes.csv"}, "holes.csv:3: 'label' is empty"),
+    "twice": ({"kind": "classify", "train": "twice.csv"}, "two columns of one name: text, text"),
+    "huge": ({"kind": "lm", "train": "huge.csv"}, r"huge.csv:\d: field larger than"),
+    "no columns": (
+        {"kind": "lm", "train": "many.txt", "group": "customer"},
+        "plain text and has no columns: group is of no use",
+    ),
+    "second": ({"kind": "seq2seq", "train": "a.csv", "second": "label"}, "second is for classify"),
+    "middle": ({"kind": "seq2seq", "train": "three.txt"}, r"not text, tab, .*\['a', 'b', 'c'\]"),
+    "not BIO": ({"kind": "tag", "train": "pos.csv"}, 'not \'DET\'; .* metric = "tag_accuracy"'),
+    "list": ({"kind": "lm", "train": "nested.jsonl"}, "'text' is not one text: \\['a', 'b'"),
+    "surrogate": ({"kind": "lm", "train": "lone.jsonl"}, "lone.jsonl:1 is not JSON"),
     "no rows": ({"kind": "classify", "train": "empty.csv"}, "empty.csv has no rows"),
     "nothing": ({"kind": "lm", "train": "empty.txt"}, "empty.txt is empty"),
     "few": ({"kind": "classify", "train": "few.csv"}, "the validation split is empty"),
@@ -148,10 +170,47 @@ def test_what_is_wrong_is_one_clear_error(case: str) -> None:
     Path("latin.txt").write_bytes("à".encode("latin-1"))
     Path("many.txt").write_text("\n\n".join(f"document {n}" for n in range(30)))
     table("ragged.csv", [("a b", "O")] * 2 + [(f"c{n} d", "O") for n in range(30)], "text tags")
+    table("one.csv", [(f"text {n}", "yes") for n in range(40)], "text label")
+    Path("commas.csv").write_text("text,label\nhello, number 1,yes\n")
+    Path("holes.csv").write_text("text,label\na,yes\nb,\n")
+    Path("twice.csv").write_text("text,text\na,b\n")
+    Path("huge.csv").write_text("text\n" + "x" * 200_000 + "\n")
+    Path("three.txt").write_text("a\tb\tc\n")
+    table("pos.csv", [(f"the cat{n}", "DET NOUN") for n in range(30)], "text tags")
+    Path("nested.jsonl").write_text('{"text": ["a", "b"]}\n')
+    Path("lone.jsonl").write_text('{"text": "\\ud800"}\n')
     options, said = BAD[case]
     with pytest.raises(DataError, match=said) as caught:
         files(**options)
     assert "\n" not in str(caught.value)
+
+
+def test_texts_that_recur_with_another_label_do_not_leak() -> None:
+    rows = [(f"text {n}", label) for n in range(100) for label in ("yes", "no")]
+    table("a.csv", rows, "text label")
+    task = files("classify", "a.csv")
+    assert [len(split) for split in task.splits.values()] == [160, 20, 20]
+    assert task.notes["also_in_train"] == {"validation": 0, "test": 0}
+
+
+def test_rows_that_only_look_broken() -> None:
+    """Quotes in a .tsv, separators of other systems in JSON and text, numbers as tags."""
+    Path("a.tsv").write_text("text\tlabel\n" + "".join(f'a "{n}\t{n % 2}\n' for n in range(50)))
+    assert sum(map(len, files("classify", "a.tsv").splits.values())) == 50
+    rows = [{"text": f"one\u2028two {n}\x0c"} for n in range(50)]
+    Path("a.NDJSON").write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+    assert sum(map(len, files("lm", "a.NDJSON", vocabulary=300).splits.values())) == 50
+    lines("tags.jsonl", [{"text": [n, "x"], "tags": [1, 2]} for n in range(50)])
+    task = files("tag", "tags.jsonl", metric="tag_accuracy")
+    assert task.notes["labels"] == ["1", "2", "O"]
+
+
+def test_all_of_a_sorted_file_is_sampled_by_train_size() -> None:
+    table("train.csv", [(f"{label} {n}", label) for label in ("a", "b") for n in range(50)],
+          "text label")  # fmt: skip
+    table("test.csv", [(f"test {n}", "ab"[n % 2]) for n in range(10)], "text label")
+    task = files("classify", "train.csv", validation="test.csv", test="test.csv", train_size=20)
+    assert task.notes["labels"] == ["a", "b"]
 
 
 def test_labels_that_training_lacks() -> None:

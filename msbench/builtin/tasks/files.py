@@ -4,13 +4,16 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 import msbench
-from msbench import DataError, TaskKind, mislabel, split, take
+from msbench import DataError, TaskKind, linked, mislabel, shuffled, split, take
 
 METRICS: Mapping[TaskKind, Sequence[str]] = {
     "classify": ("accuracy", "macro_f1", "nll", "calibration"),
@@ -20,14 +23,19 @@ METRICS: Mapping[TaskKind, Sequence[str]] = {
 }
 """What can rank strategies; the first is the default."""
 
+_BIO = re.compile(r"O|[BI]-.+")
+
 Columns = Mapping[str, str]
 Item = tuple[Any, Any]
 """What the builders take: (text, label), (words, tags), (text, text); for `lm` (text, "")."""
+Grouped = tuple[str, Item]
+"""(value of the group column, item)."""
+Positive = Annotated[int, Field(ge=1)]
 
 
 def files(
     kind: TaskKind,
-    train: str,
+    train: Annotated[str, Field(min_length=1)],
     validation: str = "",
     test: str = "",
     source: str = "text",
@@ -36,10 +44,10 @@ def files(
     group: str = "",
     split_seed: int = 0,
     metric: str = "",
-    max_length: int = 128,
-    max_target: int = 64,
-    prompt: int = 16,
-    vocabulary: int = 4000,
+    max_length: Positive = 128,
+    max_target: Positive = 64,
+    prompt: Positive = 16,
+    vocabulary: Positive = 4000,
     train_size: int = 0,
     label_noise: float = 0.0,
 ) -> msbench.Task:
@@ -47,26 +55,31 @@ def files(
 
     kind: `classify`, `tag`, `seq2seq` or `lm`. train, validation, test: paths of .csv, .tsv, .jsonl
     or plain text, seen from the folder that msbench runs in. Without test (or validation): a tenth
-    of the training rows, drawn by split_seed; rows that recur are then kept once, and rows that are
-    equal in the column `group` stay together. source, second, target: columns of the text, of the
-    text to match it with, and of the label, tags or target text (left out: label, tags, target).
-    metric: what ranks strategies (left out: accuracy, span_f1, bleu, bits_per_byte). max_length,
-    max_target: tokens that are read; for `lm` max_length is the block, and prompt what generation
-    goes on from. train_size, label_noise: as in other tasks.
+    of the training rows, drawn by split_seed; rows that recur are then kept once, and rows with the
+    same text, or the same value in the column `group`, stay together. source, second, target:
+    columns of the text, of the text to match it with, and of the label, tags or target text (left
+    out: label, tags, target). metric: what ranks strategies (left out: accuracy, span_f1, bleu,
+    bits_per_byte). max_length, max_target: tokens that are read; for `lm` max_length is the block,
+    and prompt what generation goes on from. train_size, label_noise: as in other tasks.
 
     Plain text: for `lm` documents with an empty line between them; for `tag` a word and its tag
     on a line, an empty line between texts; else text, tab, label or target. Words and tags in a
-    column: a list in JSON, else parted by spaces.
+    column: a list in JSON, else parted by spaces. A .tsv file has no quoting.
     """
     metric = metric or METRICS[kind][0]
     if metric not in METRICS[kind]:
-        raise DataError(f"files: a {kind} task has no metric {metric!r}, but {METRICS[kind]}")
+        known = ", ".join(METRICS[kind])
+        raise DataError(f"files: a {kind} task has no metric {metric!r}, it has: {known}")
     if label_noise and kind != "classify":
         raise DataError(f"files: label_noise is for classify, not for {kind}")
+    if second and kind != "classify":
+        raise DataError(f"files: second is for classify, not for {kind}")
     names = {"classify": "label", "tag": "tags", "seq2seq": "target", "lm": ""}
     columns = {"source": source, "second": second, "target": target or names[kind], "group": group}
     paths = {"train": train, "validation": validation, "test": test}
     read = {name: _rows(kind, Path(path), columns) for name, path in paths.items() if path}
+    if kind == "tag" and metric != "tag_accuracy":
+        _check_spans(read)
     splits = take(_splits(read, split_seed), train_size)
     seen = {repr(source) for source, _ in splits["train"]}
     again = {n: sum(repr(s) in seen for s, _ in splits[n]) for n in ("validation", "test")}
@@ -97,33 +110,56 @@ def files(
     return replace(task, notes={**task.notes, "sha256": hashes, "also_in_train": again})
 
 
-def _splits(read: Mapping[str, list[tuple[str, Item]]], seed: int) -> dict[str, Sequence[Item]]:
-    """The files as they are; what has no file is drawn from the training rows."""
+def _splits(read: Mapping[str, list[Grouped]], seed: int) -> dict[str, Sequence[Item]]:
+    """The files as they are; what has no file is drawn from the training rows.
+
+    Training rows are shuffled either way, so that the first of them are a fair sample.
+    """
     parts: dict[str, Sequence[Item]] = {n: [item for _, item in rows] for n, rows in read.items()}
     missing = [name for name in ("validation", "test") if name not in read]
-    if missing:
-        unique = {repr(item): (group, item) for group, item in read["train"]}
-        drawn = split(list(unique.items()), group=lambda each: each[1][0] or each[0], seed=seed)
-        rest = [n for n in drawn if n not in missing]
-        parts["train"] = [item for name in rest for _, (_, item) in drawn[name]]
-        for name in missing:
-            parts[name] = [item for _, (_, item) in drawn[name]]
-    return parts
+    if not missing:
+        return {**parts, "train": shuffled(parts["train"], "train size")}
+    unique = list({repr(row): row for row in read["train"]}.values())
+    keys = [{f"text {item[0]!r}", *([f"group {group}"] if group else [])} for group, item in unique]
+    rows = list(zip(linked(keys), (item for _, item in unique), strict=True))
+    drawn = split(rows, group=lambda row: row[0], seed=seed)
+    rest = [name for name in drawn if name not in missing]
+    return {
+        **parts,
+        "train": [item for name in rest for _, item in drawn[name]],
+        **{name: [item for _, item in drawn[name]] for name in missing},
+    }
 
 
-def _rows(kind: TaskKind, path: Path, columns: Columns) -> list[tuple[str, Item]]:
-    """(value of the group column, item) of every row of a file."""
+def _check_spans(read: Mapping[str, list[Grouped]]) -> None:
+    for rows in read.values():
+        for _, (_, tags) in rows:
+            if strange := [tag for tag in tags if not _BIO.fullmatch(tag)]:
+                raise DataError(
+                    f"files: spans are tagged O, B-name and I-name, not {strange[0]!r}; for other "
+                    f'tags set metric = "tag_accuracy"'
+                )
+
+
+def _rows(kind: TaskKind, path: Path, columns: Columns) -> list[Grouped]:
+    """Every row of a file."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DataError(f"files: {path} (from {Path.cwd()}): {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"files: {path} is not UTF-8: {error}") from error
-    if path.suffix in (".csv", ".tsv"):
-        rows = _table(text, "," if path.suffix == ".csv" else "\t")
-    elif path.suffix in (".jsonl", ".json"):
+    form = path.suffix.lower()
+    if form in (".csv", ".tsv"):
+        rows = _table(text, path, tabs=form == ".tsv")
+    elif form in (".jsonl", ".ndjson", ".json"):
         rows = _json_lines(text, path)
     else:
+        for name in ("second", "group"):
+            if columns[name]:
+                raise DataError(
+                    f"files: {path} is plain text and has no columns: {name} is of no use"
+                )
         return [("", item) for item in _plain(kind, text, path)]
     found = [_row(kind, row, columns, f"{path}:{line}") for line, row in rows]
     if not found:
@@ -131,38 +167,61 @@ def _rows(kind: TaskKind, path: Path, columns: Columns) -> list[tuple[str, Item]
     return found
 
 
-def _row(kind: TaskKind, row: Mapping[str, Any], columns: Columns, where: str) -> tuple[str, Item]:
+def _row(kind: TaskKind, row: Mapping[str, Any], columns: Columns, where: str) -> Grouped:
     def value(column: str) -> Any:
-        if row.get(column) is None:
-            raise DataError(
-                f"files: {where} has no {column!r}; there is: {', '.join(map(str, row))}"
-            )
+        if column not in row:
+            there = ", ".join(map(str, row))
+            raise DataError(f"files: {where} has no {column!r}; there is: {there}")
+        if row[column] is None or row[column] == "":
+            raise DataError(f"files: {where}: {column!r} is empty")
         return row[column]
 
-    group = str(value(columns["group"])) if columns["group"] else ""
-    source = value(columns["source"])
+    def text(column: str) -> str:
+        found = value(column)
+        if isinstance(found, list | dict):
+            raise DataError(f"files: {where}: {column!r} is not one text: {str(found)[:60]}")
+        return str(found)
+
+    def words(column: str) -> list[str]:
+        found = value(column)
+        return [str(v) for v in found] if isinstance(found, list) else str(found).split()
+
+    group = text(columns["group"]) if columns["group"] else ""
     if kind == "lm":
-        return group, (str(source), "")
-    target = value(columns["target"])
+        return group, (text(columns["source"]), "")
     if kind == "tag":
-        words, tags = (v if isinstance(v, list) else str(v).split() for v in (source, target))
-        return group, (words, tags)
+        return group, (words(columns["source"]), words(columns["target"]))
     if columns["second"]:
-        source = (str(source), str(value(columns["second"])))
-    return group, (source if columns["second"] else str(source), str(target))
+        pair = text(columns["source"]), text(columns["second"])
+        return group, (pair, text(columns["target"]))
+    return group, (text(columns["source"]), text(columns["target"]))
 
 
-def _table(text: str, delimiter: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    for row in reader:
-        yield reader.line_num, row
+def _table(text: str, path: Path, tabs: bool) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    stream = io.StringIO(text, newline="")
+    if tabs:
+        reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.DictReader(stream, strict=True)
+    names = list(reader.fieldnames or [])
+    if len(set(names)) < len(names):
+        raise DataError(f"files: {path} has two columns of one name: {', '.join(names)}")
+    try:
+        for row in reader:
+            if None in row:
+                more = "more cells than its header; quote cells with commas in them"
+                raise DataError(f"files: {path}:{reader.line_num} has {more}")
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise DataError(f"files: {path}:{reader.line_num}: {error}") from error
 
 
 def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for line, each in enumerate(text.splitlines(), start=1):
+    for line, each in enumerate(text.split("\n"), start=1):  # others may stand within a text
         if each.strip():
             try:
                 row = json.loads(each)
+                each.encode(), json.dumps(row, ensure_ascii=False).encode()
             except ValueError as error:
                 raise DataError(f"files: {path}:{line} is not JSON: {error}") from error
             if not isinstance(row, dict):
@@ -171,27 +230,28 @@ def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]
 
 
 def _plain(kind: TaskKind, text: str, path: Path) -> list[Item]:
-    blocks = [block for block in text.replace("\r\n", "\n").split("\n\n") if block.strip()]
+    blocks = [block for block in re.split(r"\n[ \t]*\n", text) if block.strip()]
     if not blocks:
         raise DataError(f"files: {path} is empty")
     if kind == "lm":
         return [(block.strip("\n"), "") for block in blocks]
     if kind == "tag":
-        return [_pair(list(zip(*_cells(block, path, None), strict=True))) for block in blocks]
-    return [(left, right) for left, right in _cells(text, path, "\t")]
+        lines = [[_cells(line, path, r"[ \t]+") for line in _lines(block)] for block in blocks]
+        return [([cells[0] for cells in block], [cells[-1] for cells in block]) for block in lines]
+    pairs = [_cells(line, path, "\t") for line in _lines(text)]
+    for pair in pairs:
+        if len(pair) > 2 or not all(pair):
+            raise DataError(f"files: {path}: a line is not text, tab, {kind} target: {pair}")
+    return [(left, right) for left, right in pairs]
 
 
-def _pair(columns: list[tuple[str, ...]]) -> Item:
-    return list(columns[0]), list(columns[1])
+def _lines(text: str) -> list[str]:
+    return [line for line in text.split("\n") if line.strip()]
 
 
-def _cells(text: str, path: Path, separator: str | None) -> list[tuple[str, str]]:
-    """First and last column of every line."""
-    found = []
-    for line in filter(str.strip, text.splitlines()):
-        cells = line.split(separator)
-        if len(cells) < 2:
-            what = "a tab" if separator else "a word and its tag"
-            raise DataError(f"files: {path}: a line without {what}: {line[:60]!r}")
-        found.append((cells[0], cells[-1]))
-    return found
+def _cells(line: str, path: Path, separator: str) -> list[str]:
+    cells = re.split(separator, line.strip(" "))
+    if len(cells) < 2:
+        what = "a tab" if separator == "\t" else "a word and its tag"
+        raise DataError(f"files: {path}: a line without {what}: {line[:60]!r}")
+    return cells

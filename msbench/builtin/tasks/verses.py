@@ -44,9 +44,9 @@ def verse_matching(
 ) -> msbench.Task:
     """Whether an old and a basic verse say the same; "no" pairs are neighbours in the chapter.
 
-    All verses of a chapter are in one split. max_words: verses with more are left out.
-    max_length: tokens of each verse. train_size: training pairs, each size contained in the next;
-    0 = all.
+    All verses of a chapter, and of chapters with a verse alike, are in one split. max_words:
+    verses with more are left out. max_length: tokens of each verse. train_size: training pairs,
+    each size contained in the next; 0 = all.
     """
     short = [v for v in _verses() if _short(v[1], max_words) and _short(v[2], max_words)]
     pairs: list[tuple[int, tuple[str, str], str]] = []
@@ -55,10 +55,12 @@ def verse_matching(
             other = first if len(pairs) % 2 else second
             label = "match" if other is first else "no match"
             pairs.append((first[0] // 1000, (first[1], other[2]), label))
-    unique = {text: (chapter, text, label) for chapter, text, label in pairs}  # parallel passages
-    parts = split(list(unique.values()), group=lambda pair: pair[0])
+    unique = {tuple(map(plain, text)): (chapter, text, label) for chapter, text, label in pairs}
+    groups = linked([(chapter, *words) for words, (chapter, _, _) in unique.items()])
+    rows = [(group, (t, y)) for group, (_, t, y) in zip(groups, unique.values(), strict=True)]
+    parts = split(rows, group=lambda row: row[0])
     return msbench.classification(
-        take({name: [(t, y) for _, t, y in part] for name, part in parts.items()}, train_size),
+        take({name: [pair for _, pair in part] for name, part in parts.items()}, train_size),
         max_length=max_length,
         vocabulary=vocabulary,
     )
