@@ -17,8 +17,8 @@ Schedule = Callable[[float], float]
 class Step:
     """What one training step cost and gave."""
 
-    passes: int
-    """Gradients of one whole batch that it took."""
+    passes: float
+    """Gradients of one whole batch that it took; one of a shard is its share of a pass."""
     loss: Any
     """Mean loss per target unit before the step; `float(loss)` may wait for the device."""
 
@@ -26,9 +26,11 @@ class Step:
 class Learner(Protocol):
     """A model in one framework, with its loss and optimizer.
 
-    Built by `factory(task, *, model, loss, optimizer, seed, device, threads, dtype)`, where
-    model, loss and optimizer are factories with their options bound. Weights are drawn from the
-    stream (seed, "init"), everything random in training from (seed, "dropout").
+    Built by `factory(task, *, model, loss, optimizer, seed, device, threads, dtype, accumulate,
+    clip)`, where model, loss and optimizer are factories with their options bound. Weights are
+    drawn from the stream (seed, "init"), everything random in training from (seed, "dropout").
+    accumulate: parts in which the gradient of a batch is summed, exactly; clip: largest norm of a
+    gradient, 0 = any.
     """
 
     @staticmethod
@@ -41,8 +43,12 @@ class Learner(Protocol):
     def train_step(self, batch: Batch) -> Step:
         """One optimizer step; the passes are counted, not assumed."""
 
-    def set_rate(self, factor: float) -> None:
-        """Multiply every initial learning rate by `factor`."""
+    def set_rate(self, factor: float, spent: float) -> None:
+        """Before every step: the factor on every initial learning rate, and the share of the
+        budget that is spent, for optimizers that depend on it."""
+
+    def begin(self, loss: Callable[[], Any], optimizer: Callable[[Any], Any]) -> None:
+        """Another phase: the same weights under another loss and a new optimizer."""
 
     def validate(self, batches: Sequence[Batch]) -> float:
         """Mean loss per target unit; nothing is learned."""
@@ -58,6 +64,15 @@ class Learner(Protocol):
 
     def peak_memory(self) -> int:
         """Bytes at the peak, since construction."""
+
+    def optimizer_bytes(self) -> int:
+        """Bytes that the optimizer keeps from step to step, weights and gradients apart."""
+
+    def sent_bytes(self) -> int:
+        """Bytes that the optimizer's workers would have sent each other so far."""
+
+    def flops(self, batch: Batch) -> float:
+        """Floating point operations of one more training step, counted while it is taken."""
 
     def parameters(self) -> int:
         """Number of trained numbers."""

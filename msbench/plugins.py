@@ -29,8 +29,20 @@ GROUP = "msbench"
 
 CONTEXT = {
     "model": ("task",),
+    "loss": ("task",),
     "optimizer": ("model",),
-    "learner": ("task", "model", "loss", "optimizer", "seed", "device", "threads", "dtype"),
+    "learner": (
+        "task",
+        "model",
+        "loss",
+        "optimizer",
+        "seed",
+        "device",
+        "threads",
+        "dtype",
+        "accumulate",
+        "clip",
+    ),
 }
 """Leading parameters of a factory that msbench fills in; all others are options."""
 

@@ -41,7 +41,21 @@ class Batch:
     rows: Ids
     """(examples,) their positions in the split."""
     tokens: int
-    """Tokens that are not padding and that a training step reads: source and input."""
+    """Tokens that are not padding and that a training step reads: source and input; of a shard,
+    those of the whole batch."""
+    split: "Split | None" = None
+    """Where the examples are from."""
+
+    @property
+    def references(self) -> list[Any]:
+        """What predictions for these examples are scored against."""
+        assert self.split is not None
+        return [self.split.references[row] for row in self.rows]
+
+    def shard(self, index: int, of: int) -> "Batch":
+        """Every `of`-th example, from the one at `index` on."""
+        cut = self.map(lambda array: array[index::of])
+        return replace(cut, rows=self.rows[index::of])
 
     def map(self, function: Callable[[Ids], Any]) -> "Batch":
         """The batch with `function` applied to source, input and target."""
@@ -83,7 +97,8 @@ class Split:
         target = self.target[rows] if self.target.ndim == 1 else self.target[rows, : widths[-1]]
         tokens = sum(int(each.sum()) for each in (lengths[-1:] if self.prompted else lengths))
         source = None if self.source is None else cut[0]
-        return Batch(source, None if self.input is None else cut[-1], target, rows, tokens)
+        input = None if self.input is None else cut[-1]
+        return Batch(source, input, target, rows, tokens, self)
 
 
 @dataclass(frozen=True)

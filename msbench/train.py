@@ -15,7 +15,7 @@ from msbench.task import Batch
 class Point:
     """One point of the learning curve."""
 
-    passes: int
+    passes: float
     steps: int
     seconds: float
     train_loss: float
@@ -27,7 +27,7 @@ class Point:
 class Run:
     """What training took and where it got."""
 
-    passes: int = 0
+    passes: float = 0
     steps: int = 0
     samples: int = 0
     tokens: int = 0
@@ -56,7 +56,7 @@ def train(
     """
     run, clock = Run(), Clock(learner.synchronize)
     losses: list[Any] = []
-    step_passes, interval = 1, training.passes / training.validations
+    step_passes, interval = 1.0, training.passes / training.validations
     learner.mode(training=True)
     with clock.running():
         while not run.diverged:
@@ -77,7 +77,8 @@ def train(
 
             # ── one training step ───────────────────────────────────────────────────────────
             batch = next(batches)
-            learner.set_rate(schedule(run.passes / training.passes))
+            spent = run.passes / training.passes
+            learner.set_rate(schedule(spent), spent)
             step = learner.train_step(batch)
             losses.append(step.loss)
             step_passes = step.passes

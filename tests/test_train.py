@@ -31,7 +31,7 @@ class Counting:
         loss = self.losses.pop(0) if len(self.losses) > 1 else self.losses[0]
         return Step(self.passes, loss)
 
-    def set_rate(self, factor: float) -> None:
+    def set_rate(self, factor: float, spent: float) -> None:
         self.rates.append(factor)
 
     def validate(self, batches: Any) -> float:

@@ -1,14 +1,20 @@
 """The PyTorch learner: places batches, runs the closure, counts the passes."""
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.flop_counter import FlopCounterMode
 
 import msbench
 from msbench import Batch, Decoder, Step, Task, derive
+
+Loss = Callable[[Any, Batch], tuple[Tensor, Tensor]]
 
 
 class TorchLearner:
@@ -19,27 +25,37 @@ class TorchLearner:
         task: Task,
         *,
         model: Callable[[Task], nn.Module],
-        loss: Callable[[], Callable[[Any, Batch], tuple[Tensor, Tensor]]],
+        loss: Callable[..., Loss],
         optimizer: Callable[[nn.Module], torch.optim.Optimizer],
         seed: int,
         device: str = "cpu",
         threads: int = 1,
         dtype: str = "float32",
+        accumulate: int = 1,
+        clip: float = 0.0,
     ):
         torch.set_num_threads(threads)
         self.device = torch.device(device)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         self._memory = msbench.PeakMemory()
-        self.seed = seed
+        self.task, self.seed, self.accumulate, self.clip = task, seed, accumulate, clip
         self.reseed("init")
         # Weights are drawn on the CPU, so that they are the same on every device.
         self.model = model(task).to(self.device, getattr(torch, dtype))
-        self.loss = loss()
+        self.begin(loss, optimizer)
+        self.reseed("dropout")
+
+    def begin(
+        self, loss: Callable[..., Loss], optimizer: Callable[[nn.Module], torch.optim.Optimizer]
+    ) -> None:
+        """The weights as they are, under this loss and a new optimizer."""
+        self.loss = loss(self.task) if "task" in inspect.signature(loss).parameters else loss()
         self.optimizer = optimizer(self.model)
+        self._trained = [p for p in self.model.parameters() if p.requires_grad]
+        check_complete(self.model, self.optimizer)
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._factor = 1.0
-        self.reseed("dropout")
 
     @staticmethod
     def check_device(device: str) -> str:
@@ -49,33 +65,80 @@ class TorchLearner:
             return f"torch {torch.__version__} finds {torch.cuda.device_count()} CUDA devices"
         return ""
 
+    @staticmethod
+    def check_optimizer(optimizer: Callable[[nn.Module], torch.optim.Optimizer]) -> str:
+        """Empty, or what is wrong with an optimizer, seen in a few steps of a very small model."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = _Sample()
+            try:
+                made = optimizer(model)
+                check_complete(model, made)
+                for _ in range(3):
+                    _try_step(model, made)
+            except Exception as error:  # it may be anybody's
+                return str(error) or type(error).__name__
+        return ""
+
     def reseed(self, purpose: str) -> None:
         """All of torch's generators."""
         torch.manual_seed(derive(self.seed, purpose))
 
     def train_step(self, batch: Batch) -> Step:
-        """One optimizer step; every call of the closure is one pass."""
-        placed, passes = self._place(batch), 0
+        """One optimizer step; every call of the closure is one pass.
 
-        def closure() -> Tensor:
-            nonlocal passes
-            passes += 1
+        The closure takes a shard of the batch, too: `closure(index, of)` is the gradient of every
+        `of`-th example and that share of a pass, for optimizers that simulate several workers.
+        """
+        placed = self._place(batch)
+        passes: int | Fraction = 0
+        first: Tensor | float = 0.0
+
+        def closure(index: int = 0, of: int = 1) -> Tensor:
+            nonlocal passes, first
             self.optimizer.zero_grad(set_to_none=True)
             with torch.enable_grad():
-                total, count = self.loss(self.model, placed)
-                loss = total / count
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss = self._gradient(placed if of == 1 else placed.shard(index, of))
+            if self.clip:
+                clip_grad_norm_(self._trained, self.clip)
+            if passes < 1:
+                first = first + loss / of
+            passes += 1 if of == 1 else Fraction(1, of)  # thirds must add up to one
+            return loss
+
+        self.optimizer.step(closure)  # type: ignore[arg-type]
+        if not passes:
+            raise msbench.MsbenchError("the optimizer took a step without calling its closure")
+        return Step(float(passes), first)
+
+    def _gradient(self, batch: Batch) -> Tensor:
+        """The gradient of the mean loss into the weights; returns that loss."""
+        if self.accumulate == 1:
+            total, count = self.loss(self.model, batch)
+            loss = total / count
+            loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
+        # Sums are added and divided once, by all target units: a mean of means would give the
+        # units of a part with few of them more weight.
+        sums, units = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        for index in range(min(self.accumulate, len(batch.rows))):
+            total, count = self.loss(self.model, batch.shard(index, self.accumulate))
+            total.backward()  # type: ignore[no-untyped-call]
+            sums, units = sums + total.detach(), units + count
+        torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
+        return sums / units
 
-        loss = self.optimizer.step(closure)  # type: ignore[arg-type]
-        return Step(passes, loss)
+    def set_rate(self, factor: float, spent: float) -> None:
+        """Every group's learning rate = its initial one times `factor`.
 
-    def set_rate(self, factor: float) -> None:
-        """Every group's learning rate = its initial one times `factor`."""
+        An optimizer that has an attribute `spent` is told the share of the budget that is spent.
+        """
         if factor != self._factor:
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
                 group["lr"] = rate * factor
             self._factor = factor
+        if hasattr(self.optimizer, "spent"):
+            self.optimizer.spent = spent
 
     @torch.inference_mode()
     def validate(self, batches: Sequence[Batch]) -> float:
@@ -111,6 +174,24 @@ class TorchLearner:
             return torch.cuda.max_memory_allocated(self.device)
         return self._memory.bytes()
 
+    def optimizer_bytes(self) -> int:
+        """Every tensor that the optimizer holds, whatever it calls it, once; not the weights."""
+        seen = {id(each) for p in self.model.parameters() for each in (p, p.grad)}
+        return sum(t.numel() * t.element_size() for t in _tensors(vars(self.optimizer), seen))
+
+    def sent_bytes(self) -> int:
+        """What the optimizer counted in its attribute `sent_bytes`, if it has one."""
+        return int(getattr(self.optimizer, "sent_bytes", 0))
+
+    def flops(self, batch: Batch) -> float:
+        """Multiplications and additions of one more step, by torch's counter (matrix products,
+        attention and the like; what is done number by number is not counted)."""
+        self.mode(training=True)
+        with FlopCounterMode(display=False) as counter:
+            self.train_step(batch)
+        self.mode(training=False)
+        return float(counter.get_total_flops())
+
     def parameters(self) -> int:
         """Number of trained weights."""
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
@@ -125,3 +206,68 @@ class TorchLearner:
             return torch.from_numpy(array).to(self.device, non_blocking=True)
 
         return batch.map(tensor)
+
+
+def check_complete(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """MsbenchError if the optimizer leaves trained weights out."""
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    forgotten = [name for name, p in trained if id(p) not in held]
+    if forgotten:
+        raise msbench.MsbenchError(
+            f"the optimizer forgets {len(forgotten)} of {len(trained)} weights, such as "
+            f"{forgotten[0]!r}; weights that should stay need requires_grad = False"
+        )
+
+
+class _Sample(nn.Module):
+    """A bit of everything: embedding, matrices, norm, biases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(8, 4)
+        self.hidden, self.norm, self.head = nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 2)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.norm(torch.tanh(self.hidden(self.tokens(tokens)))))
+        return logits
+
+
+def _try_step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """One step on made-up data; MsbenchError if it goes without a gradient or gives no numbers."""
+    called = False
+
+    def closure(index: int = 0, of: int = 1) -> Tensor:
+        nonlocal called
+        called = True
+        optimizer.zero_grad(set_to_none=True)
+        with torch.enable_grad():
+            logits = model(torch.arange(8)[index::of])
+            loss = nn.functional.cross_entropy(logits, (torch.arange(8) % 2)[index::of])
+            loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    if hasattr(optimizer, "train"):
+        optimizer.train()
+    optimizer.step(closure)  # type: ignore[arg-type]
+    if not called:
+        raise msbench.MsbenchError("it takes a step without calling its closure")
+    if not all(bool(p.isfinite().all()) for p in model.parameters()):
+        raise msbench.MsbenchError("it makes weights infinite in three steps on a very small model")
+
+
+def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
+    """Every tensor inside, once."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from _tensors(each, seen)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _tensors(each, seen)
+    elif isinstance(value, torch.optim.Optimizer):
+        yield from _tensors(vars(value), seen)
