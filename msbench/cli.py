@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -17,6 +17,8 @@ from msbench.spec import FORMATS, KINDS, Choice, Job, Measurement, Part, Record,
 
 if TYPE_CHECKING:
     from msbench.plugins import Entry, Registry
+
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 NOT_OK, INTERRUPTED = 3, 130
 
@@ -116,7 +118,7 @@ def run(
     What is already done is not done again: an interrupted run goes on where it was.
     """
     from msbench.device import limit_threads
-    from msbench.plan import measurements, plan, with_overrides
+    from msbench.plan import expected, is_search, measurements, with_overrides
     from msbench.store import prepare_folder
     from msbench.suite import load_suite
 
@@ -127,31 +129,40 @@ def run(
     chosen = with_overrides(load_suite(suite), seeds=seeds, device=device, workers=workers)
     fingerprint = cache_by_part(partial(_fingerprint, registry, fetching=not dry_run))
     folder = out / chosen.name
-    every = plan(chosen, registry, (), fingerprint)
-    records = _existing(folder)
-    kept = [record for record in records if record.status == "ok" or not retry]
-    trials = plan(chosen, registry, kept, fingerprint)
-    speeds = measurements(chosen, every)
-    done = {record.key for record in kept}
-    pending = [each for each in speeds if each.key not in done]
+    kept = [record for record in _existing(folder) if record.status == "ok" or not retry]
+    every = expected(chosen, registry, kept, fingerprint)
+    trials, speeds = _missing(every, kept), _missing(measurements(chosen, every), kept)
     if dry_run:
-        _print_plan(chosen, trials, len(every), len(pending))
+        _print_plan(chosen, trials, len(every), len(speeds))
         return
-    if trials or pending:
+    if trials or speeds:
         prepare_folder(folder)
         click.echo(f"{len(every) - len(trials)} of {len(every)} trials are done already", err=True)
-        do = partial(_do, registry, chosen, folder)
-        do(trials, chosen.launcher, "trials")
-        do(pending, Choice("processes", {"workers": 1}), "throughput")
     else:
         click.echo(f"all {len(every)} trials are done already: {folder}", err=True)
-    keys = {trial.key for trial in every} | {speed.key for speed in speeds}
+    do = partial(_do, registry, chosen, folder)
+    tried: set[str] = set()
+    # A search decides which trials are next, so the plan is made again until nothing is left to do.
+    while trials and not {trial.key for trial in trials} <= tried:
+        do([trial for trial in trials if is_search(trial)], chosen.launcher, "tuning")
+        do([trial for trial in trials if not is_search(trial)], chosen.launcher, "trials")
+        tried |= {trial.key for trial in trials}
+        kept = [
+            record
+            for record in _existing(folder, quiet=True)
+            if record.status == "ok" or not retry or record.key in tried
+        ]
+        every = expected(chosen, registry, kept, fingerprint)
+        trials = _missing(every, kept)
+    speeds = _missing(measurements(chosen, every), kept)
+    do(speeds, Choice("processes", {"workers": 1}), "throughput")
+    keys = {trial.key for trial in every} | {job.key for job in measurements(chosen, every)}
     finished = [record for record in _existing(folder, quiet=True) if record.key in keys]
     missing = len(keys) - len(finished)
     if missing:
         _leave(NOT_OK, f"{missing} of {len(keys)} left no record: the launcher lost them")
     _print_tables(finished, _baseline(chosen))
-    bad = [record for record in finished if record.status != "ok"]
+    bad = [record for record in finished if record.status != "ok" and not record.is_search]
     if bad:
         _leave(NOT_OK, f"{len(bad)} of {len(finished)} did not end ok (msbench run --retry)")
 
@@ -204,6 +215,12 @@ def info(part: str, plugins: tuple[str, ...]) -> None:
     entry = _loaded(plugins).find(kind_of(kind), name)
     for line in _info_lines(entry):
         click.echo(printable(line))
+
+
+def _missing(jobs: Sequence[AnyJob], records: Sequence[Record]) -> list[AnyJob]:
+    """The jobs that have no record."""
+    done = {record.key for record in records}
+    return [job for job in jobs if job.key not in done]
 
 
 def _do(

@@ -5,14 +5,18 @@ Needs neither torch nor the plugins that the records came from.
 
 import json
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msbench.errors import MsbenchError, did_you_mean
-from msbench.spec import Comparison, Record, Row
+from msbench.spec import Comparison, Record, Row, identity
 from msbench.stats import mean_interval
 
 AXES = ("task", "model", "loss", "optimizer", "schedule")
+
+COMPUTE = ("flops", "optimizer_bytes", "sent_bytes")
+"""What a record counts besides passes and seconds."""
 
 
 def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
@@ -24,11 +28,13 @@ def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
     import pandas as pd  # late: half a second that `msbench --help` need not pay
 
     records = list(records)
-    trials = [record for record in records if record.is_trial]
+    searches = [record for record in records if record.is_search]
+    trials = [record for record in records if record.is_trial and not record.is_search]
     measured = [record for record in records if not record.is_trial and record.status == "ok"]
     if not trials:
-        raise MsbenchError("there are no trials to compare")
-    labels = _Labels([*trials, *measured])
+        told = f" yet, only {len(searches)} of a search" if searches else ""
+        raise MsbenchError(f"there are no trials to compare{told}")
+    labels = _Labels([*trials, *measured, *searches])
     frame = pd.DataFrame(list(_scores(trials, labels)))
     # A trial that was done again with another decoder beside has another key, but the same seed.
     frame = frame.drop_duplicates([*AXES, "decoder", "metric", "seed"], keep="last")
@@ -43,7 +49,8 @@ def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
     throughput = _throughput(measured, labels, baseline)
     speeds = {tuple(row[axis] for axis in AXES): row for row in throughput if row["optimizer"]}
     rows = _summarize(frame, baseline, speeds)
-    return Comparison(rows, throughput, baseline, _notes(trials, records))
+    tuning = _tuning(searches, trials, labels)
+    return Comparison(rows, throughput, baseline, _notes(trials, records), tuning)
 
 
 def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
@@ -69,6 +76,7 @@ def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
             "train_seconds": seconds,
             "tokens_per_second": training.get("tokens", math.nan) / seconds,
             "peak_memory": record.results.get("peak_memory", math.nan),
+            **{name: _compute(record, name) for name in COMPUTE},
         }
         decoded_by = {_text(d["decoder"]): d for d in record.results.get("decoding", ())}
         for part in record.job["decoders"]:
@@ -85,6 +93,12 @@ def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
                     "lower_is_better": metric in task.get("lower_is_better", ()),
                     "value": math.nan if value is None or not about["ok"] else value,
                 }
+
+
+def _compute(record: Record, name: str) -> float:
+    """What training cost; NaN where older records, or a counter that failed, do not say."""
+    value = record.results.get("compute", {}).get(name)
+    return math.nan if value is None else float(value)
 
 
 def _summarize(frame: Any, baseline: str, speeds: Mapping[Any, Row]) -> list[Row]:
@@ -115,6 +129,7 @@ def _summarize(frame: Any, baseline: str, speeds: Mapping[Any, Row]) -> list[Row
                 "train_seconds": ok["train_seconds"].mean(),
                 "tokens_per_second": ok["tokens_per_second"].mean(),
                 "peak_memory": ok["peak_memory"].mean(),
+                **{name: ok[name].mean() for name in COMPUTE},
                 "throughput": speed.get("per_second", math.nan),
                 "throughput_ratio": speed.get("ratio", math.nan),
                 "primary": bool(group["primary"].all()),
@@ -182,6 +197,47 @@ def _speeds(measured: Sequence[Mapping[str, Any]], base: int) -> list[Row]:
     return rows
 
 
+def _tuning(searches: Sequence[Record], finals: Sequence[Record], labels: "_Labels") -> list[Row]:
+    """A row per search: how its points did on validation, and the winner that ran in `finals`."""
+    losses: dict[tuple[str, ...], dict[int, list[float]]] = {}
+    for record in searches:
+        cell = tuple(labels.axes(record)[axis] for axis in AXES)
+        points = losses.setdefault(cell, {})
+        points.setdefault(record.job["tuned"]["point"], []).append(_validation_loss(record))
+    winners = {
+        tuple(labels.axes(record)[axis] for axis in AXES): record.job["tuned"]
+        for record in finals
+        if record.job.get("tuned")
+    }
+    rows = []
+    for cell, points in losses.items():
+        medians = {point: statistics.median(values) for point, values in points.items()}
+        finite = [value for value in medians.values() if math.isfinite(value)]
+        chosen = winners.get(cell, {})
+        rows.append(
+            {
+                **dict(zip(AXES, cell, strict=True)),
+                "points": len(points),
+                "ok": len(finite),
+                "point": chosen.get("point"),
+                "options": dict(chosen.get("options", {})),
+                "edge": list(chosen.get("edge", ())),
+                "validation_loss": medians.get(chosen.get("point", -1), math.nan),
+                "median": statistics.median(finite) if finite else math.nan,
+                "worst": max(finite) if finite else math.nan,
+            }
+        )
+    return sorted(rows, key=lambda row: tuple(row[axis] for axis in AXES))
+
+
+def _validation_loss(record: Record) -> float:
+    """The last one; infinite for a trial that did not end ok."""
+    if record.status != "ok":
+        return math.inf
+    value = record.results["training"]["curve"][-1]["validation_loss"]
+    return math.inf if value is None else float(value)
+
+
 def _default_baseline(
     trials: Sequence[Record], measured: Sequence[Record], labels: "_Labels"
 ) -> str:
@@ -238,7 +294,7 @@ class _Labels:
 
     def strategy(self, record: Record, trial: Mapping[str, Any]) -> Row:
         """The labels of one trial of a record's job."""
-        rest = {axis: self.of(record, axis, trial[axis]) for axis in AXES if axis != "task"}
+        rest = {axis: self.of(record, axis, _part(trial, axis)) for axis in AXES[1:]}
         return {"task": self.task(record, trial), **rest}
 
     def task(self, record: Record, trial: Mapping[str, Any]) -> str:
@@ -257,16 +313,35 @@ def _named(record: Record) -> Iterable[tuple[str, str, str, Mapping[str, Any]]]:
         task = _name(trial["task"])
         yield "task", task, task, _task_part(trial)
         for kind in AXES[1:]:
-            yield kind, task, _name(trial[kind]), trial[kind]
+            yield kind, task, _name(trial[kind]), _part(trial, kind)
         for part in trial["decoders"]:
             yield "decoder", task, _name(part), part
 
 
 def _task_part(trial: Mapping[str, Any]) -> Mapping[str, Any]:
     """The task, with what else makes numbers incomparable."""
-    keys = ("training", "learner", "device", "threads", "dtype", "data")
-    around = {key: trial[key] for key in keys}
+    keys = ("training", "learner", "device", "threads", "dtype", "data", "phases")
+    around = {key: value for key, value in identity(trial).items() if key in keys}
     return {**trial["task"], "around": around}
+
+
+def _part(trial: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """A part of a trial; of an optimizer that was tuned, without what was searched: by that it is
+    not told from others."""
+    part: Mapping[str, Any] = trial[kind]
+    if kind == "optimizer" and trial.get("tuned"):
+        for name in trial["tuned"]["options"]:
+            part = _without(part, name.split("."))
+    return part
+
+
+def _without(part: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any]:
+    options = dict(part["options"])
+    if len(path) == 1:
+        options.pop(path[0], None)
+    else:
+        options[path[0]] = _without(options[path[0]], path[1:])
+    return {**part, "options": options}
 
 
 def _name(part: Mapping[str, Any]) -> str:

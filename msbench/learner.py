@@ -71,8 +71,9 @@ class Learner(Protocol):
     def sent_bytes(self) -> int:
         """Bytes that the optimizer's workers would have sent each other so far."""
 
-    def flops(self, batch: Batch) -> float:
-        """Floating point operations of one more training step, counted while it is taken."""
+    def flops(self, batch: Batch) -> tuple[float, float]:
+        """Floating point operations of one more training step, and its passes; weights and streams
+        of randomness are as before when it returns. The last call of a phase."""
 
     def parameters(self) -> int:
         """Number of trained numbers."""

@@ -2,13 +2,26 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
+from msbench import tuning
 from msbench.errors import PluginError, SuiteError, did_you_mean
 from msbench.plugins import Entry, Registry
-from msbench.spec import Choice, Kind, Measurement, Part, Record, Suite, Trial, digest
+from msbench.spec import (
+    Choice,
+    Kind,
+    Measurement,
+    Part,
+    Phase,
+    Record,
+    Suite,
+    Trial,
+    Tuned,
+    Tuning,
+    digest,
+)
 
 Fingerprint = Callable[[Part], str]
 """Task part -> fingerprint of its prepared data."""
@@ -19,27 +32,120 @@ Resolved = list[tuple[Choice, Entry, Part]]
 def plan(
     suite: Suite, registry: Registry, records: Iterable[Record], fingerprint: Fingerprint
 ) -> list[Trial]:
-    """The trials of `suite` that have no record yet, seed by seed.
+    """The trials of `suite` that have no record yet and can be done now, seed by seed.
+
+    With tuning, final trials can be done once their search is in: ask again with its records.
+    """
+    done = {record.key: record for record in records}
+    trials = expected(suite, registry, done.values(), fingerprint)
+    return [trial for trial in trials if trial.key not in done]
+
+
+def expected(
+    suite: Suite, registry: Registry, records: Iterable[Record], fingerprint: Fingerprint
+) -> list[Trial]:
+    """All trials that belong to `suite` as far as `records` decide, done or not.
 
     SuiteError lists every problem with file, key and the nearest name; `fingerprint` (which
     reads data) is only asked when there is none.
     """
-    done = {record.key for record in records}
     parts, problems = _resolve(suite, registry)
     if not problems:
         problems = _fit_problems(suite, registry, parts)
-    if problems:
-        raise SuiteError(problems)
+    searches, more = _searches(suite, registry) if not problems else ({}, [])
+    if problems or more:
+        raise SuiteError([*problems, *more])
     data = {digest(asdict(part)): fingerprint(part) for _, _, part in parts["task"]}
-    trials = {trial.key: trial for trial in _trials(suite, registry, parts, data)}
-    return [trial for key, trial in trials.items() if key not in done]
+    trials = list(_trials(suite, registry, parts, data))
+    if suite.tuning is not None:
+        done = {record.key: record for record in records}
+        decoders = [part for _, _, part in parts["decoder"]]
+        trials = _tuned(suite.tuning, trials, decoders, searches, done)
+    return list({trial.key: trial for trial in trials}.values())
+
+
+@dataclass(frozen=True)
+class Search:
+    """An optimizer's space and the points of it that are tried."""
+
+    space: tuning.Space
+    points: list[dict[str, Any]]
+    parts: list[Part]
+    """The optimizer at every point."""
+
+
+def _searches(suite: Suite, registry: Registry) -> tuple[dict[str, Search], list[str]]:
+    """The search of every optimizer of the suite, by its part; and what is wrong with any."""
+    searches: dict[str, Search] = {}
+    problems: list[str] = []
+    if suite.tuning is None:
+        given = [choice for choice in suite.optimizers if choice.space is not None]
+        return {}, [f"{choice.where}.space: needs a [tuning] table" for choice in given]
+    if late := [seed for seed in suite.seeds if seed >= tuning.SEEDS]:
+        problems.append(
+            f"{suite.path}: seeds: {late[0]}: with tuning, seeds from {tuning.SEEDS} on are for "
+            f"the search, so that winners run with fresh ones"
+        )
+    for choice in suite.optimizers:
+        try:
+            entry = registry.find("optimizer", choice.name)
+            space = tuning.space_of(registry, entry, choice)
+            every = tuning.points(space, suite.tuning.points)
+            parts = [registry.resolve("optimizer", tuning.at(choice, each)) for each in every]
+            here = digest(asdict(registry.resolve("optimizer", choice)))
+            if here in searches and searches[here].space != space:
+                raise PluginError("two of one name have two spaces; give each a label of its own")
+            searches[here] = Search(space, every, parts)
+        except PluginError as error:
+            lines = dict.fromkeys(str(error).splitlines())
+            problems += [f"{choice.where}: {line}" for line in lines]
+    return searches, problems
+
+
+def _tuned(
+    how: Tuning,
+    trials: Sequence[Trial],
+    decoders: Sequence[Part],
+    searches: dict[str, Search],
+    records: dict[str, Record],
+) -> list[Trial]:
+    """The search behind `trials`, then those of `trials` whose search is in, at its winner.
+
+    Where a metric is compared, it is of the first of `decoders` that fits.
+    """
+    seeds = range(tuning.SEEDS, tuning.SEEDS + how.seeds)
+    searched: dict[str, list[Trial]] = {}
+    finals = []
+    for trial in trials:
+        search = searches[digest(asdict(trial.optimizer))]
+        cell = replace(trial, seed=-1).key
+        if cell not in searched:
+            first = [part for part in decoders if part in trial.decoders][:1]
+            points = list(zip(search.points, search.parts, strict=True))
+            searched[cell] = [
+                replace(
+                    trial,
+                    optimizer=part,
+                    seed=seed,
+                    decoders=tuple(first) if how.select == "metric" else (),
+                    tuned=Tuned("search", number, how.points, options),
+                )
+                for seed in seeds
+                for number, (options, part) in enumerate(points)
+            ]
+        best = tuning.winner(searched[cell], records, how.select)
+        if best is not None:
+            at_edge = tuning.edge(search.space, search.points, best)
+            tuned = Tuned("final", best, how.points, search.points[best], at_edge)
+            finals.append(replace(trial, optimizer=search.parts[best], tuned=tuned))
+    return [each for several in searched.values() for each in several] + finals
 
 
 def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     """What to time, apart from the trials: per task and model, all strategies side by side."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
-        if trial.seed == min(suite.seeds):
+        if trial.seed == min(suite.seeds) and not is_search(trial):
             groups.setdefault(digest([asdict(trial.task), asdict(trial.model)]), []).append(trial)
     base = suite.baseline or _display(suite.optimizers[0])
     ordered = [
@@ -47,6 +153,11 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
         for group in groups.values()
     ]
     return [Measurement(group, suite.throughput) for group in ordered if suite.throughput.rounds]
+
+
+def is_search(trial: Trial) -> bool:
+    """Whether a trial only looks for good options."""
+    return trial.tuned is not None and trial.tuned.stage == "search"
 
 
 def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], list[str]]:
@@ -57,7 +168,7 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
         for choice in choices:
             try:
                 part = registry.resolve(kind, choice)
-                _try_building(kind, registry.build(kind, part))
+                _try_building(registry, kind, part)
                 parts[kind].append((choice, registry.find(kind, choice.name), part))
             except PluginError as error:
                 problems += [f"{choice.where}: {line}" for line in str(error).splitlines()]
@@ -70,6 +181,7 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
                     f"{did_you_mean(name, known)}"
                 )
     optimizers = [_display(choice) for choice in suite.optimizers]
+    problems += _phase_problems(suite, registry, parts["task"])
     if suite.baseline and suite.baseline not in optimizers:
         problems.append(
             f"{suite.path}: baseline: no optimizer {suite.baseline!r} in this suite"
@@ -78,8 +190,17 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
     return parts, problems
 
 
-def _try_building(kind: Kind, build: Callable[[], Any]) -> None:
-    """Parts that are made from their options alone are made once here: bad options show early."""
+def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
+    """Parts that are made from their options alone are made once here: bad options show early.
+
+    An optimizer is made for a very small model, if its framework has one for that.
+    """
+    build = registry.build(kind, part)
+    if kind == "optimizer":
+        framework = registry.find("learner", registry.find(kind, part.name).learner)
+        check = getattr(framework.load(), "check_optimizer", None)
+        if check is not None and (reason := check(build)):
+            raise PluginError(f"optimizer {part.name!r}: {reason}")
     if kind not in ("loss", "schedule", "decoder", "launcher"):
         return
     try:
@@ -131,6 +252,7 @@ def _trials(
         name: registry.resolve("learner", Choice(name))
         for name in {entry.learner for _, entry, _ in parts["model"]}
     }
+    phases = tuple(_planned(registry, phase) for phase in suite.phases)
     for seed, task in product(suite.seeds, parts["task"]):
         fitting = {
             kind: [
@@ -158,7 +280,34 @@ def _trials(
                 threads=suite.threads,
                 dtype=suite.dtype,
                 data=data[digest(asdict(task[2]))],
+                phases=phases,
             )
+
+
+def _planned(registry: Registry, phase: Phase) -> Phase:
+    parts = {kind: registry.resolve(kind, choice) for kind, choice in phase.parts().items()}
+    return Phase(phase.passes, parts.get("loss"), parts.get("optimizer"), parts.get("schedule"))
+
+
+def _phase_problems(suite: Suite, registry: Registry, tasks: Resolved) -> list[str]:
+    """What is wrong with the parts of phases; each must fit every task of the suite."""
+    problems = []
+    for phase in suite.phases:
+        for kind, choice in phase.parts().items():
+            try:
+                part = registry.resolve(kind, choice)
+                _try_building(registry, kind, part)
+            except PluginError as error:
+                problems += [f"{choice.where}: {line}" for line in str(error).splitlines()]
+                continue
+            entry = registry.find(kind, choice.name)
+            problems += [
+                f"{choice.where}: {kind} {entry.name!r} works on {' and '.join(entry.fits)} tasks, "
+                f"and {_display(task[0])!r} is a {' or '.join(_kinds(task))} task"
+                for task in tasks
+                if not _kind_fits(entry, task)
+            ]
+    return problems
 
 
 def _fits(choice: Choice, entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:

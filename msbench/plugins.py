@@ -53,6 +53,9 @@ NESTED = {
 }
 """Options that are choices themselves; "" stands for the kind of the part that has them."""
 
+DEEPEST = 8
+"""Levels of choices within choices; more are a choice that contains itself."""
+
 LISTED = ("of",)
 """Those of them that are lists of choices."""
 
@@ -141,10 +144,14 @@ class Registry:
             message += f" (not loaded: {', '.join(self.broken)}; see: msbench list)"
         raise PluginError(message)
 
-    def resolve(self, kind: Kind, choice: Choice) -> Part:
+    def resolve(self, kind: Kind, choice: Choice, depth: int = 0) -> Part:
         """The choice with every option present; PluginError lists all that is wrong with it."""
+        if depth > DEEPEST:
+            raise PluginError(
+                f"{kind} {choice.name!r} is nested more than {DEEPEST} deep: in itself?"
+            )
         entry = self.find(kind, choice.name)
-        options, problems = complete(self, entry, choice)
+        options, problems = complete(self, entry, choice, depth)
         if problems:
             raise PluginError("\n".join(problems))
         return Part(entry.name, options, entry.plugin, entry.version, choice.label)
@@ -202,7 +209,9 @@ def complete_part(entry: Entry, part: Part) -> tuple[dict[str, Any], list[str]]:
     return check_options(entry.options(), part.options)
 
 
-def complete(registry: Registry, entry: Entry, choice: Choice) -> tuple[dict[str, Any], list[str]]:
+def complete(
+    registry: Registry, entry: Entry, choice: Choice, depth: int = 0
+) -> tuple[dict[str, Any], list[str]]:
     """The options of `choice` with every default filled in, and what is wrong with them."""
     from msbench.options import check_options  # late: pydantic is not needed to list plugins
 
@@ -224,7 +233,9 @@ def complete(registry: Registry, entry: Entry, choice: Choice) -> tuple[dict[str
             resolved = []
             for each in choices:
                 try:
-                    resolved.append(registry.resolve(nested_kind(entry.kind, name), each))
+                    resolved.append(
+                        registry.resolve(nested_kind(entry.kind, name), each, depth + 1)
+                    )
                 except PluginError as error:
                     problems += [f"{name}: {line}" for line in str(error).splitlines()]
             names = [part.label or part.name for part in resolved]

@@ -27,6 +27,7 @@ def render(comparison: Comparison, format: str = "text") -> str:
     }[format]
     tables = [
         ("Accuracy", _accuracy(comparison)),
+        ("Tuning, on validation", _tuning(comparison)),
         ("Throughput, measured alone", _throughput(comparison)),
     ]
     pieces = [
@@ -46,6 +47,8 @@ def render(comparison: Comparison, format: str = "text") -> str:
 def _accuracy(comparison: Comparison) -> list[dict[str, str]]:
     main = [row for row in comparison.accuracy if row["primary"]]
     shown = [axis for axis in ("model", "loss", "schedule") if _varies(main, axis)]
+    flops = any(not math.isnan(row["flops"]) for row in main)  # older records do not count them
+    sent = any(row["sent_bytes"] > 0 for row in main)
     rows = []
     for row in main:
         rows.append(
@@ -63,8 +66,35 @@ def _accuracy(comparison: Comparison) -> list[dict[str, str]]:
                 ),
                 "ok": f"{row['n_ok']}/{row['n']}",
                 "passes": _number(row["passes"]),
+                **({"GFLOP": _number(row["flops"] / 1e9)} if flops else {}),
+                **({"sent MB": _number(row["sent_bytes"] / 1e6)} if sent else {}),
                 "train s": _number(row["train_seconds"]),
                 "peak MB": _number(row["peak_memory"] / 1e6),
+            }
+        )
+    return _ditto(rows)
+
+
+def _tuning(comparison: Comparison) -> list[dict[str, str]]:
+    rows = []
+    shown = [axis for axis in ("model", "loss", "schedule") if _varies(comparison.tuning, axis)]
+    for row in comparison.tuning:
+        options = [
+            f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in row["options"].items()
+        ]
+        rows.append(
+            {
+                "task": row["task"],
+                **{axis: row[axis] for axis in shown},
+                "optimizer": row["optimizer"],
+                "winner": ", ".join(options) or "-",
+                "point": "-" if row["point"] is None else f"{row['point'] + 1} of {row['points']}",
+                "loss": _number(row["validation_loss"]),
+                "median": _number(row["median"]),
+                "worst": _number(row["worst"]),
+                "ok": f"{row['ok']}/{row['points']}",
+                "at the edge": ", ".join(row["edge"]),
             }
         )
     return _ditto(rows)

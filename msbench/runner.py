@@ -5,7 +5,7 @@ import random
 import statistics
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -20,7 +20,7 @@ from msbench.plugins import Registry, load_plugins, parts_in
 from msbench.spec import Job, Kind, Measurement, Part, Record, Status, Trial, record
 from msbench.streams import derive, stream
 from msbench.task import Batch, Task, evaluation_batches, training_batches
-from msbench.train import train
+from msbench.train import Run, train
 
 EVALUATION_BATCH = 64
 WARM_UP = 3
@@ -55,20 +55,17 @@ def run(job: Job, files: Sequence[str] = ()) -> Record:
 
 
 def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
-    """Train once, then measure every decoder on the test split, which is read only here."""
+    """Train once, then measure every decoder on the test split, which is read only here.
+
+    A trial of a search measures them on the validation split instead.
+    """
     start = perf_counter()
     task: Task = registry.build("task", trial.task)()
     if task.fingerprint() != trial.data:
         raise MsbenchError("the data changed after the trial was planned: run the suite again")
     learner = make_learner(trial, task, registry)
     setup = perf_counter() - start
-    training = train(
-        learner,
-        _batches(trial, task),
-        evaluation_batches(task.validation, EVALUATION_BATCH),
-        trial.training,
-        registry.build("schedule", trial.schedule)(),
-    )
+    training, compute = train_phases(learner, trial, task, registry)
     results: dict[str, Any] = {
         "task": {
             "kind": task.kind,
@@ -79,21 +76,68 @@ def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
             "notes": dict(task.notes),
         },
         "training": training.to_dict(),
+        "compute": {k: v for k, v in compute.items() if k != "peak_memory"},
         "setup_seconds": setup,
         "parameters": learner.parameters(),
-        "peak_memory": learner.peak_memory(),
+        "peak_memory": compute["peak_memory"],
         "decoding": [],
     }
     if training.diverged:
         return results
-    tests = evaluation_batches(task.test, EVALUATION_BATCH)
+    searching = trial.tuned is not None and trial.tuned.stage == "search"
+    held_out = task.validation if searching else task.test
+    tests = evaluation_batches(held_out, EVALUATION_BATCH)
     for part in trial.decoders:
         _seed_libraries(trial.seed, "decoding")
         learner.reseed("decoding")
         decoder = registry.build("decoder", part)()
-        decoded = decode(learner, decoder, task, task.test, tests)
+        decoded = decode(learner, decoder, task, held_out, tests)
         results["decoding"].append({"decoder": asdict(part), **decoded.to_dict()})
     return results
+
+
+def train_phases(
+    learner: Learner, trial: Trial, task: Task, registry: Registry
+) -> tuple[Run, dict[str, float]]:
+    """Train phase by phase on one stream of batches; and what it cost besides passes and seconds.
+
+    FLOPs are counted on one more step of each phase, on a batch of its own, whose effect is undone:
+    its operations a token and pass, times the tokens and passes of the phase.
+    """
+    run = Run()
+    compute: dict[str, float] = dict.fromkeys(
+        ("flops", "optimizer_bytes", "sent_bytes", "peak_memory"), 0
+    )
+    batches = _batches(trial, task)
+    validation = evaluation_batches(task.validation, EVALUATION_BATCH)
+    sample = next(_batches(trial, task, "flops"))
+    for number, phase in enumerate(trial.stages()):
+        if number:
+            learner.begin(
+                registry.build("loss", phase.loss), registry.build("optimizer", phase.optimizer)
+            )
+        schedule = registry.build("schedule", phase.schedule)()
+        budget = replace(trial.training, passes=phase.passes)
+        stage = train(learner, batches, validation, budget, schedule)
+        run = run.then(stage) if number else stage
+        compute["peak_memory"] = learner.peak_memory()
+        compute["sent_bytes"] += learner.sent_bytes()
+        compute["optimizer_bytes"] = max(compute["optimizer_bytes"], learner.optimizer_bytes())
+        if run.diverged:
+            break
+        compute["flops"] += (
+            _flops_per_token(learner, sample) * stage.tokens * stage.passes / stage.steps
+        )
+    return run, compute
+
+
+def _flops_per_token(learner: Learner, sample: Batch) -> float:
+    """Of one pass; not a number where the counter cannot follow what a plugin does."""
+    try:
+        flops, passes = learner.flops(sample)
+    except Exception:  # the trial is trained, and worth more than this figure
+        return math.nan
+    return flops / passes / max(1, sample.tokens)
 
 
 def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, Any]:
@@ -109,7 +153,8 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
     for trial in trials:
         batches = _batches(trial, task)
         try:
-            learner = make_learner(trial, task, registry)
+            # Speed is that of the strategy itself, not of a phase that all of them begin with.
+            learner = make_learner(replace(trial, phases=()), task, registry)
             learner.mode(training=True)
             _timed_steps(learner, batches, WARM_UP)
         except Exception as error:
@@ -141,24 +186,27 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
 
 
 def make_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
-    """The trial's learner, its weights drawn from the seed and nothing else."""
+    """The trial's learner in its first phase, its weights drawn from the seed and nothing else."""
     _check_versions(trial, registry)
     _seed_libraries(trial.seed, "libraries")
+    first = trial.stages()[0]
     learner: Learner = registry.build("learner", trial.learner)(
         task,
         model=registry.build("model", trial.model),
-        loss=registry.build("loss", trial.loss),
-        optimizer=registry.build("optimizer", trial.optimizer),
+        loss=registry.build("loss", first.loss),
+        optimizer=registry.build("optimizer", first.optimizer),
         seed=trial.seed,
         device=trial.device,
         threads=trial.threads,
         dtype=trial.dtype,
+        accumulate=trial.training.accumulate,
+        clip=trial.training.clip,
     )
     return learner
 
 
-def _batches(trial: Trial, task: Task) -> Iterator[Batch]:
-    return training_batches(task.train, trial.training.batch_size, stream(trial.seed, "order"))
+def _batches(trial: Trial, task: Task, purpose: str = "order") -> Iterator[Batch]:
+    return training_batches(task.train, trial.training.batch_size, stream(trial.seed, purpose))
 
 
 Timing = tuple[float, int]
@@ -212,7 +260,8 @@ def _rates(mine: Sequence[Timing], base: Sequence[Timing]) -> dict[str, Any]:
 
 
 def _strategy(trial: Trial) -> dict[str, Any]:
-    return {key: asdict(getattr(trial, key)) for key in ("loss", "optimizer", "schedule")}
+    told = {key: asdict(getattr(trial, key)) for key in ("loss", "optimizer", "schedule")}
+    return {**told, "tuned": trial.tuned and asdict(trial.tuned)}
 
 
 def _check_versions(trial: Trial, registry: Registry) -> None:
@@ -220,6 +269,7 @@ def _check_versions(trial: Trial, registry: Registry) -> None:
     kinds: tuple[Kind, ...] = ("task", "model", "loss", "optimizer", "schedule", "learner")
     parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
     parts += [("decoder", part) for part in trial.decoders]
+    parts += [each for phase in trial.phases for each in phase.parts().items()]
     for kind, part in (inside for each in parts for inside in parts_in(*each)):
         found = registry.find(kind, part.name).version
         if found != part.version:

@@ -1,4 +1,4 @@
-"""The nouns of the house, frozen: Choice, Part, Training, Suite, Trial, Measurement, Record.
+"""The nouns of the house, frozen: Choice, Part, Training, Phase, Tuning, Suite, Trial, Record, ...
 
 Nothing here imports a framework. A trial and a record are plain data all the way down, so that
 they survive a trip through JSON, another process or another machine unchanged.
@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 SCHEMA = 1
 """Version of the record layout, written into every record."""
@@ -39,6 +39,10 @@ TASK_KINDS: tuple[TaskKind, ...] = ("classify", "tag", "seq2seq", "lm")
 Status = Literal["ok", "diverged", "crashed", "timeout", "oom", "failed"]
 STATUSES: tuple[Status, ...] = ("ok", "diverged", "crashed", "timeout", "oom", "failed")
 
+Unit = Literal["passes", "steps", "seconds"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
+"""What a budget may be counted in."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -51,6 +55,8 @@ class Choice:
     """The tasks it is for, by name or label; empty = every task it fits."""
     where: str = ""
     """File and key, for error messages."""
+    space: Mapping[str, Sequence[Any]] | None = None
+    """Of an optimizer: the search space instead of the one that its plugin declares."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +91,68 @@ class Training:
     """How long and on how much a trial trains."""
 
     passes: int = 500
-    """The budget: gradients of one whole batch."""
+    """The budget: gradients of one whole batch; 0 where it is counted otherwise."""
     batch_size: int = 32
     validations: int = 4
     """How often the validation split is measured, evenly over the budget, the last at its end."""
+    steps: int = 0
+    """The budget in optimizer steps, whatever they cost, instead of passes."""
+    seconds: float = 0.0
+    """The budget in seconds of training, instead of passes."""
+    accumulate: int = 1
+    """Parts in which the gradient of a batch is summed: less memory, the same gradient."""
+    clip: float = 0.0
+    """Longest gradient (Euclidean, over all weights) that is not shortened; 0 = any."""
+
+    @property
+    def budget(self) -> tuple[Unit, float]:
+        """The unit that is counted, and how much of it there is."""
+        return next((unit, getattr(self, unit)) for unit in UNITS if getattr(self, unit))
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stage of training; what it leaves open is the trial's own. In a suite its parts are
+    choices, in a trial parts."""
+
+    passes: int = 0
+    """How long; 0 = what the other phases leave of the budget."""
+    loss: Any = None
+    optimizer: Any = None
+    schedule: Any = None
+
+    def parts(self) -> "dict[Kind, Any]":
+        """What it sets, by kind."""
+        kinds: tuple[Kind, ...] = ("loss", "optimizer", "schedule")
+        return {kind: part for kind in kinds if (part := getattr(self, kind)) is not None}
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How every optimizer's options are searched, all with equal effort."""
+
+    points: int = 8
+    """Points of its space that each optimizer may try."""
+    seeds: int = 1
+    """Seeds that each point is tried with; the median counts."""
+    select: Literal["loss", "metric"] = "loss"
+    """What is compared, on the validation split."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Which point of a search a trial's optimizer is."""
+
+    stage: Literal["search", "final"]
+    """A search trial reads the validation split alone; a final one is the winner, on new seeds."""
+    point: int
+    """From 0."""
+    points: int
+    """How many were tried."""
+    options: Mapping[str, Any]
+    """What was searched, as `{"lr": 0.003, "base.lr": 0.01}`."""
+    edge: Sequence[str] = ()
+    """Options of a winner at the edge of their space: better ones may lie beyond."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +178,8 @@ class Suite:
     training: Mapping[str, Training]
     """Per task (by label, else name)."""
     seeds: tuple[int, ...]
+    phases: tuple[Phase, ...] = ()
+    tuning: Tuning | None = None
     description: str = ""
     baseline: str = ""
     """The optimizer that the others are compared with; empty = the first in the suite."""
@@ -160,11 +226,24 @@ class Trial:
     dtype: str
     data: str
     """Fingerprint of the prepared task."""
+    phases: tuple[Phase, ...] = ()
+    """Stages of training, in order; none = one with all that is the trial's own."""
+    tuned: Tuned | None = None
+    """Where the optimizer's options come from, if they were searched."""
 
     @property
     def key(self) -> str:
         """Identity: equal keys mean the same trial, whatever the suite's order was."""
-        return digest({"trial": asdict(self)})
+        return digest({"trial": identity(asdict(self))})
+
+    def stages(self) -> list[Phase]:
+        """All phases, complete: each with its loss, optimizer, schedule and passes."""
+        rest = self.training.passes - sum(phase.passes for phase in self.phases)
+        own: dict[Any, Any] = {k: getattr(self, k) for k in ("loss", "optimizer", "schedule")}
+        return [
+            Phase(phase.passes or rest, **{**own, **phase.parts()})
+            for phase in self.phases or (Phase(),)
+        ]
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Trial":
@@ -183,7 +262,7 @@ class Measurement:
     @property
     def key(self) -> str:
         """Identity; a new competitor means measuring all of them again, side by side."""
-        return digest({"measurement": asdict(self)})
+        return digest({"measurement": identity(asdict(self))})
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Measurement":
@@ -225,6 +304,11 @@ class Record:
         """Whether this came from a trial rather than a throughput measurement."""
         return "strategies" not in self.job
 
+    @property
+    def is_search(self) -> bool:
+        """Whether this came from a trial that only looked for good options."""
+        return (self.job.get("tuned") or {}).get("stage") == "search"
+
     def to_json(self) -> str:
         """One line of strict JSON: numbers that are not finite become null."""
         return json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
@@ -262,6 +346,8 @@ class Comparison:
     throughput: Sequence[Row]
     baseline: str
     notes: Sequence[str] = field(default_factory=tuple)
+    tuning: Sequence[Row] = ()
+    """What was searched, and the winners."""
 
 
 def record(
@@ -276,8 +362,32 @@ def record(
     """The record of `job`, dated now."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     plain: dict[str, Any] = asdict(job)  # type: ignore[call-overload]
-    group = digest({**plain, "seed": None})
+    group = digest({**identity(plain), "seed": None})
     return Record(job.key, group, plain, status, reason, results or {}, seconds, machine or {}, now)
+
+
+def identity(job: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells a job (as plain data) from others.
+
+    What was added to trials later counts only where it is used, so that older records still belong
+    to their trials. Of a search only the stage counts: a point is what its options are.
+    """
+    if "strategies" in job:
+        return {**job, "strategies": [identity(trial) for trial in job["strategies"]]}
+    told = {**job, "training": _used(job["training"], _LATER_TRAINING)}
+    told["tuned"] = (tuned := job.get("tuned")) and {"stage": tuned["stage"]}
+    return _used(told, {"phases": (), "tuned": None})
+
+
+_LATER_TRAINING = {
+    each.name: each.default
+    for each in fields(Training)
+    if each.name in ("steps", "seconds", "accumulate", "clip")
+}
+
+
+def _used(data: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in data.items() if k not in later or v != later[k]}
 
 
 def digest(data: Any) -> str:
@@ -287,10 +397,17 @@ def digest(data: Any) -> str:
 
 
 def _revive(data: Mapping[str, Any]) -> dict[str, Any]:
-    revived = {k: Part.of(v) if _is_part(v) else v for k, v in data.items()}
+    revived = _revived_parts(data)
     revived["decoders"] = tuple(Part.of(each) for each in data["decoders"])
     revived["training"] = Training(**data["training"])
+    revived["phases"] = tuple(Phase(**_revived_parts(each)) for each in data.get("phases", ()))
+    tuned = data.get("tuned")
+    revived["tuned"] = tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])})
     return revived
+
+
+def _revived_parts(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: Part.of(v) if _is_part(v) else v for k, v in data.items()}
 
 
 def _finite(value: Any) -> Any:

@@ -2,14 +2,15 @@
 
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from msbench.errors import SuiteError, did_you_mean
-from msbench.spec import Choice, Suite, Throughput, Training
+from msbench.spec import UNITS, Choice, Phase, Suite, Throughput, Training, Tuning
 
 SHIPPED = Path(__file__).parent / "suites"
 if not SHIPPED.is_dir():  # a source checkout; the wheel carries the folder inside the package
@@ -24,9 +25,19 @@ class _Table(BaseModel):
 
 
 class _Training(_Table):
-    passes: Positive = Training.passes
+    passes: Positive | None = None
+    steps: Positive | None = None
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     batch_size: Positive = Training.batch_size
     validations: Positive = Training.validations
+    accumulate: Positive = Training.accumulate
+    clip: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Training.clip
+
+
+class _Tuning(_Table):
+    points: Annotated[int, Field(ge=2, le=1000)] = Tuning.points
+    seeds: Annotated[int, Field(ge=1, le=100)] = Tuning.seeds
+    select: Literal["loss", "metric"] = Tuning.select
 
 
 class _Throughput(_Table):
@@ -41,8 +52,22 @@ class _Choice(BaseModel):
     tasks: list[Name] = []
 
 
-class _Task(_Choice):
+class _Optimizer(_Choice):
+    space: dict[str, list[Any]] | None = None
+
+
+class _Unlisted(_Choice):
     tasks: list[Name] = Field(default=[], exclude=True, max_length=0)
+
+
+class _Phase(_Table):
+    passes: Positive | None = None
+    loss: _Unlisted | None = None
+    optimizer: _Unlisted | None = None
+    schedule: _Unlisted | None = None
+
+
+class _Task(_Unlisted):
     training: dict[str, Any] = {}
 
 
@@ -61,10 +86,12 @@ class _Suite(_Table):
     task: list[_Task] = Field(min_length=1)
     model: list[_Choice] = Field(min_length=1)
     loss: list[_Choice] = Field(default=[_Choice(name="cross-entropy")], min_length=1)
-    optimizer: list[_Choice] = Field(min_length=1)
+    optimizer: list[_Optimizer] = Field(min_length=1)
     schedule: list[_Choice] = Field(default=[_Choice(name="constant")], min_length=1)
     decoder: list[_Choice] = Field(min_length=1)
+    phase: list[_Phase] = []
     training: _Training = _Training()
+    tuning: _Tuning | None = None
     throughput: _Throughput = _Throughput()
     launcher: _Choice = _Choice(name="processes")
     seeds: Seeds = [0, 1, 2]
@@ -118,6 +145,7 @@ def _suite(path: Path, read: _Suite) -> Suite:
             for number, each in enumerate(getattr(read, key), start=1)
         )
 
+    trainings = _trainings(path, read)
     return Suite(
         name=path.stem,
         tasks=choices("task"),
@@ -126,8 +154,10 @@ def _suite(path: Path, read: _Suite) -> Suite:
         optimizers=choices("optimizer"),
         schedules=choices("schedule"),
         decoders=choices("decoder"),
-        training=_trainings(path, read),
+        training=trainings,
         seeds=tuple(dict.fromkeys(read.seeds)),
+        phases=_phases(path, read, trainings),
+        tuning=None if read.tuning is None else Tuning(**read.tuning.model_dump()),
         description=read.description,
         baseline=read.baseline,
         throughput=Throughput(read.throughput.rounds, read.throughput.steps),
@@ -143,29 +173,94 @@ def _suite(path: Path, read: _Suite) -> Suite:
 def _trainings(path: Path, read: _Suite) -> dict[str, Training]:
     """Each task's training: the suite's, with what the task overrides."""
     trainings, problems = {}, []
+    names = [task.label or task.name for task in read.task]
+    if len(set(names)) < len(names):
+        problems.append(f"{path}: task: two tasks have one name; give each a label of its own")
     for number, task in enumerate(read.task, start=1):
         try:
-            merged = {**read.training.model_dump(), **task.training}
-            trainings[task.label or task.name] = Training(**_Training(**merged).model_dump())
+            made = trainings[task.label or task.name] = _training(read.training, task.training)
+            problems += _budget_problems(path, f"task[{number}].training", made)
         except ValidationError as error:
             where = (f"task[{number}]", "training")
             problems += [
                 _problem(path, {**each, "loc": (*where, *each["loc"])}, _Training)
                 for each in error.errors()
             ]
-    twice = len(trainings) + len(problems) < len(read.task)
-    if twice:
-        problems.append(f"{path}: task: two tasks have one name; give each a label of its own")
     if problems:
         raise SuiteError(problems)
     return trainings
 
 
-def _choice(read: _Choice, where: str) -> Choice:
-    return nested_choice(
-        {"name": read.name, "label": read.label, "tasks": read.tasks, **(read.model_extra or {})},
-        where,
+def _training(suite: _Training, task: Mapping[str, Any]) -> Training:
+    """One budget, in the unit that the task names, else the suite, else in passes."""
+    given = {**suite.model_dump(exclude_none=True), **task}
+    if any(unit in task for unit in UNITS):
+        given = {k: v for k, v in given.items() if k not in UNITS or k in task}
+    checked = _Training(**given).model_dump(exclude_none=True)
+    units = [unit for unit in UNITS if unit in checked]
+    if not units:
+        checked["passes"] = Training.passes
+    return Training(**{"passes": 0, **checked})
+
+
+def _budget_problems(path: Path, where: str, training: Training) -> list[str]:
+    units = [unit for unit in UNITS if getattr(training, unit)]
+    problems = []
+    if len(units) > 1:
+        problems.append(f"{path}: {where}: one budget, in {' or '.join(units)}, not in both")
+    if training.accumulate > training.batch_size:
+        problems.append(
+            f"{path}: {where}: accumulate {training.accumulate} is more parts than a batch of "
+            f"{training.batch_size} has examples"
+        )
+    return problems
+
+
+def _phases(path: Path, read: _Suite, trainings: Mapping[str, Training]) -> tuple[Phase, ...]:
+    """The phases in order; the last one takes what the others leave of the budget."""
+    problems = []
+    for number, phase in enumerate(read.phase, start=1):
+        last = number == len(read.phase)
+        if last and phase.passes is not None:
+            problems.append(
+                f"{path}: phase[{number}].passes: the last phase takes what is left of the budget, "
+                f"which [training] says"
+            )
+        if not last and phase.passes is None:
+            problems.append(f"{path}: phase[{number}].passes: missing; only the last goes without")
+    used = sum(phase.passes or 0 for phase in read.phase)
+    for task, training in trainings.items() if read.phase else ():
+        if training.budget[0] != "passes":
+            problems.append(f"{path}: phase: needs a budget in passes, not in {training.budget[0]}")
+        elif used >= training.passes:
+            problems.append(
+                f"{path}: phase: {used} passes are all of the budget of {task!r}, "
+                f"{training.passes}: nothing is left for the last phase"
+            )
+    if problems:
+        raise SuiteError(list(dict.fromkeys(problems)))
+    return tuple(
+        Phase(
+            each.passes or 0,
+            *(
+                part and _choice(part, f"{path}: phase[{number}].{kind}")
+                for kind, part in (
+                    ("loss", each.loss),
+                    ("optimizer", each.optimizer),
+                    ("schedule", each.schedule),
+                )
+            ),
+        )
+        for number, each in enumerate(read.phase, start=1)
     )
+
+
+def _choice(read: _Choice, where: str) -> Choice:
+    extra = dict(read.model_extra or {})
+    made = nested_choice(
+        {"name": read.name, "label": read.label, "tasks": read.tasks, **extra}, where
+    )
+    return replace(made, space=read.space) if isinstance(read, _Optimizer) else made
 
 
 def nested_choice(data: Mapping[str, Any], where: str) -> Choice:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from msbench.clock import Clock
@@ -21,6 +21,8 @@ class Point:
     train_loss: float
     """Mean over the steps since the point before."""
     validation_loss: float
+    phase: int = 0
+    """Which phase it is in, from 0; losses of two phases may be of two kinds."""
 
 
 @dataclass
@@ -40,6 +42,29 @@ class Run:
         """Plain data for a record."""
         return asdict(self)
 
+    def then(self, later: "Run") -> "Run":
+        """Both phases as one run."""
+        phase = self.curve[-1].phase + 1 if self.curve else 0
+        moved = [
+            replace(
+                point,
+                passes=self.passes + point.passes,
+                steps=self.steps + point.steps,
+                seconds=self.seconds + point.seconds,
+                phase=phase,
+            )
+            for point in later.curve
+        ]
+        return Run(
+            self.passes + later.passes,
+            self.steps + later.steps,
+            self.samples + later.samples,
+            self.tokens + later.tokens,
+            self.seconds + later.seconds,
+            later.diverged,
+            self.curve + moved,
+        )
+
 
 def train(
     learner: Learner,
@@ -48,22 +73,23 @@ def train(
     training: Training,
     schedule: Schedule,
 ) -> Run:
-    """Train until the budget of passes is spent or the loss is no longer a number.
+    """Train until the budget is spent or the loss is no longer a number.
 
-    A step that would overrun the budget is not taken: a strategy of two passes a step takes half
-    the steps. (What a step costs is known from the one before: the first is always taken.) Samples
-    and tokens count what was read, once per step.
+    The budget is in passes, unless it is in steps or seconds. A step that would overrun it is not
+    taken: a strategy of two passes a step takes half the steps. (What a step may cost is known from
+    those before: the first is always taken.) Samples and tokens count what was read, once per step.
     """
     run, clock = Run(), Clock(learner.synchronize)
     losses: list[Any] = []
-    step_passes, interval = 1.0, training.passes / training.validations
+    unit, budget = training.budget
+    used, dearest = 0.0, 1.0 if unit != "seconds" else 0.0
     learner.mode(training=True)
     with clock.running():
         while not run.diverged:
-            over = run.passes + step_passes > training.passes
+            over = used + dearest > budget and run.steps > 0
 
             # ── validation: the clock is stopped ────────────────────────────────────────────
-            if over or run.passes >= interval * (len(run.curve) + 1):
+            if over or used >= budget / training.validations * (len(run.curve) + 1):
                 with clock.paused():
                     learner.mode(training=False)
                     now = math.fsum(map(float, losses)) / max(1, len(losses))
@@ -77,15 +103,15 @@ def train(
 
             # ── one training step ───────────────────────────────────────────────────────────
             batch = next(batches)
-            spent = run.passes / training.passes
-            learner.set_rate(schedule(spent), spent)
+            learner.set_rate(schedule(used / budget), used / budget)
             step = learner.train_step(batch)
             losses.append(step.loss)
-            step_passes = step.passes
             run.passes += step.passes
             run.steps += 1
             run.samples += len(batch.rows)
             run.tokens += batch.tokens
+            before, used = used, {"passes": run.passes, "steps": run.steps}.get(unit, clock.seconds)
+            dearest = max(dearest, used - before)
             if run.steps % 32 == 0 and not math.isfinite(float(step.loss)):
                 run.diverged = f"loss {float(step.loss)} at step {run.steps}"
     learner.mode(training=False)

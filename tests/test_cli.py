@@ -71,7 +71,8 @@ def test_trials_that_do_not_end_ok(write_suite: Write, tmp_path: Path) -> None:
     plugin.write_text(
         "import msbench\nfrom torch.optim import SGD\n\n@msbench.hookimpl\n"
         "def register_optimizers(register):\n    register('flaky', flaky)\n\n"
-        "def flaky(model):\n    raise RuntimeError('[red]not today[/red]')\n"
+        "def flaky(model):\n    made = SGD(model.parameters(), lr=0.1)\n    made.step = bad\n"
+        "    return made\n\ndef bad(closure):\n    raise RuntimeError('[red]not today[/red]')\n"
     )
     suite = write_suite(bottom='\n[[optimizer]]\nname = "flaky"\n')
     said = msbench("run", suite, cwd=tmp_path, check=2).stderr
@@ -83,11 +84,7 @@ def test_trials_that_do_not_end_ok(write_suite: Write, tmp_path: Path) -> None:
     assert "2 of 7 did not end ok" in done.stderr
     again = msbench("run", suite, "--plugin", plugin, cwd=tmp_path, check=3)
     assert "all 6 trials are done already" in again.stderr
-    plugin.write_text(
-        plugin.read_text().replace(
-            "raise RuntimeError('[red]not today[/red]')", "return SGD(model.parameters(), lr=0.1)"
-        )
-    )
+    plugin.write_text(plugin.read_text().replace("    made.step = bad\n", ""))
     mended = msbench("run", suite, "--plugin", plugin, cwd=tmp_path)
     assert "4 of 6 trials are done already" in mended.stderr
 

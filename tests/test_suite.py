@@ -7,7 +7,7 @@ import pytest
 
 from msbench.errors import SuiteError
 from msbench.plan import plan
-from msbench.plugins import Registry
+from msbench.plugins import Registry, load_plugins
 from msbench.spec import Choice, Part
 from msbench.suite import load_suite, shipped_suites
 
@@ -178,3 +178,47 @@ def test_a_device_that_is_not_there(write_suite: Write, registry: Registry) -> N
 def test_every_problem_is_said_at_once(write_suite: Write, registry: Registry) -> None:
     path = write_suite(**{'name = "sam"': 'name = "smam"', 'name = "greedy"': 'name = "gredy"'})
     assert len(problems(path, registry)) == 2
+
+
+BROKEN = """
+import msbench
+import torch
+
+
+@msbench.hookimpl
+def register_optimizers(register):
+    register("forgetful", forgetful)
+    register("strict", strict)
+
+
+def forgetful(model):
+    return torch.optim.SGD([p for p in model.parameters() if p.ndim > 1], lr=0.1)
+
+
+def strict(model, lr=-1.0):
+    return torch.optim.SGD(model.parameters(), lr=lr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("forgetful", r"the optimizer forgets 5 of 8 weights, such as 'hidden.bias'"),
+        ("strict", "Invalid learning rate: -1.0"),
+    ],
+)
+def test_optimizers_that_cannot_work_are_refused(
+    name: str, expected: str, write_suite: Write, tmp_path: Path
+) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(BROKEN)
+    path = write_suite(bottom=f'\n[[optimizer]]\nname = "{name}"\n')
+    said = "\n".join(problems(path, load_plugins([str(file)])))
+    assert f"optimizer[3]: optimizer '{name}': " in said
+    assert expected in said
+
+
+def test_an_optimizer_that_takes_no_base_is_told(write_suite: Write, registry: Registry) -> None:
+    bottom = '\n[[optimizer]]\nname = "sgd"\nbase = { name = "adamw" }\n'
+    said = "\n".join(problems(write_suite(bottom=bottom), registry))
+    assert "optimizer[3]: optimizer 'sgd' has no option 'base'" in said

@@ -67,17 +67,16 @@ class TorchLearner:
 
     @staticmethod
     def check_optimizer(optimizer: Callable[[nn.Module], torch.optim.Optimizer]) -> str:
-        """Empty, or what is wrong with an optimizer, seen in a few steps of a very small model."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        """Empty, or why an optimizer cannot be made for a very small model, or what it forgets.
+
+        It takes no step here: what a plugin does in one may crash or hang, and only a trial's own
+        process may pay for that.
+        """
+        try:
             model = _Sample()
-            try:
-                made = optimizer(model)
-                check_complete(model, made)
-                for _ in range(3):
-                    _try_step(model, made)
-            except Exception as error:  # it may be anybody's
-                return str(error) or type(error).__name__
+            check_complete(model, optimizer(model))
+        except Exception as error:  # it may be anybody's
+            return str(error) or type(error).__name__
         return ""
 
     def reseed(self, purpose: str) -> None:
@@ -183,14 +182,18 @@ class TorchLearner:
         """What the optimizer counted in its attribute `sent_bytes`, if it has one."""
         return int(getattr(self.optimizer, "sent_bytes", 0))
 
-    def flops(self, batch: Batch) -> float:
+    def flops(self, batch: Batch) -> tuple[float, float]:
         """Multiplications and additions of one more step, by torch's counter (matrix products,
-        attention and the like; what is done number by number is not counted)."""
-        self.mode(training=True)
-        with FlopCounterMode(display=False) as counter:
-            self.train_step(batch)
-        self.mode(training=False)
-        return float(counter.get_total_flops())
+        attention and the like; what is done number by number is not counted), and its passes."""
+        before = [p.detach().clone() for p in self.model.parameters()]
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices), FlopCounterMode(display=False) as counter:
+            self.mode(training=True)
+            step = self.train_step(batch)
+            self.mode(training=False)
+        with torch.no_grad():
+            torch._foreach_copy_(list(self.model.parameters()), before)
+        return float(counter.get_total_flops()), step.passes
 
     def parameters(self) -> int:
         """Number of trained weights."""
@@ -227,33 +230,6 @@ class _Sample(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(8, 4)
         self.hidden, self.norm, self.head = nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 2)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        logits: Tensor = self.head(self.norm(torch.tanh(self.hidden(self.tokens(tokens)))))
-        return logits
-
-
-def _try_step(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """One step on made-up data; MsbenchError if it goes without a gradient or gives no numbers."""
-    called = False
-
-    def closure(index: int = 0, of: int = 1) -> Tensor:
-        nonlocal called
-        called = True
-        optimizer.zero_grad(set_to_none=True)
-        with torch.enable_grad():
-            logits = model(torch.arange(8)[index::of])
-            loss = nn.functional.cross_entropy(logits, (torch.arange(8) % 2)[index::of])
-            loss.backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
-
-    if hasattr(optimizer, "train"):
-        optimizer.train()
-    optimizer.step(closure)  # type: ignore[arg-type]
-    if not called:
-        raise msbench.MsbenchError("it takes a step without calling its closure")
-    if not all(bool(p.isfinite().all()) for p in model.parameters()):
-        raise msbench.MsbenchError("it makes weights infinite in three steps on a very small model")
 
 
 def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
