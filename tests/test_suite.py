@@ -203,7 +203,7 @@ def strict(model, lr=-1.0):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("forgetful", r"the optimizer forgets 5 of 8 weights, such as 'hidden.bias'"),
+        ("forgetful", r"the optimizer forgets 4 of 7 weights, such as 'hidden.bias'"),
         ("strict", "Invalid learning rate: -1.0"),
     ],
 )
