@@ -5,7 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from msbench.builtin.optimizers import SAM, Lookahead, adamw, decayed, momentum, sgd
+from msbench.builtin.optimizers import adamw, decayed, momentum, sgd
+from msbench.builtin.wrappers import SAM, Lookahead
 
 Make = Callable[[nn.Module], torch.optim.Optimizer]
 
@@ -131,7 +132,7 @@ def test_wrappers_share_their_bases_rates_at_any_depth() -> None:
 
 def test_weight_decay_spares_norms_and_biases() -> None:
     groups = decayed(network(), 0.1)
-    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    assert [group["decoupled_decay"] for group in groups] == [0.1, 0.0]
     assert [{p.ndim for p in group["params"]} for group in groups] == [{2}, {1}]
     assert sum(len(group["params"]) for group in groups) == len(list(network().parameters()))
 

@@ -191,44 +191,151 @@ def register_losses(register: Register) -> None:
 
 @msbench.hookimpl
 def register_optimizers(register: Register) -> None:
-    rates = {"lr": (1e-4, 1e-1, "log")}
+    where = "msbench.builtin.optimizers:"
+    plain = {"lr": (3e-2, 3.0, "log")}
+    heavy = {"lr": (3e-3, 1.0, "log")}
+    adaptive = {"lr": (3e-4, 3e-2, "log")}
     register(
         "sgd",
-        "msbench.builtin.optimizers:sgd",
+        where + "sgd",
         idea="Stochastic gradient descent: one gradient, one step, no memory.",
         paper="Robbins and Monro, 1951, A stochastic approximation method",
-        space={"lr": (1e-2, 3.0, "log")},
+        space=plain,
     )
     register(
         "momentum",
-        "msbench.builtin.optimizers:momentum",
+        where + "momentum",
         idea="SGD along a decaying sum of past gradients.",
         paper="Polyak, 1964, Some methods of speeding up the convergence of iteration methods",
         steps="memory",
-        space={"lr": (1e-3, 1.0, "log")},
+        space=heavy,
+    )
+    register(
+        "nesterov",
+        where + "nesterov",
+        idea="Momentum that looks where it is about to be.",
+        paper="Nesterov, 1983; Sutskever et al., 2013, The importance of momentum",
+        steps="memory",
+        space=heavy,
+    )
+    register(
+        "rmsprop",
+        where + "rmsprop",
+        idea="Steps scaled per weight by a mean of squared gradients.",
+        paper="Tieleman and Hinton, 2012, Lecture 6.5",
+        steps="memory",
+        space=adaptive,
+    )
+    register(
+        "adagrad",
+        where + "adagrad",
+        idea="Steps scaled per weight by all squared gradients so far.",
+        paper="Duchi et al., 2011, Adaptive subgradient methods",
+        steps="memory",
+        space={"lr": (3e-3, 3e-1, "log")},
+    )
+    register(
+        "adam",
+        where + "adam",
+        idea="Momentum, scaled per weight by a mean of squared gradients.",
+        paper="Kingma and Ba, 2015, Adam: A method for stochastic optimization",
+        steps="memory",
+        space=adaptive,
     )
     register(
         "adamw",
-        "msbench.builtin.optimizers:adamw",
+        where + "adamw",
         idea="Adam, whose steps are scaled per weight, with decoupled weight decay.",
         paper="Loshchilov and Hutter, 2019, Decoupled weight decay regularization",
         steps="memory",
-        space=rates,
+        space=adaptive,
+    )
+    register(
+        "nadam",
+        where + "nadam",
+        idea="Adam with Nesterov's momentum.",
+        paper="Dozat, 2016, Incorporating Nesterov momentum into Adam",
+        steps="memory",
+        space=adaptive,
+    )
+    register(
+        "adafactor",
+        where + "adafactor",
+        idea="Adam's scaling from row and column sums: little memory.",
+        paper="Shazeer and Stern, 2018, Adafactor",
+        steps="memory",
+        space={"lr": (3e-3, 3e-1, "log")},
+    )
+    register(
+        "muon",
+        where + "muon",
+        idea="Momentum of hidden matrices made orthogonal, AdamW for the rest.",
+        paper="Jordan et al., 2024, Muon; Liu et al., 2025, Muon is scalable for LLM training",
+        steps="memory",
+        space=adaptive,
+    )
+    register(
+        "lbfgs",
+        where + "lbfgs",
+        idea="Curvature from past gradients, and a line search in every step.",
+        paper="Liu and Nocedal, 1989, On the limited memory BFGS method",
+        steps="passes",
+        passes=5,
+        space={"lr": (1e-2, 1.0, "log")},
+    )
+    where = "msbench.builtin.wrappers:"
+    register(
+        "sam",
+        where + "SAM",
+        idea="The gradient is taken where the loss is worst nearby: flat minima, two passes.",
+        paper="Foret et al., 2021, Sharpness-aware minimization",
+        steps="passes",
+        passes=2,
+        space={"rho": (1e-2, 3e-1, "log")},
+    )
+    register(
+        "extragradient",
+        where + "Extragradient",
+        idea="The gradient is taken a step ahead, two passes.",
+        paper="Korpelevich, 1976; Gidel et al., 2019, A variational inequality perspective on GANs",
+        steps="passes",
+        passes=2,
     )
     register(
         "lookahead",
-        "msbench.builtin.optimizers:Lookahead",
+        where + "Lookahead",
         idea="k steps of a base optimizer, then slow weights move a part of the way.",
         paper="Zhang et al., 2019, Lookahead optimizer: k steps forward, 1 step back",
         steps="slow-weights",
     )
     register(
-        "sam",
-        "msbench.builtin.optimizers:SAM",
-        idea="The gradient is taken where the loss is worst nearby: flat minima, two passes.",
-        paper="Foret et al., 2021, Sharpness-aware minimization",
-        steps="passes",
-        passes=2,
+        "ema",
+        where + "EMA",
+        idea="Evaluates a moving average of the weights instead of the last ones.",
+        paper="Polyak and Juditsky, 1992, Acceleration of stochastic approximation by averaging",
+        steps="slow-weights",
+    )
+    register(
+        "swa",
+        where + "SWA",
+        idea="Evaluates the mean of the weights over the last part of training.",
+        paper="Izmailov et al., 2018, Averaging weights leads to wider optima",
+        steps="slow-weights",
+    )
+    where = "msbench.builtin.local:"
+    register(
+        "local-sgd",
+        where + "local_sgd",
+        idea="Workers step on their own shards and average now and then.",
+        paper="Stich, 2019, Local SGD converges fast; McMahan et al., 2017 (federated averaging)",
+        steps="slow-weights",
+    )
+    register(
+        "diloco",
+        where + "diloco",
+        idea="Local workers whose mean is the gradient of an outer Nesterov step.",
+        paper="Douillard et al., 2023, DiLoCo: Distributed low-communication training",
+        steps="slow-weights",
     )
 
 
@@ -243,6 +350,19 @@ def register_schedules(register: Register) -> None:
         idea="Down to zero along half a cosine.",
         paper="Loshchilov and Hutter, 2017, SGDR",
     )
+    register(
+        "wsd",
+        where + "wsd",
+        idea="Warm-up, one rate, and down to zero at the end.",
+        paper="Hu et al., 2024, MiniCPM; Zhai et al., 2022, Scaling vision transformers",
+    )
+    register(
+        "inverse-sqrt",
+        where + "inverse_sqrt",
+        idea="Falling as one over the root of the steps.",
+        paper="Vaswani et al., 2017, Attention is all you need",
+    )
+    register("multistep", where + "multistep", idea="Ten times less at each milestone.")
 
 
 @msbench.hookimpl
@@ -293,3 +413,8 @@ def register_launchers(register: Register) -> None:
 @msbench.hookimpl
 def register_commands(register: Register) -> None:
     register("data", "msbench.builtin.data:data", idea="The archives that tasks read.")
+    register(
+        "selftest",
+        "msbench.builtin.selftest:selftest",
+        idea="Identities that training must satisfy exactly, in seconds.",
+    )

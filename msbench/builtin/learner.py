@@ -95,6 +95,10 @@ class TorchLearner:
 
         def closure(index: int = 0, of: int = 1) -> Tensor:
             nonlocal passes, first
+            if of > len(batch.rows):
+                raise msbench.MsbenchError(
+                    f"a batch of {len(batch.rows)} examples has no shard for each of {of} workers"
+                )
             self.optimizer.zero_grad(set_to_none=True)
             with torch.enable_grad():
                 loss = self._gradient(placed if of == 1 else placed.shard(index, of))

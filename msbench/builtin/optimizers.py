@@ -1,157 +1,260 @@
-"""Optimizers: `factory(model, [base,] **options) -> torch.optim.Optimizer`.
+"""Optimizers that torch has: `factory(model, **options) -> torch.optim.Optimizer`.
 
-torch's own wherever it has them; a base arrives as a function of the model.
+Fused or for each tensor at once, as torch offers. Weight decay is decoupled everywhere (Loshchilov
+and Hutter, 2019): weights shrink by lr * weight_decay, whatever the gradient's step is. Norms and
+biases are spared, unless `decay = "all"`.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import LBFGS, SGD, Adafactor, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
 
-Base = Callable[[nn.Module], Optimizer]
-Closure = Callable[[], Tensor]
+Closure = Callable[..., Tensor]
 
-
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0, le=100)]
+Positive = Annotated[float, Field(gt=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=1000)]
+Decay = Literal["matrices", "all"]
 
 
-def sgd(model: nn.Module, lr: Positive = 0.1, weight_decay: NotNegative = 0.0) -> Optimizer:
+def sgd(
+    model: nn.Module, lr: Rate = 0.1, weight_decay: NotNegative = 0.0, decay: Decay = "matrices"
+) -> Optimizer:
     """Plain stochastic gradient descent."""
-    return SGD(decayed(model, weight_decay), lr=lr)
+    return decoupled(SGD(decayed(model, weight_decay, decay), lr=lr, fused=True))
 
 
 def momentum(
-    model: nn.Module, lr: Positive = 0.1, momentum: Share = 0.9, weight_decay: NotNegative = 0.0
+    model: nn.Module,
+    lr: Rate = 0.1,
+    momentum: Share = 0.9,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
 ) -> Optimizer:
     """SGD with Polyak's heavy ball."""
-    return SGD(decayed(model, weight_decay), lr=lr, momentum=momentum)
+    groups = decayed(model, weight_decay, decay)
+    return decoupled(SGD(groups, lr=lr, momentum=momentum, fused=True))
+
+
+def nesterov(
+    model: nn.Module,
+    lr: Rate = 0.1,
+    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """SGD with Nesterov's momentum, in the form of Sutskever et al. (2013)."""
+    groups = decayed(model, weight_decay, decay)
+    return decoupled(SGD(groups, lr=lr, momentum=momentum, nesterov=True, fused=True))
+
+
+def rmsprop(
+    model: nn.Module,
+    lr: Rate = 1e-3,
+    alpha: Share = 0.99,
+    eps: Positive = 1e-8,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Steps scaled per weight by a decaying mean of squared gradients."""
+    groups = decayed(model, weight_decay, decay)
+    return decoupled(RMSprop(groups, lr=lr, alpha=alpha, eps=eps, foreach=True))
+
+
+def adagrad(
+    model: nn.Module,
+    lr: Rate = 1e-2,
+    eps: Positive = 1e-10,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Steps scaled per weight by the sum of all squared gradients."""
+    return decoupled(Adagrad(decayed(model, weight_decay, decay), lr=lr, eps=eps, fused=True))
+
+
+def adam(
+    model: nn.Module,
+    lr: Rate = 1e-3,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Adam, without decay unless it is asked for."""
+    groups = decayed(model, weight_decay, decay, own=True)
+    betas = beta1, beta2
+    return Adam(groups, lr=lr, betas=betas, eps=eps, decoupled_weight_decay=True, fused=True)
 
 
 def adamw(
     model: nn.Module,
-    lr: Positive = 1e-3,
+    lr: Rate = 1e-3,
     beta1: Share = 0.9,
     beta2: Share = 0.999,
     eps: Positive = 1e-8,
     weight_decay: NotNegative = 0.01,
+    decay: Decay = "matrices",
 ) -> Optimizer:
     """AdamW, fused."""
-    groups = decayed(model, weight_decay)
+    groups = decayed(model, weight_decay, decay, own=True)
     return AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
-def decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups: weight decay on matrices, none on norms and biases."""
-    trained = [p for p in model.parameters() if p.requires_grad]
-    matrices = [p for p in trained if p.ndim >= 2]
-    vectors = [p for p in trained if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+def nadam(
+    model: nn.Module,
+    lr: Rate = 2e-3,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: NotNegative = 0.01,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Adam with Nesterov's momentum."""
+    groups = decayed(model, weight_decay, decay, own=True)
+    betas = beta1, beta2
+    return NAdam(groups, lr=lr, betas=betas, eps=eps, decoupled_weight_decay=True, foreach=True)
+
+
+def adafactor(
+    model: nn.Module,
+    lr: Rate = 1e-2,
+    beta2_decay: Annotated[float, Field(gt=-1, lt=0)] = -0.8,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Adam's second moments as row and column sums: memory of the root of a matrix's size."""
+    groups = decayed(model, weight_decay, decay, own=True)
+    return Adafactor(groups, lr=lr, beta2_decay=beta2_decay, foreach=True)
+
+
+def muon(
+    model: nn.Module,
+    lr: Rate = 2e-3,
+    momentum: Share = 0.95,
+    steps: Annotated[int, Field(ge=1, le=20)] = 5,
+    weight_decay: NotNegative = 0.01,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Muon for hidden matrices, AdamW for all other weights.
+
+    The momentum of a matrix is made orthogonal by Newton-Schulz iterations (`steps` of them). Its
+    steps are as long as AdamW's would be (Liu et al., 2025), so that one rate does for both.
+    """
+    hidden = _hidden_matrices(model)
+    inside = {id(p) for p in hidden}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in inside]
+    parts: list[Optimizer] = [
+        AdamW(_grouped(rest, weight_decay, decay, own=True), lr=lr, fused=True)
     ]
+    if hidden:
+        parts += [
+            Muon(
+                hidden,
+                lr=lr,
+                momentum=momentum,
+                ns_steps=steps,
+                weight_decay=weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        ]
+    return Together(parts)
+
+
+def lbfgs(
+    model: nn.Module,
+    lr: Rate = 1.0,
+    iterations: Annotated[int, Field(ge=1, le=100)] = 4,
+    history: Count = 10,
+) -> Optimizer:
+    """L-BFGS with a strong Wolfe line search, on one batch a step.
+
+    A step is up to `iterations` updates and takes as many passes, or a quarter more. The curvature
+    of the last `history` updates is kept, although they come from other batches: it is made for
+    whole data sets, and is here to show that.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return LBFGS(
+        trained, lr=lr, max_iter=iterations, history_size=history, line_search_fn="strong_wolfe"
+    )
+
+
+class Together(Optimizer):
+    """Several optimizers, each with some of the weights, stepping along one gradient."""
+
+    def __init__(self, parts: Sequence[Optimizer]):
+        super().__init__([group for part in parts for group in part.param_groups], {})
+        self.parts = list(parts)
+
+    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
+        """One gradient, then a step of each."""
+        loss = closure()
+        for part in self.parts:
+            part.step()
+        return loss
+
+
+def decayed(
+    model: nn.Module, weight_decay: float, decay: Decay = "matrices", *, own: bool = False
+) -> list[dict[str, Any]]:
+    """Parameter groups: weight decay on matrices, none on norms and biases.
+
+    own: the optimizer decouples by itself; otherwise `decoupled` does it.
+    """
+    return _grouped(
+        [p for p in model.parameters() if p.requires_grad], weight_decay, decay, own=own
+    )
+
+
+def _grouped(
+    weights: Sequence[Tensor], weight_decay: float, decay: Decay, *, own: bool
+) -> list[dict[str, Any]]:
+    key = "weight_decay" if own else "decoupled_decay"
+    shrunk = [p for p in weights if p.ndim >= 2 or decay == "all"]
+    spared = [p for p in weights if p.ndim < 2 and decay != "all"]
+    groups = [{"params": shrunk, key: weight_decay}, {"params": spared, key: 0.0}]
     return [group for group in groups if group["params"]]
 
 
-class Wrapper(Optimizer):
-    """An optimizer around another one, whose groups (and so learning rates) it shares."""
+def decoupled(optimizer: Optimizer) -> Optimizer:
+    """Weights of a group shrink by its lr * `decoupled_decay` before every step, as in AdamW.
 
-    def __init__(self, base: Optimizer):
-        super().__init__(base.param_groups, {})
-        self.base = base
-
-    def train(self) -> None:
-        """Hand on, if the base averages."""
-        if hasattr(self.base, "train"):
-            self.base.train()
-
-    def eval(self) -> None:
-        """Hand on, if the base averages."""
-        if hasattr(self.base, "eval"):
-            self.base.eval()
-
-
-class Lookahead(Wrapper):
-    """Lookahead (Zhang et al., 2019): every k steps, slow weights move `alpha` of the way.
-
-    The base goes on from there. Evaluation is on the slow weights, as in the paper.
+    The gradient comes first, at the weights as they were; so the closure is what is extended.
     """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        base: Base,
-        k: Annotated[int, Field(ge=1)] = 5,
-        alpha: Annotated[float, Field(gt=0, le=1)] = 0.5,
-    ):
-        super().__init__(base(model))
-        self.k, self.alpha, self.steps = k, alpha, 0
-        self.slow = [p.detach().clone() for p in _parameters(self.base)]
-        self.fast: list[Tensor] | None = None  # set aside while the slow weights are evaluated
-
-    @torch.no_grad()
-    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
-        """One step of the base; a step of the slow weights after every k of them."""
-        loss = self.base.step(closure)  # type: ignore[arg-type]
-        self.steps += 1
-        if self.steps % self.k == 0:
-            fast = _parameters(self.base)
-            torch._foreach_lerp_(self.slow, fast, self.alpha)
-            torch._foreach_copy_(fast, self.slow)
-        return loss  # type: ignore[return-value]
-
-    @torch.no_grad()
-    def eval(self) -> None:
-        """Put the slow weights into the model."""
-        super().eval()
-        if self.fast is None:
-            self.fast = [p.clone() for p in _parameters(self.base)]
-            torch._foreach_copy_(_parameters(self.base), self.slow)
-
-    @torch.no_grad()
-    def train(self) -> None:
-        """Put the fast weights back."""
-        if self.fast is not None:
-            torch._foreach_copy_(_parameters(self.base), self.fast)
-            self.fast = None
-        super().train()
+    if any(group["decoupled_decay"] for group in optimizer.param_groups):
+        optimizer.register_step_pre_hook(_shrink_after_gradient)
+    return optimizer
 
 
-class SAM(Wrapper):
-    """Sharpness-aware minimization (Foret et al., 2021): two passes a step.
+def _shrink_after_gradient(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
+    itself, closure = args
 
-    The first gradient leads `rho` (Euclidean length over all weights) uphill, the second, taken
-    there, is what the base steps along from where it was.
-    """
+    def extended() -> Tensor:
+        loss: Tensor = closure()
+        with torch.no_grad():
+            for group in optimizer.param_groups:
+                if group["decoupled_decay"]:
+                    shrunk = [p for p in group["params"] if p.grad is not None]
+                    torch._foreach_mul_(shrunk, 1 - group["lr"] * group["decoupled_decay"])
+        return loss
 
-    def __init__(self, model: nn.Module, base: Base, rho: NotNegative = 0.05):
-        super().__init__(base(model))
-        self.rho = rho
-
-    @torch.no_grad()
-    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
-        """One step of the base along the gradient at the worst point nearby."""
-
-        def sharp() -> Tensor:
-            loss = closure()
-            weights = [p for p in _parameters(self.base) if p.grad is not None]
-            before = [p.detach().clone() for p in weights]
-            with torch.no_grad():
-                gradients: list[Any] = [p.grad for p in weights]
-                norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-                uphill = torch._foreach_mul(gradients, self.rho / (norm + 1e-12))
-                torch._foreach_add_(weights, uphill)
-            closure()
-            with torch.no_grad():
-                torch._foreach_copy_(weights, before)
-            return loss
-
-        return self.base.step(sharp)  # type: ignore[arg-type, return-value]
+    return (itself, extended), kwargs
 
 
-def _parameters(optimizer: Optimizer) -> list[Tensor]:
-    return [p for group in optimizer.param_groups for p in group["params"]]
+def _hidden_matrices(model: nn.Module) -> list[Tensor]:
+    """Matrices between layers: no embeddings, and not what gives the labels (`head`)."""
+    outside = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    return [
+        p
+        for name, p in model.named_parameters()
+        if p.requires_grad
+        and p.ndim == 2
+        and id(p) not in outside
+        and "head" not in name.split(".")
+    ]
