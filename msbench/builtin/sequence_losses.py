@@ -52,17 +52,16 @@ def self_critical(
 
     def each(model: Any, batch: Batch) -> Tensor:
         size = len(batch.rows)
-        index = [row for row in range(size) for _ in range(samples)]
+        index = _each([samples] * size)
         several = taken(batch, index)
         with predicting(model):
             best, drawn = greedy()(model, batch), draw(model, several, temperature)
         # Judged together, because what was drawn is often the greedy output itself.
         rewards = judge(taken(batch, [*range(size), *index]), [*best, *drawn])
         logs = log_probabilities(model, several, drawn, temperature)
+        gained = logs.new_tensor(rewards[size:])
         baseline = logs.new_tensor(rewards[:size])
-        return reinforced(
-            logs.view(size, samples), logs.new_tensor(rewards[size:]).view(size, samples), baseline
-        )
+        return reinforced(logs.view(size, -1), gained.view(size, -1), baseline)
 
     return _loss(each, judge, mix)
 
@@ -85,25 +84,17 @@ def minimum_risk(
     judge = judge_by(task, reward)
 
     def each(model: Any, batch: Batch) -> Tensor:
-        size = len(batch.rows)
+        several = taken(batch, _each([samples] * len(batch.rows)))
         with predicting(model):
-            several = taken(batch, [row for row in range(size) for _ in range(samples)])
             drawn = draw(model, several, temperature)
-        groups = [drawn[row * samples :][:samples] for row in range(size)]
-        if reference:
-            right = right_outputs(batch, model.max_length)
-            groups = [[*group, one] for group, one in zip(groups, right, strict=True)]
-        groups = [[list(one) for one in dict.fromkeys(map(tuple, group))] for group in groups]
-        distinct = taken(batch, [row for row, group in enumerate(groups) for _ in group])
+        right = right_outputs(batch, model.max_length) if reference else None
+        groups = candidates(drawn, samples, right)
+        counts = [len(group) for group in groups]
+        distinct = taken(batch, _each(counts))
         outputs = list(chain.from_iterable(groups))
         logs = log_probabilities(model, distinct, outputs)
         rewards = logs.new_tensor(judge(distinct, outputs))
-        counts = [len(group) for group in groups]
-        return expected_risk(
-            pad_sequence(list(torch.split(logs, counts)), batch_first=True, padding_value=float("-inf")),
-            pad_sequence(list(torch.split(rewards, counts)), batch_first=True),
-            alpha,
-        )
+        return expected_risk(_rows(logs, counts, float("-inf")), _rows(rewards, counts, 0.0), alpha)
 
     return _loss(each, judge, mix)
 
@@ -149,6 +140,16 @@ def judge_by(task: Task, reward: str) -> Judge:
         return [found[key] for key in keys]
 
     return judge
+
+
+def candidates(
+    drawn: Sequence[Output], samples: int, right: Sequence[Output] | None
+) -> list[list[Output]]:
+    """Each example's distinct outputs: of `samples` that were drawn, and of the right one if given."""
+    groups = [list(drawn[start : start + samples]) for start in range(0, len(drawn), samples)]
+    if right is not None:
+        groups = [[*group, one] for group, one in zip(groups, right, strict=True)]
+    return [list(dict.fromkeys(map(tuple, group))) for group in groups]
 
 
 def log_probabilities(
@@ -242,3 +243,14 @@ def _prompts(batch: Batch) -> list[list[int]]:
     if not batch.split.prompted:
         return [[]] * len(batch.rows)
     return [[token for token in row if token != PAD] for row in batch.source.tolist()]
+
+
+def _each(counts: Sequence[int]) -> list[int]:
+    """0, 0, ..., 1, 1, ...: every position as often as its count says."""
+    return [position for position, count in enumerate(counts) for _ in range(count)]
+
+
+def _rows(values: Tensor, counts: list[int], fill: float) -> Tensor:
+    """(sum of counts,) values -> (len(counts), longest), filled up."""
+    rows = list(torch.split(values, counts))
+    return pad_sequence(rows, batch_first=True, padding_value=fill)
