@@ -38,7 +38,7 @@ def self_critical(
     task: Task,
     reward: str = "chrf",
     mix: Mix = 0.0,
-    samples: Size = 1,
+    samples: Size = 4,
     temperature: Positive = 1.0,
 ) -> Loss:
     """REINFORCE whose baseline is the model's own greedy output (Rennie et al., 2017).
@@ -46,7 +46,7 @@ def self_critical(
     What was drawn becomes likelier by as much as its reward exceeds that of the greedy output.
     reward: a metric that the task scores each example by, or `constant`, the control that nothing
     can be learned from. mix: weight of the cross-entropy of the reference, from 0 to 1. samples:
-    outputs drawn for each source; the gradient is their mean.
+    outputs drawn for each source, whose mean is the gradient; the paper's one is noisy.
     """
     judge = judge_by(task, reward)
 
@@ -145,7 +145,7 @@ def judge_by(task: Task, reward: str) -> Judge:
 def candidates(
     drawn: Sequence[Output], samples: int, right: Sequence[Output] | None
 ) -> list[list[Output]]:
-    """Each example's distinct outputs: of `samples` that were drawn, and of the right one if given."""
+    """Each example's distinct outputs: of `samples` drawn ones, and of the right one if given."""
     groups = [list(drawn[start : start + samples]) for start in range(0, len(drawn), samples)]
     if right is not None:
         groups = [[*group, one] for group, one in zip(groups, right, strict=True)]
@@ -169,22 +169,15 @@ def answered(batch: Batch, outputs: Sequence[Output], limit: int) -> Batch:
 
     An output as long as the limit was cut, so no END is expected behind it.
     """
-    prompts = _prompts(batch)
-    inputs = [
-        torch.tensor([BEGIN, *prompt, *output][: len(prompt) + limit])
-        for prompt, output in zip(prompts, outputs, strict=True)
-    ]
-    targets = [
-        torch.tensor([IGNORE] * len(prompt) + [*output, END][:limit])
-        for prompt, output in zip(prompts, outputs, strict=True)
-    ]
-    return replace(
-        batch,
-        input=pad_sequence(inputs, batch_first=True, padding_value=PAD).to(batch.source.device),
-        target=pad_sequence(targets, batch_first=True, padding_value=IGNORE).to(
-            batch.source.device
-        ),
-    )
+    pairs = list(zip(_prompts(batch), outputs, strict=True))
+    inputs = [[BEGIN, *prompt, *output][: len(prompt) + limit] for prompt, output in pairs]
+    targets = [[IGNORE] * len(prompt) + [*output, END][:limit] for prompt, output in pairs]
+
+    def padded(rows: list[list[int]], value: int) -> Tensor:
+        tensors = [torch.tensor(row) for row in rows]
+        return pad_sequence(tensors, batch_first=True, padding_value=value).to(batch.source.device)
+
+    return replace(batch, input=padded(inputs, PAD), target=padded(targets, IGNORE))
 
 
 def right_outputs(batch: Batch, limit: int) -> list[list[int]]:
