@@ -556,7 +556,7 @@ def test_a_loss_falls(name: str, kind: str) -> None:
 @pytest.mark.parametrize(("name", "kind"), [*product(SEQUENCE_LOSSES, ("seq2seq", "lm"))])
 def test_risk_falls_after_cross_entropy(name: str, kind: str) -> None:
     learner = learner_of(kind, cross_entropy, accumulate=2)
-    steps(learner, 25)
+    steps(learner, {"seq2seq": 25, "lm": 60}[kind])  # until what it says is worth comparing
     learner.begin(partial(SEQUENCE_LOSSES[name], samples=16, mix=0.0), partial(adamw, lr=1e-3))
     before, after = steps(learner, 20)
     assert 0 <= after < before <= 1
