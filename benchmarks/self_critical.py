@@ -11,7 +11,6 @@ seeds, with 95 % intervals, on SPLIT: test, or validation, on which rates were c
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 from msbench.device import limit_threads
@@ -35,7 +34,7 @@ from msbench.stats import mean_interval  # noqa: E402
 from msbench.task import evaluation_batches, training_batches  # noqa: E402
 from msbench.train import train  # noqa: E402
 
-SEEDS, START, MORE, SIZE = 5, 200, 150, 32
+SEEDS, START, MORE, SIZE = 5, 80, 100, 32
 
 ARMS: dict[str, tuple[Callable[..., Any], float]] = {
     "self-critical, chrF": (self_critical, 1e-3),
@@ -70,9 +69,8 @@ def go_on(learner: TorchLearner, passes: int, split: Split, order: str) -> tuple
     batches: Iterator[Batch] = training_batches(
         learner.task.train, SIZE, stream(learner.seed, order)
     )
-    start = perf_counter()
-    train(learner, batches, [], Training(passes=passes, validations=1), linear())
-    return reward(learner, split), perf_counter() - start
+    run = train(learner, batches, [], Training(passes=passes, validations=1), linear())
+    return reward(learner, split), run.seconds
 
 
 def reward(learner: TorchLearner, split: Split) -> float:
@@ -85,14 +83,17 @@ def reward(learner: TorchLearner, split: Split) -> float:
 
 
 def shown(interval: tuple[float, float, float]) -> str:
-    """mean [low, high]"""
+    """Mean [low, high]."""
     return "{:+.4f} [{:+.4f}, {:+.4f}]".format(*interval)
 
 
 if __name__ == "__main__":
     task = numbers_fr(below=10_000, examples=6000)
     split = task.splits[sys.argv[1] if len(sys.argv) > 1 else "test"]
-    found = [study(task, split, seed) for seed in range(SEEDS)]
+    found = []
+    for seed in range(SEEDS):
+        found.append(study(task, split, seed))
+        print(f"seed {seed}:", *(f"{reward:.4f}" for reward, _ in found[-1].values()), flush=True)
     before = np.array([each["start"][0] for each in found])
     print("reward after cross-entropy:", shown(mean_interval(before.tolist())))
     rows = []
