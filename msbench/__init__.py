@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from msbench.device import PeakMemory
     from msbench.learner import Decoder, Learner, Schedule, Step
     from msbench.metrics import (
+        POINTS,
         TEXT_SCORES,
         bleu_chrf,
         exact_f1,
@@ -48,7 +49,7 @@ __version__ = "0.1.0"
 _LATE = {
     "device": "PeakMemory",
     "learner": "Decoder Learner Schedule Step",
-    "metrics": "TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
+    "metrics": "POINTS TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
     "plugins": "Registry load_plugins",
     "progress": "fetch_with_bar",
     "runner": "run",
@@ -67,6 +68,7 @@ __all__ = [
     "END",
     "IGNORE",
     "PAD",
+    "POINTS",
     "TEXT_SCORES",
     "Batch",
     "Choice",

@@ -64,7 +64,7 @@ def register_models(register: Register) -> None:
 
 @hookspec
 def register_losses(register: Register) -> None:
-    """Losses: `factory(**options) -> (model, batch) -> (sum over target units, their count)`."""
+    """Losses: `factory([task,] **options) -> (model, batch) -> (sum over units, their count)`."""
 
 
 @hookspec

@@ -24,6 +24,9 @@ from msbench.task import Scores
 
 ROUGES = ("rouge1", "rouge2", "rougeL")
 
+POINTS = ("bleu", "chrf")
+"""Metrics from 0 to 100; the others of texts and labels are shares from 0 to 1."""
+
 
 def label_scores(
     predictions: Sequence[int] | Sequence[Sequence[float]], references: Sequence[int]

@@ -185,7 +185,40 @@ def register_losses(register: Register) -> None:
     register(
         "cross-entropy",
         "msbench.builtin.losses:cross_entropy",
-        idea="Negative log-likelihood of the right label or token.",
+        idea="Negative log-likelihood of the right label or token; can smooth labels.",
+        paper="Szegedy et al., 2016, Rethinking the inception architecture (label smoothing)",
+    )
+    register(
+        "mse",
+        "msbench.builtin.losses:mse",
+        idea="Squared distance from the probabilities to the one-hot target (Brier's score).",
+        paper="Brier, 1950, Verification of forecasts expressed in terms of probability",
+    )
+    register(
+        "focal",
+        "msbench.builtin.losses:focal",
+        idea="Cross-entropy that counts little where the model is sure already.",
+        paper="Lin et al., 2017, Focal loss for dense object detection",
+    )
+    register(
+        "r-drop",
+        "msbench.builtin.losses:r_drop",
+        idea="Cross-entropy under two dropout masks whose predictions should agree.",
+        paper="Liang et al., 2021, R-Drop: regularized dropout for neural networks",
+    )
+    register(
+        "self-critical",
+        "msbench.builtin.sequence_losses:self_critical",
+        idea="Makes drawn outputs likelier as far as their reward exceeds greedy output's.",
+        paper="Rennie et al., 2017, Self-critical sequence training for image captioning",
+        fits=["seq2seq", "lm"],
+    )
+    register(
+        "minimum-risk",
+        "msbench.builtin.sequence_losses:minimum_risk",
+        idea="The expected loss of reward among a few drawn candidates.",
+        paper="Shen et al., 2016, Minimum risk training for neural machine translation",
+        fits=["seq2seq", "lm"],
     )
 
 

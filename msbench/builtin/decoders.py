@@ -4,6 +4,7 @@ Generating ones use the model's `start`, `step` and `select`, and give token ids
 END. They stop at `model.max_length` tokens at the latest.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -38,31 +39,46 @@ def likelihood() -> Decoder:
 
 
 def greedy() -> Decoder:
-    """The likeliest token at every step; finished rows leave the batch."""
+    """The likeliest token at every step."""
 
     def decode(model: Any, batch: Batch) -> list[list[int]]:
-        rows = len(batch.rows)
-        state = model.start(batch)
-        tokens = torch.full((rows,), BEGIN, device=batch.source.device)
-        alive = torch.arange(rows, device=tokens.device)
-        output: list[list[int]] = [[] for _ in range(rows)]
-        for _ in range(model.max_length):
-            logits, state = model.step(state, tokens)
-            tokens = _no_padding(logits).argmax(-1)
-            going = tokens != END
-            if not going.all():
-                alive, tokens, state = (
-                    alive[going],
-                    tokens[going],
-                    state.select(going.nonzero()[:, 0]),
-                )
-            for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
-                output[row].append(token)
-            if not len(alive):
-                break
-        return output
+        return _generate(model, batch, lambda logits: logits.argmax(-1))
 
     return decode
+
+
+def draw(model: Any, batch: Batch, temperature: float = 1.0) -> list[list[int]]:
+    """One output for each source at random, from torch's generator: its tokens one by one from
+    the softmax of logits / temperature."""
+
+    def choose(logits: Tensor) -> Tensor:
+        return (logits.float() / temperature).softmax(-1).multinomial(1)[:, 0]
+
+    return _generate(model, batch, choose)
+
+
+def _generate(model: Any, batch: Batch, choose: Callable[[Tensor], Tensor]) -> list[list[int]]:
+    """Token after token, by `choose`: (rows, V) logits -> (rows,) ids; finished rows leave."""
+    rows = len(batch.rows)
+    state = model.start(batch)
+    tokens = torch.full((rows,), BEGIN, device=batch.source.device)
+    alive = torch.arange(rows, device=tokens.device)
+    output: list[list[int]] = [[] for _ in range(rows)]
+    for _ in range(model.max_length):
+        logits, state = model.step(state, tokens)
+        tokens = choose(no_padding(logits))
+        going = tokens != END
+        if not going.all():
+            alive, tokens, state = (
+                alive[going],
+                tokens[going],
+                state.select(going.nonzero()[:, 0]),
+            )
+        for row, token in zip(alive.tolist(), tokens.tolist(), strict=True):
+            output[row].append(token)
+        if not len(alive):
+            break
+    return output
 
 
 def beam(width: int = 4, length_penalty: float = 1.0) -> Decoder:
@@ -92,7 +108,7 @@ def beam(width: int = 4, length_penalty: float = 1.0) -> Decoder:
         for length in range(1, limit + 1):
             logits, state = model.step(state, tokens)
             size = logits.shape[-1]
-            steps = _no_padding(logits).float().log_softmax(-1).view(-1, width, size)
+            steps = no_padding(logits).float().log_softmax(-1).view(-1, width, size)
             total = scores[:, :, None] + steps
             scores, places = total.flatten(1).topk(width, dim=1)
             offset = torch.arange(len(alive), device=device)[:, None] * width
@@ -134,7 +150,7 @@ def _finish(
             best[alive[index]] = (score, tokens[:-1] if tokens[-1] == END else tokens)
 
 
-def _no_padding(logits: Tensor) -> Tensor:
-    """PAD and BEGIN are never predicted."""
-    logits[:, [PAD, BEGIN]] = float("-inf")
+def no_padding(logits: Tensor) -> Tensor:
+    """(..., V) logits, changed in place: PAD and BEGIN are never predicted."""
+    logits[..., [PAD, BEGIN]] = float("-inf")
     return logits

@@ -83,8 +83,10 @@ def _score(
     for name, task in tasks.items():
         assert task.texts is not None
         rows = [row for row, (of, _) in enumerate(references) if of == name]
+        if not rows:  # of a part of the split
+            continue
         scores = task.texts.score([predictions[r] for r in rows], [references[r][1] for r in rows])
-        scale = 100 if task.metric in ("bleu", "chrf") else 1
+        scale = 100 if task.metric in msbench.POINTS else 1
         mains.append(scores.metrics[task.metric] / scale)
         examples[rows] = np.array(scores.examples[task.metric]) / scale
         metrics |= {f"{name}/{metric}": value for metric, value in scores.metrics.items()}
