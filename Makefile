@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-TESTS ?= tests
+TESTS ?= tests plugins
 
 .PHONY: run test large check bench docs format wheel clean
 
@@ -48,5 +48,5 @@ clean:
 	touch $@
 
 .venv/dev: .venv/run
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[dev]' --editable plugins/msbench-schedulefree
 	touch $@

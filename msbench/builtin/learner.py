@@ -178,9 +178,13 @@ class TorchLearner:
         return self._memory.bytes()
 
     def optimizer_bytes(self) -> int:
-        """Every tensor that the optimizer holds, whatever it calls it, once; not the weights."""
+        """Every tensor that the optimizer holds in training, whatever it calls it, once; not the
+        weights, and not what is only set aside for an evaluation."""
+        self.mode(training=True)
         seen = {id(each) for p in self.model.parameters() for each in (p, p.grad)}
-        return sum(t.numel() * t.element_size() for t in _tensors(vars(self.optimizer), seen))
+        size = sum(t.numel() * t.element_size() for t in _tensors(vars(self.optimizer), seen))
+        self.mode(training=False)
+        return size
 
     def sent_bytes(self) -> int:
         """What the optimizer counted in its attribute `sent_bytes`, if it has one."""
