@@ -1,0 +1,26 @@
+"""The selftest passes, and would tell if it did not."""
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from msbench.builtin import selftest
+from msbench.builtin.selftest import Check
+from msbench.cli import main
+
+
+def test_all_identities_hold() -> None:
+    done = CliRunner().invoke(main, ["selftest"])
+    assert done.exit_code == 0, done.output
+    assert "FAILED" not in done.output
+    assert done.output.count(" ok") >= 11
+
+
+def test_a_broken_identity_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = [torch.ones(2)], [torch.zeros(2)]
+    broken = {"x": lambda: iter([Check("equal", one, two), Check("differ", one, one, 0.0, True)])}
+    monkeypatch.setattr(selftest, "CHECKS", broken)
+    done = CliRunner().invoke(main, ["selftest"])
+    assert done.exit_code == 1
+    assert done.stdout.count("FAILED") == 2
+    assert "2 failed: equal; differ" in done.stderr
