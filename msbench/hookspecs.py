@@ -44,7 +44,7 @@ class Register(Protocol):
         factory: a function (or class) whose parameters are the part's options.
         idea: one line for a reader who has to choose. paper: where the method comes from.
         steps, passes: how it is multi-step, and the passes one step costs (optimizers).
-        space: the search space of its options, `{"lr": (1e-4, 1e-1, "log")}`.
+        space: what tuning searches, `{"lr": (1e-4, 1e-1, "log")}`; also "linear", "int", "choice".
         fits: the task kinds it works on (for a task: its own kind); empty = all.
         learner: the framework it is written for (models, losses, optimizers, decoders).
         sources: the archives a task reads (`msbench.Source`).

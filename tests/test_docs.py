@@ -25,18 +25,24 @@ def test_the_readmes_plugin_runs(
     (code,) = blocks("README.md", "python")
     file = tmp_path / "mine.py"
     file.write_text(code)
-    suite = load_suite(str(write_suite(bottom='\n[[optimizer]]\nname = "rmsprop"\nlr = 0.002\n')))
+    suite = load_suite(str(write_suite(bottom='\n[[optimizer]]\nname = "rprop"\nlr = 0.002\n')))
     trials = plan(suite, load_plugins([str(file)]), (), fingerprint)
-    result = run(next(t for t in trials if t.optimizer.name == "rmsprop"), [str(file)])
+    result = run(next(t for t in trials if t.optimizer.name == "rprop"), [str(file)])
     assert result.status == "ok", result.reason
     assert result.job["optimizer"]["plugin"] == "mine.py"
 
 
 def test_the_documented_suite_plans(tmp_path: Path, registry: Registry) -> None:
-    (code,) = blocks("docs/suites.md", "toml")
+    code, tuning, phases = blocks("docs/suites.md", "toml")
     path = tmp_path / "documented.toml"
     path.write_text(code)
     assert len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 10
+    free = code.replace("lr = 4e-3\n", "").replace(", lr = 8e-3", "")
+    path.write_text(free + tuning)
+    assert len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 16
+    path.write_text(code + phases)
+    trial, *_ = plan(load_suite(str(path)), registry, (), lambda part: "data")
+    assert [phase.passes for phase in trial.stages()] == [200, 600]
 
 
 PARTS = """

@@ -17,10 +17,10 @@ import torch
 
 @msbench.hookimpl
 def register_optimizers(register):
-    register("rmsprop", rmsprop, idea="RMSprop", steps="memory")
+    register("rprop", rprop, idea="Rprop", steps="memory")
 
-def rmsprop(model, lr=1e-3, centered: bool = False):
-    return torch.optim.RMSprop(model.parameters(), lr=lr, centered=centered)
+def rprop(model, lr=1e-3, centered: bool = False):
+    return torch.optim.Rprop(model.parameters(), lr=lr, centered=centered)
 """
 
 
@@ -38,7 +38,7 @@ def write(tmp_path: Path) -> Callable[[str], str]:
 
 def test_file_plugin(write: Callable[[str], str]) -> None:
     registry = load_plugins([write(GOOD)])
-    part = registry.resolve("optimizer", Choice("rmsprop", {"lr": 1}))
+    part = registry.resolve("optimizer", Choice("rprop", {"lr": 1}))
     assert part.options == {"lr": 1.0, "centered": False}
     assert part.plugin == "a-plugin.py"
     assert part.version.startswith("sha256:")
@@ -46,8 +46,8 @@ def test_file_plugin(write: Callable[[str], str]) -> None:
 
 
 def test_the_version_of_a_file_is_its_content(write: Callable[[str], str]) -> None:
-    first = load_plugins([write(GOOD)]).find("optimizer", "rmsprop").version
-    second = load_plugins([write(GOOD + "\n# changed\n")]).find("optimizer", "rmsprop").version
+    first = load_plugins([write(GOOD)]).find("optimizer", "rprop").version
+    second = load_plugins([write(GOOD + "\n# changed\n")]).find("optimizer", "rprop").version
     assert first != second
 
 
@@ -69,8 +69,8 @@ def test_the_version_of_a_file_is_its_content(write: Callable[[str], str]) -> No
         (GOOD.replace("@msbench.hookimpl", ""), "'register_optimizers' is not marked"),
         (GOOD.replace("(register)", "(registry)", 1), "registry"),
         (GOOD.replace("idea=", "ideas="), "ideas"),
-        (GOOD.replace(", rmsprop,", ', "rmsprop",'), 'a function or "module:attribute"'),
-        (GOOD.replace('"rmsprop", rmsprop', '"adamw", rmsprop'), "two plugins claim optimizer"),
+        (GOOD.replace(", rprop,", ', "rprop",'), 'a function or "module:attribute"'),
+        (GOOD.replace('"rprop", rprop', '"adamw", rprop'), "two plugins claim optimizer"),
     ],
 )
 def test_bad_file(write: Callable[[str], str], text: str, expected: str) -> None:
@@ -87,7 +87,7 @@ def test_missing_file() -> None:
 
 def test_a_clash_names_both(write: Callable[[str], str]) -> None:
     with pytest.raises(PluginError, match=r"'adamw': msbench .* and a-plugin\.py sha256"):
-        load_plugins([write(GOOD.replace('"rmsprop", rmsprop', '"adamw", rmsprop'))])
+        load_plugins([write(GOOD.replace('"rprop", rprop', '"adamw", rprop'))])
 
 
 def test_a_broken_installed_plugin_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,23 +104,23 @@ def test_a_broken_installed_plugin_is_set_aside(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_factory_that_cannot_be_imported_says_whose_it_is(write: Callable[[str], str]) -> None:
-    text = GOOD.replace(", rmsprop,", ', "no_such_module:thing",')
+    text = GOOD.replace(", rprop,", ', "no_such_module:thing",')
     registry = load_plugins([write(text)])
     with pytest.raises(PluginError, match=r"a-plugin\.py .* cannot be imported"):
-        registry.resolve("optimizer", Choice("rmsprop"))
+        registry.resolve("optimizer", Choice("rprop"))
 
 
 def test_free_options_are_passed_on(write: Callable[[str], str]) -> None:
     text = GOOD.replace("centered: bool = False", "**options").replace("centered=centered", "")
     registry = load_plugins([write(text)])
-    part = registry.resolve("optimizer", Choice("rmsprop", {"momentum": 0.5}))
+    part = registry.resolve("optimizer", Choice("rprop", {"momentum": 0.5}))
     assert part.options == {"lr": 1e-3, "momentum": 0.5}
 
 
 def test_an_options_type_may_be_a_tuple(write: Callable[[str], str]) -> None:
     text = GOOD.replace("centered: bool = False", "betas: tuple[float, ...] = (0.9,)")
     registry = load_plugins([write(text.replace(", centered=centered", ""))])
-    part = registry.resolve("optimizer", Choice("rmsprop", {"betas": [0.5, 1]}))
+    part = registry.resolve("optimizer", Choice("rprop", {"betas": [0.5, 1]}))
     assert part.options["betas"] == (0.5, 1.0)
 
 
@@ -159,11 +159,11 @@ def test_dataclasses_and_obliging_objects_are_fine(write: Callable[[str], str]) 
         "from torch import ops\n" + GOOD + "\n@dataclass\nclass Thing:\n    x: int = 1\n"
     )
     registry = load_plugins([write(text)])
-    assert registry.resolve("optimizer", Choice("rmsprop")).options["centered"] is False
+    assert registry.resolve("optimizer", Choice("rprop")).options["centered"] is False
 
 
 @pytest.mark.parametrize("default", ["torch.float32", "object()"])
 def test_options_are_plain_data(write: Callable[[str], str], default: str) -> None:
     text = GOOD.replace("centered: bool = False", f"centered={default}")
     with pytest.raises(PluginError, match="option 'centered'"):
-        load_plugins([write(text)]).resolve("optimizer", Choice("rmsprop"))
+        load_plugins([write(text)]).resolve("optimizer", Choice("rprop"))
