@@ -15,12 +15,13 @@ test: .venv/dev  ## all tests
 large: .venv/dev  ## the tests that fetch more than 15 MB (73 MB)
 	$(BIN)/python -m pytest -q -m large $(TESTS)
 
-check: .venv/dev  ## format, lint, types, floors, generated documents, tests
+check: .venv/dev  ## format, lint, types, floors, generated documents, identities, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cog --check -r README.md docs/*.md
+	$(BIN)/msbench selftest
 	$(MAKE) test
 
 bench: .venv/dev  ## how fast the pieces are (the ratios have scripts of their own)
