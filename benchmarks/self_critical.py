@@ -5,7 +5,11 @@
 An encoder-decoder (width 64, no dropout) learns numbers-fr by cross-entropy; from those weights
 every loss below goes on with the same batches and a new AdamW without weight decay. Prints the
 reward (mean chrF of each greedy output / 100) at that point and the change after it, paired over
-seeds, with 95 % intervals, on SPLIT: test, or validation, on which rates were chosen.
+seeds, with 95 % intervals, on SPLIT: test, or validation.
+
+What is below was chosen on validation with seeds 100 to 103, after a first reading of the test
+(seeds 0 to 4, 80 and 100 passes, temperature 1) in which self-critical training had changed
+nothing: +0.0004 [-0.0111, +0.0119].
 """
 
 import sys
@@ -34,11 +38,11 @@ from msbench.stats import mean_interval  # noqa: E402
 from msbench.task import evaluation_batches, training_batches  # noqa: E402
 from msbench.train import train  # noqa: E402
 
-SEEDS, START, MORE, SIZE = 5, 80, 100, 32
+SEEDS, START, MORE, SIZE = range(5, 10), 100, 150, 32
 
 ARMS: dict[str, tuple[Callable[..., Any], float]] = {
-    "self-critical, chrF": (self_critical, 1e-3),
-    "self-critical, constant": (partial(self_critical, reward="constant"), 1e-3),
+    "self-critical, chrF": (partial(self_critical, temperature=0.7), 1e-3),
+    "self-critical, constant": (partial(self_critical, temperature=0.7, reward="constant"), 1e-3),
     "minimum-risk, chrF": (minimum_risk, 1e-3),
     "cross-entropy": (cross_entropy, 1e-3),
 }
@@ -91,7 +95,7 @@ if __name__ == "__main__":
     task = numbers_fr(below=10_000, examples=6000)
     split = task.splits[sys.argv[1] if len(sys.argv) > 1 else "test"]
     found = []
-    for seed in range(SEEDS):
+    for seed in SEEDS:
         found.append(study(task, split, seed))
         print(f"seed {seed}:", *(f"{reward:.4f}" for reward, _ in found[-1].values()), flush=True)
     before = np.array([each["start"][0] for each in found])
