@@ -342,9 +342,10 @@ def _print_plan(suite: Suite, trials: Sequence[Trial], total: int, speeds: int) 
         names = " ".join(part.label or part.name for part in parts)
         click.echo(printable(f"{trial.key}  {names}  seed {trial.seed}"))
     missing = sorted({trial.task.name for trial in trials if not trial.data})
-    click.echo(
-        f"{suite.name}: {len(trials)} of {total} trials to do, {speeds} throughput measurements"
-    )
+    said = f"{suite.name}: {len(trials)} of {total} trials to do, {speeds} throughput measurements"
+    if any(trial.tuned and trial.tuned.stage == "search" for trial in trials):
+        said += "; then the winners' trials and their throughput"
+    click.echo(said)
     if missing:
         click.echo(f"data not fetched yet, so nothing counts as done: {', '.join(missing)}")
 

@@ -87,7 +87,8 @@ def _what(record: Record) -> str:
     if not record.is_trial:
         return str(record.job["strategies"][0]["task"]["name"])
     job = record.job
-    return f"{job['task']['name']}, {job['optimizer']['name']}, seed {job['seed']}"
+    point = f"point {job['tuned']['point'] + 1}, " if record.is_search else ""
+    return f"{job['task']['name']}, {job['optimizer']['name']}, {point}seed {job['seed']}"
 
 
 def _duration(seconds: float) -> str:
