@@ -1,6 +1,6 @@
 """Our optimizers against slow references and exact identities, in double precision."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from msbench import Choice, PluginError, Registry
+from msbench import Choice, MsbenchError, PluginError, Registry
 from msbench.builtin.learner import TorchLearner
 from msbench.builtin.local import diloco, local_sgd
 from msbench.builtin.optimizers import (
     Together,
+    adafactor,
     adagrad,
     adam,
     adamw,
@@ -20,6 +21,7 @@ from msbench.builtin.optimizers import (
     lbfgs,
     momentum,
     muon,
+    nadam,
     nesterov,
     rmsprop,
     sgd,
@@ -49,11 +51,16 @@ def gradient(model: nn.Module, step: int, index: int = 0, of: int = 1) -> Tensor
     return loss.detach()
 
 
-def trained(make: Make, steps: int = 12) -> tuple[list[Tensor], int]:
-    """Weights after some steps, and how often the closure was called."""
-    model = network()
-    optimizer, calls = make(model), 0
-    for step in range(steps):
+STEPS = 12
+
+
+def path(make: Make, every: int = 1) -> Iterator[tuple[list[Tensor], int]]:
+    """After each `every` steps: the weights that are evaluated, and how often the closure was
+    called. Training then goes on."""
+    model, calls = network(), 0
+    optimizer: Any = make(model)
+    switch(optimizer, "train")
+    for step in range(STEPS):
 
         def closure(index: int = 0, of: int = 1, step: int = step) -> Tensor:
             nonlocal calls
@@ -62,11 +69,35 @@ def trained(make: Make, steps: int = 12) -> tuple[list[Tensor], int]:
                 return gradient(model, step, index, of)
 
         if hasattr(optimizer, "spent"):
-            optimizer.spent = step / steps
-        optimizer.step(closure)  # type: ignore[arg-type]
-    if hasattr(optimizer, "eval"):
-        optimizer.eval()
-    return [p.detach().clone() for p in model.parameters()], calls
+            optimizer.spent = step / STEPS
+        optimizer.step(closure)
+        if (step + 1) % every == 0:
+            switch(optimizer, "eval")
+            yield weights_of(model), calls
+            switch(optimizer, "train")
+
+
+def switch(optimizer: torch.optim.Optimizer, mode: str) -> None:
+    getattr(optimizer, mode, lambda: None)()
+
+
+def trained(make: Make) -> tuple[list[Tensor], int]:
+    """Weights after the last step, the only one that is evaluated, and the calls of the closure."""
+    return next(path(make, every=STEPS))
+
+
+Step = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
+"""(weights, gradients) -> weights."""
+Gradients = Callable[[nn.Module, list[Tensor], int], list[Tensor]]
+"""(model, weights, step) -> what to step along."""
+Twin = Iterator[list[Tensor]]
+"""The weights that are evaluated after each step, written out slowly."""
+
+
+def assert_agree(make: Make, twin: Twin, tolerance: float = 1e-12) -> None:
+    """Ours and its slow twin, step by step."""
+    for (got, _), expected in zip(path(make), twin, strict=True):
+        assert_same(got, expected, tolerance)
 
 
 def assert_same(a: list[Tensor], b: list[Tensor], tolerance: float = 0.0) -> None:
@@ -85,25 +116,30 @@ def test_sam_without_radius_is_its_base_at_two_passes() -> None:
     assert double == 2 * single
 
 
+def walk(move: Step, at: Gradients | None = None) -> Twin:
+    """Steps along the gradient, or along another one `at` the weights."""
+    model = network()
+    weights = weights_of(model)
+    for step in range(STEPS):
+        weights = move(weights, (at or gradients_at)(model, weights, step))
+        yield weights
+
+
+def uphill(rho: float) -> Gradients:
+    """The gradient `rho` uphill: at w + rho * g / |g|."""
+
+    def at(model: nn.Module, weights: list[Tensor], step: int) -> list[Tensor]:
+        first = gradients_at(model, weights, step)
+        norm = sum((g**2).sum() for g in first) ** 0.5
+        there = [w + rho * g / norm for w, g in zip(weights, first, strict=True)]
+        return gradients_at(model, there, step)
+
+    return at
+
+
 def test_sam_agrees_with_its_formula() -> None:
     """w <- w - lr * gradient(w + rho * g / |g|), written out with plain tensors."""
-    lr, rho = 0.1, 0.3
-    model = network()
-    weights = list(model.parameters())
-    for step in range(12):
-        gradient(model, step)
-        first = [p.grad.clone() for p in weights if p.grad is not None]
-        norm = sum((g**2).sum() for g in first) ** 0.5
-        before = [p.detach().clone() for p in weights]
-        with torch.no_grad():
-            for p, g in zip(weights, first, strict=True):
-                p += rho * g / norm
-        gradient(model, step)
-        with torch.no_grad():
-            for p, old in zip(weights, before, strict=True):
-                p.copy_(old - lr * p.grad)
-    got, _ = trained(lambda m: SAM(m, lambda m: sgd(m, lr=lr), rho=rho))
-    assert_same(got, [p.detach() for p in weights], 1e-12)
+    assert_agree(lambda m: SAM(m, partial(sgd, lr=0.1), rho=0.3), walk(plain(0.1), uphill(0.3)))
 
 
 def test_lookahead_that_moves_all_the_way_at_once_is_its_base() -> None:
@@ -113,21 +149,28 @@ def test_lookahead_that_moves_all_the_way_at_once_is_its_base() -> None:
     assert calls == same
 
 
-def test_lookahead_agrees_with_its_formula() -> None:
+def slowed(move: Step, k: int, alpha: float, at: Gradients | None = None) -> Twin:
     """slow <- slow + alpha * (fast - slow) every k steps; evaluation on slow."""
     model = network()
-    optimizer = sgd(model, lr=0.1)
-    slow = [p.detach().clone() for p in model.parameters()]
-    for step in range(12):
-        gradient(model, step)
-        optimizer.step()
-        if (step + 1) % 5 == 0:
-            with torch.no_grad():
-                slow = [s + 0.4 * (p - s) for s, p in zip(slow, model.parameters(), strict=True)]
-                for p, s in zip(model.parameters(), slow, strict=True):
-                    p.copy_(s)
-    got, _ = trained(lambda m: Lookahead(m, lambda m: sgd(m, lr=0.1), k=5, alpha=0.4))
-    assert_same(got, slow, 1e-12)
+    fast = slow = weights_of(model)
+    for step in range(STEPS):
+        fast = move(fast, (at or gradients_at)(model, fast, step))
+        if (step + 1) % k == 0:
+            fast = slow = [s + alpha * (f - s) for s, f in zip(slow, fast, strict=True)]
+        yield slow
+
+
+def test_lookahead_agrees_with_its_formula() -> None:
+    make = partial(Lookahead, base=partial(sgd, lr=0.1), k=5, alpha=0.4)
+    assert_agree(make, slowed(plain(0.1), 5, 0.4))
+
+
+def test_lookahead_over_sam_over_adamw_agrees_with_its_formula() -> None:
+    def inner(model: nn.Module) -> SAM:
+        return SAM(model, partial(adamw, lr=0.05, weight_decay=0.3), rho=0.2)
+
+    twin = slowed(SlowAdam(0.05, decay=0.3), 5, 0.4, uphill(0.2))
+    assert_agree(partial(Lookahead, base=inner, k=5, alpha=0.4), twin, 1e-10)
 
 
 def test_lookahead_evaluation_changes_nothing_in_training() -> None:
@@ -162,15 +205,29 @@ def test_weight_decay_spares_norms_and_biases() -> None:
     assert len(everything["params"]) == weights
 
 
+def test_what_has_no_gradient_stays() -> None:
+    """Weights that a batch does not reach, a whole group of them included."""
+    for make in (
+        partial(sgd, lr=0.1, weight_decay=0.3),
+        partial(SAM, base=partial(sgd, lr=0.1, weight_decay=0.3)),
+        partial(Extragradient, base=partial(sgd, lr=0.1, weight_decay=0.3)),
+        partial(local_sgd, base=partial(sgd, lr=0.1, weight_decay=0.3), workers=2),
+    ):
+        model: Any = network()
+        before = weights_of(model)
+
+        def closure(*shard: int, model: Any = model) -> Tensor:
+            model.zero_grad()
+            model[0].bias.grad = torch.ones_like(model[0].bias)
+            return torch.zeros(())
+
+        make(model).step(closure)
+        moved = [not torch.equal(p, b) for p, b in zip(model.parameters(), before, strict=True)]
+        assert moved == [False, True, False, False, False, False]
+
+
 def test_sgd_agrees_with_its_formula() -> None:
-    model = network()
-    for step in range(12):
-        gradient(model, step)
-        with torch.no_grad():
-            for p in model.parameters():
-                p -= 0.1 * p.grad
-    got, _ = trained(lambda m: sgd(m, lr=0.1))
-    assert_same(got, [p.detach() for p in model.parameters()], 1e-12)
+    assert_agree(partial(sgd, lr=0.1), walk(plain(0.1)))
 
 
 def weights_of(model: nn.Module) -> list[Tensor]:
@@ -213,21 +270,14 @@ class SlowAdam:
         return new
 
 
-Step = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
-
-
 def plain(lr: float) -> Step:
     return lambda weights, gradients: [w - lr * g for w, g in zip(weights, gradients, strict=True)]
 
 
 @pytest.mark.parametrize("ours", [adam, adamw])
 def test_adam_with_decoupled_decay_agrees_with_its_formula(ours: Any) -> None:
-    model, slow = network(), SlowAdam(0.05, decay=0.3)
-    weights = weights_of(model)
-    for step in range(12):
-        weights = slow(weights, gradients_at(model, weights, step))
-    got, _ = trained(partial(ours, lr=0.05, weight_decay=0.3))
-    assert_same(got, weights, 1e-10)
+    make = partial(ours, lr=0.05, weight_decay=0.3)
+    assert_agree(make, walk(SlowAdam(0.05, decay=0.3)), 1e-10)
 
 
 def shrunk_then(lr: float, decay: float, move: Step) -> Step:
@@ -280,122 +330,197 @@ def scaled(lr: float, alpha: float | None) -> Step:
     ids=["sgd", "momentum", "nesterov", "rmsprop", "adagrad"],
 )
 def test_decay_is_decoupled_where_torch_has_none(ours: Any, move: Step) -> None:
-    model = network()
-    weights, step_of = weights_of(model), shrunk_then(0.05, 0.3, move)
-    for step in range(12):
-        weights = step_of(weights, gradients_at(model, weights, step))
-    got, _ = trained(partial(ours, lr=0.05, weight_decay=0.3))
-    assert_same(got, weights, 1e-10)
+    make = partial(ours, lr=0.05, weight_decay=0.3)
+    assert_agree(make, walk(shrunk_then(0.05, 0.3, move)), 1e-10)
+
+
+@pytest.mark.parametrize(
+    ("ours", "torchs", "own"),
+    [
+        (nadam, torch.optim.NAdam, {"decoupled_weight_decay": True}),
+        (adafactor, torch.optim.Adafactor, {}),
+    ],
+)
+def test_torchs_own_decoupled_decay_is_used(ours: Any, torchs: Any, own: dict[str, Any]) -> None:
+    """Ours is torch's slow form of the same, matrices decayed and vectors not."""
+
+    def slow(model: nn.Module) -> torch.optim.Optimizer:
+        groups = [{"params": [p], "weight_decay": 0.3 * (p.ndim >= 2)} for p in model.parameters()]
+        made: torch.optim.Optimizer = torchs(groups, lr=0.05, foreach=False, **own)
+        return made
+
+    twin = (weights for weights, _ in path(slow))
+    assert_agree(partial(ours, lr=0.05, weight_decay=0.3), twin, 1e-12)
 
 
 def test_sam_over_adam_agrees_with_its_formula() -> None:
     """The adaptive step of the base is along the second gradient, from where the first was."""
-    model, slow = network(), SlowAdam(0.05, decay=0.01)
-    weights = weights_of(model)
-    for step in range(12):
-        first = gradients_at(model, weights, step)
-        norm = sum((g**2).sum() for g in first) ** 0.5
-        uphill = [w + 0.2 * g / norm for w, g in zip(weights, first, strict=True)]
-        weights = slow(weights, gradients_at(model, uphill, step))
-    got, _ = trained(lambda m: SAM(m, partial(adamw, lr=0.05), rho=0.2))
-    assert_same(got, weights, 1e-10)
+    make = partial(SAM, base=partial(adamw, lr=0.05), rho=0.2)
+    assert_agree(make, walk(SlowAdam(0.05, decay=0.01), uphill(0.2)), 1e-10)
+
+
+def ahead(move: Step, at: Gradients) -> Gradients:
+    """The gradient a step ahead."""
+
+    def there(model: nn.Module, weights: list[Tensor], step: int) -> list[Tensor]:
+        return at(model, move(weights, at(model, weights, step)), step)
+
+    return there
 
 
 def test_extragradient_agrees_with_its_formula() -> None:
     """Korpelevich: w <- w - lr * gradient(w - lr * gradient(w))."""
-    model = network()
-    weights = weights_of(model)
-    for step in range(12):
-        ahead = plain(0.3)(weights, gradients_at(model, weights, step))
-        weights = plain(0.3)(weights, gradients_at(model, ahead, step))
-    got, calls = trained(lambda m: Extragradient(m, partial(sgd, lr=0.3)))
-    assert_same(got, weights, 1e-12)
-    assert calls == 24
+    make = partial(Extragradient, base=partial(sgd, lr=0.3))
+    assert_agree(make, walk(plain(0.3), ahead(plain(0.3), gradients_at)))
+    assert trained(make)[1] == 2 * STEPS
 
 
 def test_extragradient_over_adam_is_extra_adam() -> None:
     """Gidel et al., algorithm 4: moments are updated by both gradients."""
-    model, slow = network(), SlowAdam(0.05)
-    weights = weights_of(model)
-    for step in range(12):
-        ahead = slow(weights, gradients_at(model, weights, step))
-        weights = slow(weights, gradients_at(model, ahead, step))
-    got, _ = trained(lambda m: Extragradient(m, partial(adam, lr=0.05)))
-    assert_same(got, weights, 1e-10)
+    slow = SlowAdam(0.05, decay=0.3)
+    make = partial(Extragradient, base=partial(adam, lr=0.05, weight_decay=0.3))
+    assert_agree(make, walk(slow, ahead(slow, gradients_at)), 1e-10)
+
+
+def test_sam_over_extragradient_is_sharp_at_both_places() -> None:
+    make = partial(SAM, base=partial(Extragradient, base=partial(sgd, lr=0.3)), rho=0.2)
+    assert_agree(make, walk(plain(0.3), ahead(plain(0.3), uphill(0.2))))
+    assert trained(make)[1] == 4 * STEPS
+
+
+@pytest.mark.parametrize(
+    "name", ["sam", "lookahead", "ema", "swa", "extragradient", "local-sgd", "diloco"]
+)
+def test_extragradient_refuses_what_does_not_go_back(name: str, registry: Registry) -> None:
+    inner = Choice(name, {"base": Choice("adamw")})
+    said = TorchLearner.check_optimizer(of(registry, "extragradient", base=inner))
+    assert "around" in said
+
+
+def test_extragradient_refuses_several_gradients_a_step() -> None:
+    with pytest.raises(MsbenchError, match="LBFGS takes several"):
+        trained(partial(Extragradient, base=lbfgs))
+
+
+def averaged(fast: Twin, longest: float) -> Twin:
+    """decay = min(longest, (1 + t) / (10 + t)) of the average after t steps."""
+    mean = weights_of(network())
+    for t, weights in enumerate(fast, start=1):
+        decay = min(longest, (1 + t) / (10 + t))
+        mean = [decay * m + (1 - decay) * w for m, w in zip(mean, weights, strict=True)]
+        yield mean
 
 
 def test_ema_agrees_with_its_formula() -> None:
-    model = network()
-    weights = weights_of(model)
-    mean = weights
-    for step in range(12):
-        weights = plain(0.1)(weights, gradients_at(model, weights, step))
-        decay = min(0.4, (2 + step) / (11 + step))
-        mean = [decay * m + (1 - decay) * w for m, w in zip(mean, weights, strict=True)]
-    got, _ = trained(lambda m: EMA(m, partial(sgd, lr=0.1), decay=0.4))
-    assert_same(got, mean, 1e-12)
+    make = partial(EMA, base=partial(sgd, lr=0.1), decay=0.4)
+    assert_agree(make, averaged(walk(plain(0.1)), 0.4))
+
+
+def test_ema_over_lookahead_over_adamw_agrees_with_its_formula() -> None:
+    """With k = 1 the trained weights are the slow ones, which the twin gives."""
+    inner = partial(Lookahead, base=partial(adamw, lr=0.05), k=1, alpha=0.4)
+    twin = averaged(slowed(SlowAdam(0.05, decay=0.01), 1, 0.4), 0.9)
+    assert_agree(partial(EMA, base=inner, decay=0.9), twin, 1e-10)
 
 
 def test_ema_without_memory_is_the_last_iterate() -> None:
     assert_same(trained(lambda m: EMA(m, base, decay=0.0))[0], trained(base)[0])
 
 
+def late_mean(fast: Twin, start: float, every: int) -> Twin:
+    """The mean of the weights after every so many steps from `start` on; before, the weights."""
+    kept: list[list[Tensor]] = []
+    for step, weights in enumerate(fast):
+        if step / STEPS >= start and (step + 1) % every == 0:
+            kept.append(weights)
+        yield [torch.stack(several).mean(0) for several in zip(*(kept or [weights]), strict=True)]
+
+
 def test_swa_agrees_with_its_formula() -> None:
     """The mean of the weights after every second step of the second half."""
-    model = network()
-    weights, kept = weights_of(model), []
-    for step in range(12):
-        weights = plain(0.1)(weights, gradients_at(model, weights, step))
-        if step / 12 >= 0.5 and (step + 1) % 2 == 0:
-            kept.append(weights)
-    mean = [torch.stack(several).mean(0) for several in zip(*kept, strict=True)]
-    got, _ = trained(lambda m: SWA(m, partial(sgd, lr=0.1), start=0.5, every=2))
-    assert_same(got, mean, 1e-12)
+    make = partial(SWA, base=partial(sgd, lr=0.1), start=0.5, every=2)
+    assert_agree(make, late_mean(walk(plain(0.1)), 0.5, 2))
     assert_same(trained(lambda m: SWA(m, base, start=0.99))[0], trained(base)[0])  # none yet
 
 
-def local(outer_lr: float, mu: float, inner: Callable[[], Step]) -> tuple[list[Tensor], int]:
+def local(outer_lr: float, mu: float, inner: Callable[[], Step]) -> Twin:
     """3 workers, which meet after every 4 steps: workers as lists, written out."""
     model = network()
     met = weights_of(model)
     workers, steps = [met] * 3, [inner() for _ in range(3)]
     buffer: list[Tensor] | None = None
-    meetings = 0
-    for step in range(12):
+    for step in range(STEPS):
         workers = [
             move(own, gradients_at(model, own, step, k, 3))
             for k, (own, move) in enumerate(zip(workers, steps, strict=True))
         ]
+        mean = [sum(several) / 3 for several in zip(*workers, strict=True)]
         if (step + 1) % 4 == 0:
-            mean = [sum(several) / 3 for several in zip(*workers, strict=True)]
             delta = [old - new for old, new in zip(met, mean, strict=True)]
-            buffer = (
-                delta
-                if buffer is None
-                else [mu * b + d for b, d in zip(buffer, delta, strict=True)]
-            )
-            met = [w - outer_lr * (d + mu * b) for w, d, b in zip(met, delta, buffer, strict=True)]
-            workers, meetings = [met] * 3, meetings + 1
-    return met, meetings
+            old = buffer or [torch.zeros_like(d) for d in delta]
+            buffer = [mu * b + d for b, d in zip(old, delta, strict=True)]
+            mean = met = [
+                w - outer_lr * (d + mu * b) for w, d, b in zip(met, delta, buffer, strict=True)
+            ]
+            workers = [met] * 3
+        yield mean
 
 
 def test_local_sgd_agrees_with_its_formula() -> None:
-    expected, _ = local(1.0, 0.0, lambda: plain(0.2))
-    got, calls = trained(partial(local_sgd, base=partial(sgd, lr=0.2), workers=3, every=4))
-    assert_same(got, expected, 1e-12)
-    assert calls == 36
+    make = partial(local_sgd, base=partial(sgd, lr=0.2), workers=3, every=4)
+    assert_agree(make, local(1.0, 0.0, lambda: plain(0.2)))
+    assert trained(make)[1] == 3 * STEPS
 
 
 def test_diloco_agrees_with_its_formula() -> None:
-    expected, meetings = local(0.7, 0.9, lambda: SlowAdam(0.05, decay=0.01))
-    inner = partial(adamw, lr=0.05)
-    got, _ = trained(partial(diloco, base=inner, workers=3, every=4))
-    assert_same(got, expected, 1e-10)
+    make = partial(diloco, base=partial(adamw, lr=0.05), workers=3, every=4)
+    assert_agree(make, local(0.7, 0.9, lambda: SlowAdam(0.05, decay=0.01)), 1e-10)
+
+
+def test_workers_send_their_weights_when_they_meet() -> None:
     model = network()
-    made: Any = diloco(model, inner, workers=3, every=4)
+    made: Any = diloco(model, partial(adamw, lr=0.05), workers=3, every=4)
+    size = 8 * sum(p.numel() for p in model.parameters())
     for step in range(12):
         made.step(lambda index, of, step=step: gradient(model, step, index, of))
-    assert made.sent_bytes == meetings * 3 * 8 * sum(p.numel() for p in model.parameters())
+        assert made.sent_bytes == (step + 1) // 4 * 3 * size
+
+
+def test_workers_hand_on_what_their_optimizers_want_to_know() -> None:
+    """Each averages its own weights late in the budget; evaluated is the mean of the averages."""
+    inner = partial(SWA, base=partial(sgd, lr=0.2), start=0.5)
+
+    def worker(k: int) -> Twin:
+        shard = partial(gradients_at, index=k, of=3)
+        return late_mean(walk(plain(0.2), shard), 0.5, 1)
+
+    each = zip(*(worker(k) for k in range(3)), strict=True)
+    twin = ([sum(w) / 3 for w in zip(*three, strict=True)] for three in each)
+    assert_agree(partial(local_sgd, base=inner, workers=3, every=100), twin)
+
+
+@pytest.mark.parametrize("outer", ["sam", "lookahead", "ema", "swa", "local-sgd"])
+def test_workers_are_the_outermost(outer: str, registry: Registry) -> None:
+    inner = Choice("local-sgd", {"base": Choice("sgd")})
+    said = TorchLearner.check_optimizer(of(registry, outer, base=inner))
+    assert "put them around the other optimizer instead" in said
+
+
+EVALUATED_ELSEWHERE: dict[str, Make] = {
+    "lookahead": partial(Lookahead, base=base, k=5),
+    "ema": partial(EMA, base=base),
+    "swa": partial(SWA, base=base, start=0.3),
+    "local-sgd": partial(local_sgd, base=base, workers=3, every=5),
+    "diloco": partial(diloco, base=base, workers=3, every=5),
+    "ema over lookahead": partial(EMA, base=partial(Lookahead, base=base, k=5)),
+    "local-sgd over ema": partial(local_sgd, base=partial(EMA, base=base), workers=3, every=5),
+}
+
+
+@pytest.mark.parametrize("make", EVALUATED_ELSEWHERE.values(), ids=list(EVALUATED_ELSEWHERE))
+def test_evaluation_after_every_step_changes_nothing(make: Make) -> None:
+    *_, (often, _) = path(make)
+    assert_same(often, trained(make)[0])
 
 
 def test_workers_that_have_not_met_are_evaluated_at_their_mean_and_go_on() -> None:
@@ -435,18 +560,22 @@ def test_muon_takes_hidden_matrices_and_leaves_the_rest_to_adamw() -> None:
 
 def test_muon_agrees_with_its_parts() -> None:
     """Orthogonalized momentum by torch's Muon, AdamW for the others, on one gradient."""
-    model = network()
-    muons, rest = [model[0].weight, model[3].weight], []
-    rest = [p for p in model.parameters() if all(p is not m for m in muons)]
-    how: dict[str, Any] = {"lr": 0.05, "weight_decay": 0.01, "adjust_lr_fn": "match_rms_adamw"}
-    one, two = torch.optim.Muon(muons, **how), torch.optim.AdamW(rest, lr=0.05, weight_decay=0)
-    for step in range(12):
-        gradient(model, step)
-        one.step()
-        two.step()
-    got, calls = trained(partial(muon, lr=0.05))
-    assert_same(got, weights_of(model), 1e-12)
-    assert calls == 12
+
+    def twin() -> Twin:
+        model: Any = network()
+        hidden = [model[0].weight, model[3].weight]
+        rest = [p for p in model.parameters() if all(p is not m for m in hidden)]
+        how: dict[str, Any] = {"lr": 0.05, "weight_decay": 0.01, "adjust_lr_fn": "match_rms_adamw"}
+        one = torch.optim.Muon(hidden, **how)
+        two = torch.optim.AdamW(rest, lr=0.05, weight_decay=0, foreach=False)
+        for step in range(STEPS):
+            gradient(model, step)
+            one.step()
+            two.step()
+            yield weights_of(model)
+
+    assert_agree(partial(muon, lr=0.05), twin())
+    assert trained(partial(muon, lr=0.05))[1] == STEPS
 
 
 def test_lbfgs_counts_every_pass_and_falls() -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
 from msbench.builtin.optimizers import Closure, Count, Share
-from msbench.builtin.wrappers import Base, parameters
+from msbench.builtin.wrappers import Base, alone, parameters
 
 Workers = Annotated[int, Field(ge=2, le=64)]
 OuterRate = Annotated[float, Field(gt=0, le=10)]
@@ -35,7 +35,7 @@ class Local(Optimizer):
         outer_lr: float,
         outer_momentum: float,
     ):
-        self.bases = [base(model) for _ in range(workers)]
+        self.bases = [alone(base(model)) for _ in range(workers)]
         super().__init__(self.bases[0].param_groups, {})
         # All workers take turns in the same parameters, so torch would see those twice.
         self.param_groups = [group for each in self.bases for group in each.param_groups]
@@ -45,7 +45,6 @@ class Local(Optimizer):
         nesterov = outer_momentum > 0
         self.outer = SGD(self.met, lr=outer_lr, momentum=outer_momentum, nesterov=nesterov)
         self.every, self.steps, self.sent_bytes = every, 0, 0
-        self.training = True
 
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """A step of every worker on its shard; a meeting after every `every` of them."""
@@ -68,24 +67,32 @@ class Local(Optimizer):
         size = sum(p.numel() * p.element_size() for p in self.weights)
         self.sent_bytes += size * len(self.workers)
 
+    @property
+    def spent(self) -> float:
+        """Share of the budget that is spent, if the workers' optimizers want to know."""
+        return float(getattr(self.bases[0], "spent", 0.0))
+
+    @spent.setter
+    def spent(self, share: float) -> None:
+        for each in self.bases:
+            if hasattr(each, "spent"):
+                each.spent = share
+
     @torch.no_grad()
     def eval(self) -> None:
         """The mean of the workers into the model."""
-        if self.training:
-            for each, own in zip(self.bases, self.workers, strict=True):
-                self._seat(own)
-                getattr(each, "eval", lambda: None)()
-            self._seat(self._mean())
-            self.training = False
+        self._switch("eval")
+        self._seat(self._mean())
 
-    @torch.no_grad()
     def train(self) -> None:
         """Every worker where it was."""
-        if not self.training:
-            for each, own in zip(self.bases, self.workers, strict=True):
-                self._seat(own)
-                getattr(each, "train", lambda: None)()
-            self.training = True
+        self._switch("train")
+
+    def _switch(self, mode: str) -> None:
+        """Every worker's optimizer, over that worker's weights; twice is once."""
+        for each, own in zip(self.bases, self.workers, strict=True):
+            self._seat(own)
+            getattr(each, mode, lambda: None)()
 
     def _mean(self) -> list[Tensor]:
         return [torch.stack(several).mean(0) for several in zip(*self.workers, strict=True)]

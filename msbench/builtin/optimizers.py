@@ -239,8 +239,8 @@ def _shrink_after_gradient(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         loss: Tensor = closure()
         with torch.no_grad():
             for group in optimizer.param_groups:
-                if group["decoupled_decay"]:
-                    shrunk = [p for p in group["params"] if p.grad is not None]
+                shrunk = [p for p in group["params"] if p.grad is not None]
+                if shrunk and group["decoupled_decay"]:
                     torch._foreach_mul_(shrunk, 1 - group["lr"] * group["decoupled_decay"])
         return loss
 

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+import msbench
 from msbench.builtin.optimizers import Closure, Count, Share
 
 Base = Callable[[nn.Module], Optimizer]
@@ -24,7 +25,7 @@ class Wrapper(Optimizer):
     """
 
     def __init__(self, base: Optimizer):
-        super().__init__(base.param_groups, {})
+        super().__init__(alone(base).param_groups, {})
         self.base = base
 
     def train(self) -> None:
@@ -192,11 +193,18 @@ class SAM(Wrapper):
 class Extragradient(Wrapper):
     """Extragradient (Korpelevich, 1976; with Adam: Gidel et al., 2019): two passes a step.
 
-    The base takes a step ahead; the gradient there is what it steps along from where it was.
+    The base takes a step ahead; the gradient there is what it steps along from where it was. What a
+    base keeps beside the model would not come back with it, so wrappers go around this one.
     """
 
     def __init__(self, model: nn.Module, base: Base):
         super().__init__(base(model))
+        if hasattr(self.base, "eval"):
+            name = type(self.base).__name__
+            raise msbench.MsbenchError(
+                f"extragradient takes its base back a step, which {name} does not allow; "
+                f"put {name} around extragradient instead"
+            )
 
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
@@ -204,8 +212,16 @@ class Extragradient(Wrapper):
         weights = parameters(self.base)
         before = [p.detach().clone() for p in weights]
         loss = self.base.step(closure)  # type: ignore[arg-type]
+        back = False
 
         def ahead() -> Tensor:
+            nonlocal back
+            if back:  # a second gradient would no longer be one of there
+                raise msbench.MsbenchError(
+                    f"extragradient needs a base that takes one gradient a step, "
+                    f"and {type(self.base).__name__} takes several"
+                )
+            back = True
             there = closure()
             with torch.no_grad():
                 torch._foreach_copy_(weights, before)
@@ -213,6 +229,17 @@ class Extragradient(Wrapper):
 
         self.base.step(ahead)  # type: ignore[arg-type]
         return loss  # type: ignore[return-value]
+
+
+def alone(base: Optimizer) -> Optimizer:
+    """The base itself; MsbenchError if workers take turns in its weights: they go outside."""
+    weights = parameters(base)
+    if len({id(p) for p in weights}) < len(weights):
+        raise msbench.MsbenchError(
+            "local-sgd and diloco cannot be a base: each of their workers has weights of its own; "
+            "put them around the other optimizer instead"
+        )
+    return base
 
 
 def parameters(optimizer: Optimizer) -> list[Tensor]:

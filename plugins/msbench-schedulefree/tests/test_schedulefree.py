@@ -41,6 +41,18 @@ def test_evaluation_leaves_no_trace(name: str, registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_local_workers_may_use_it(name: str, registry: Registry) -> None:
+    chosen = Choice("local-sgd", {"workers": 2, "base": Choice(name)})
+    made = learner(registry.build("optimizer", registry.resolve("optimizer", chosen)), warm=STEPS)
+    before = [p.clone() for worker in made.optimizer.workers for p in worker]  # type: ignore[attr-defined]
+    made.mode(training=False)
+    made.mode(training=True)
+    after = [p for worker in made.optimizer.workers for p in worker]  # type: ignore[attr-defined]
+    for a, b in zip(before, after, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_trial_learns(name: str, registry: Registry, tmp_path: Path) -> None:
     path = tmp_path / "small.toml"
     path.write_text(
