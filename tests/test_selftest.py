@@ -1,5 +1,7 @@
 """The selftest passes, and would tell if it did not."""
 
+import math
+
 import pytest
 import torch
 from click.testing import CliRunner
@@ -14,6 +16,16 @@ def test_all_identities_hold() -> None:
     assert done.exit_code == 0, done.output
     assert "FAILED" not in done.output
     assert done.output.count(" ok") >= 11
+
+
+@pytest.mark.parametrize("differs", [False, True])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_what_is_no_number_neither_equals_nor_differs(wrong: float, differs: bool) -> None:
+    for place in range(4):
+        got = torch.ones(4)
+        got[place] = wrong
+        check = Check("x", [torch.ones(2)] * 2, list(got.split(2)), 1e-4, differs)
+        assert not check.ok
 
 
 def test_a_broken_identity_fails(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 Each compares a strategy with something simpler that it must be equal to, or must differ from.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -43,14 +44,14 @@ class Check:
 
     @property
     def error(self) -> float:
-        """The largest difference between any two numbers."""
+        """The largest difference between any two numbers; NaN if one of them is."""
         pairs = zip(self.expected, self.got, strict=True)
-        return max(float((x - y).abs().max()) for x, y in pairs)
+        return float(torch.stack([(x - y).abs().max() for x, y in pairs]).max())
 
     @property
     def ok(self) -> bool:
-        """Whether it holds."""
-        return (self.error > self.limit) == self.differs
+        """Whether it holds; what is no number neither equals nor differs."""
+        return math.isfinite(self.error) and (self.error > self.limit) == self.differs
 
     def row(self) -> list[str]:
         """Name, both results (the sum of all absolute values), error, what it may be, verdict."""
