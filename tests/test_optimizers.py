@@ -499,6 +499,16 @@ def test_workers_hand_on_what_their_optimizers_want_to_know() -> None:
     assert_agree(partial(local_sgd, base=inner, workers=3, every=100), twin)
 
 
+@pytest.mark.parametrize("outer", [SAM, Lookahead, EMA, SWA])
+def test_wrappers_hand_on_what_their_base_wants_to_know(outer: Any) -> None:
+    model = network()
+    inner = SWA(model, base)
+    optimizer = outer(model, lambda model: inner)
+    optimizer.spent = 0.25
+    optimizer.step(lambda: gradient(model, 0))
+    assert inner.spent == optimizer.spent == 0.25
+
+
 @pytest.mark.parametrize("outer", ["sam", "lookahead", "ema", "swa", "local-sgd"])
 def test_workers_are_the_outermost(outer: str, registry: Registry) -> None:
     inner = Choice("local-sgd", {"base": Choice("sgd")})
