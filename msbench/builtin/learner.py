@@ -91,10 +91,10 @@ class TorchLearner:
         """
         placed = self._place(batch)
         passes: int | Fraction = 0
-        first: Tensor | float = 0.0
+        first: dict[int, Tensor] = {}
 
         def closure(index: int = 0, of: int = 1) -> Tensor:
-            nonlocal passes, first
+            nonlocal passes
             if of > len(batch.rows):
                 raise msbench.MsbenchError(
                     f"a batch of {len(batch.rows)} examples has no shard for each of {of} workers"
@@ -104,15 +104,14 @@ class TorchLearner:
                 loss = self._gradient(placed if of == 1 else placed.shard(index, of))
             if self.clip:
                 clip_grad_norm_(self._trained, self.clip)
-            if passes < 1:
-                first = first + loss / of
+            first.setdefault(index, loss / of)  # before the step: of every shard, the first
             passes += 1 if of == 1 else Fraction(1, of)  # thirds must add up to one
             return loss
 
         self.optimizer.step(closure)  # type: ignore[arg-type]
         if not passes:
             raise msbench.MsbenchError("the optimizer took a step without calling its closure")
-        return Step(float(passes), first)
+        return Step(float(passes), sum(first.values()))
 
     def _gradient(self, batch: Batch) -> Tensor:
         """The gradient of the mean loss into the weights; returns that loss."""
