@@ -41,7 +41,13 @@ if TYPE_CHECKING:
     from msbench.streams import derive, stream
     from msbench.suite import load_suite
     from msbench.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task, Texts
-    from msbench.text import classification, language_modelling, tagging, translation
+    from msbench.text import (
+        classification,
+        language_modelling,
+        summarization,
+        tagging,
+        translation,
+    )
     from msbench.tokens import cached
 
 __version__ = "0.1.0"
@@ -58,7 +64,7 @@ _LATE = {
     "streams": "derive stream",
     "suite": "load_suite",
     "task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
-    "text": "classification language_modelling tagging translation",
+    "text": "classification language_modelling summarization tagging translation",
     "tokens": "cached",
 }
 _HOME = {name: module for module, names in _LATE.items() for name in names.split()}
@@ -120,6 +126,7 @@ __all__ = [
     "span_f1",
     "split",
     "stream",
+    "summarization",
     "tagging",
     "take",
     "translation",

@@ -90,15 +90,34 @@ class Split:
 
     def batch(self, rows: Ids) -> Batch:
         """The examples at `rows`, cut to the longest among them."""
-        lengths = [each[rows] for each in self.lengths]
-        widths = [max(1, int(each.max(initial=0))) for each in lengths]
-        sides = [side for side in (self.source, self.input) if side is not None]
-        cut = [s.take(rows, axis=0)[:, :w] for s, w in zip(sides, widths, strict=True)]
-        target = self.target[rows] if self.target.ndim == 1 else self.target[rows, : widths[-1]]
-        tokens = sum(int(each.sum()) for each in (lengths[-1:] if self.prompted else lengths))
-        source = None if self.source is None else cut[0]
-        input = None if self.input is None else cut[-1]
-        return Batch(source, input, target, rows, tokens, self)
+        return self.batches(rows, len(rows))[0]
+
+    def batches(self, rows: Ids, size: int) -> list[Batch]:
+        """The examples at `rows`, so many whole batches of `size`, each cut to its longest.
+
+        Everything is gathered and counted once for all of them; a batch is then a slice.
+        """
+        lengths = [each[rows].reshape(-1, size) for each in self.lengths]
+        widths = [each.max(axis=1).clip(min=1).tolist() for each in lengths]
+        read = lengths[-1:] if self.prompted else lengths
+        tokens = np.sum([each.sum(axis=1) for each in read], axis=0).tolist()
+        source, input = (None if a is None else a[rows] for a in (self.source, self.input))
+        target = self.target[rows]
+        made = []
+        for number, count in enumerate(tokens):
+            its = slice(number * size, (number + 1) * size)
+            first, last = widths[0][number], widths[-1][number]
+            made.append(
+                Batch(
+                    None if source is None else source[its, :first],
+                    None if input is None else input[its, :last],
+                    target[its] if target.ndim == 1 else target[its, :last],
+                    rows[its],
+                    count,
+                    self,
+                )
+            )
+        return made
 
 
 @dataclass(frozen=True)
@@ -179,17 +198,19 @@ class Task:
 def training_batches(split: Split, size: int, order: np.random.Generator) -> Iterator[Batch]:
     """Batches without end: every epoch a new order, examples of like length together.
 
-    A pool of 64 batches at a time is sorted by length and cut into batches, whose order is then
-    shuffled: little padding, much randomness. What does not fill a batch waits for a later epoch,
-    so that every pass is over a whole batch.
+    A pool of 64 batches at a time is sorted by length and cut into batches; all batches of the
+    epoch are shuffled, and gathered 64 at a time. What does not fill a batch waits for a later
+    epoch, so that every pass is over a whole batch.
     """
     size = min(size, len(split))
     while True:
         rows = order.permutation(len(split))[: len(split) // size * size]
         pools = [rows[start : start + POOL * size] for start in range(0, len(rows), POOL * size)]
         chunks = [chunk for pool in pools for chunk in _by_length(split, pool, size)]
-        for index in order.permutation(len(chunks)):
-            yield split.batch(chunks[index])
+        shuffled = order.permutation(len(chunks))
+        for start in range(0, len(chunks), POOL):
+            together = np.concatenate([chunks[i] for i in shuffled[start : start + POOL]])
+            yield from split.batches(together, size)
 
 
 def evaluation_batches(split: Split, size: int) -> list[Batch]:

@@ -16,7 +16,7 @@ from msbench.builtin.bag import Bag
 from msbench.builtin.causal import CausalLM
 from msbench.builtin.decoders import argmax, beam, greedy, likelihood
 from msbench.builtin.encoder import Encoder
-from msbench.builtin.encoder_decoder import EncoderDecoder, Pointer
+from msbench.builtin.encoder_decoder import EncoderDecoder, Pointer, copying_clues
 from msbench.builtin.layers import repeated, rotated
 from msbench.builtin.losses import cross_entropy
 from msbench.builtin.lstm import LSTM
@@ -42,8 +42,14 @@ def tensors(batch: Batch) -> Batch:
 
 
 @pytest.fixture(
-    params=[{}, {"copy": True}, {"norm": "post"}, {"repeats": True, "copy": True}],
-    ids=["plain", "copy", "post-norm", "repeats"],
+    params=[
+        {},
+        {"copy": True},
+        {"norm": "post"},
+        {"repeats": True, "copy": True},
+        {"copy": True, "follow": True},
+    ],
+    ids=["plain", "copy", "post-norm", "repeats", "follow"],
 )
 def model(request: pytest.FixtureRequest) -> EncoderDecoder:
     torch.manual_seed(1)
@@ -170,6 +176,19 @@ def test_the_pointer_adds_what_the_source_offers() -> None:
                 score = pointer.query(x[row, place]) @ key / 8**0.5 + pointer.bias(x[row, place])
                 weights = weights.index_add(0, source[row, at : at + 1], score.exp())
         assert torch.allclose(found[row, place], weights.log(), atol=1e-12)
+
+
+def test_copying_clues() -> None:
+    """Source a b c a, read BEGIN, then b, then a."""
+    a, b, c = 4, 5, 6
+    clues = copying_clues(torch.tensor([[a, b, c, a, PAD]]), torch.tensor([[BEGIN, b, a]]))[0]
+    expected = {
+        "behind": [[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0]],
+        "ahead": [[0, 0, 0, 0], [0, 0, 1, 1], [0, 1, 1, 1]],
+        "written": [[0, 0, 0, 0], [0, 1, 0, 0], [1, 1, 0, 1]],
+    }
+    for number, each in enumerate(expected.values()):
+        assert clues[:, number, :4].int().tolist() == each
 
 
 def make_lm() -> tuple[Task, CausalLM]:

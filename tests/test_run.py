@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from msbench import PAD
 from msbench.launch import processes
 from msbench.plan import Fingerprint, measurements, plan
 from msbench.plugins import Registry, load_plugins
@@ -134,14 +136,26 @@ def test_sam_is_counted_at_two_passes(trials: list[Trial]) -> None:
 
 
 def test_epochs_cover_the_data_in_new_orders(trials: list[Trial], registry: Registry) -> None:
-    import numpy as np
-
     split = registry.build("task", trials[0].task)().train
     batches = training_batches(split, 8, np.random.default_rng(0))
     epochs = [[row for _ in range(len(split) // 8) for row in next(batches).rows] for _ in "ab"]
     assert epochs[0] != epochs[1]
     for epoch in epochs:
         assert len(set(epoch)) == len(epoch) == len(split) // 8 * 8
+
+
+def test_batches_gathered_together_are_those_gathered_alone(
+    trials: list[Trial], registry: Registry
+) -> None:
+    split = registry.build("task", trials[0].task)().train
+    drawn = training_batches(split, 4, np.random.default_rng(0))
+    for batch in (next(drawn) for _ in range(200)):  # over several pools
+        alone = split.batch(batch.rows)
+        assert len(batch.rows) == 4
+        assert batch.tokens == alone.tokens
+        for name in ("source", "input", "target"):
+            assert np.array_equal(getattr(batch, name), getattr(alone, name))
+        assert batch.tokens == (batch.source != PAD).sum() + (batch.input != PAD).sum()
 
 
 def test_identity(write_suite: Callable[..., Path], registry: Registry) -> None:

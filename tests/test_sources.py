@@ -132,7 +132,7 @@ TASKS = {
     "docstrings": ([4237, 529, 530], 0.9),
     "facts-qa": ([1206, 153, 158], 0.9),
     "facts-spans": ([1143, 150, 150], 0.9),
-    "headlines": ([1654, 206, 206], 0.9),
+    "headlines": ([1654, 206, 206], 0.88),
     "news-lm": ([19702, 2446, 2319], 99.9),
     "numbers-de": ([400, 50, 50], 100.0),
     "numbers-fr": ([400, 50, 50], 100.0),
@@ -146,7 +146,7 @@ TASKS = {
     "verses-lm": ([14945, 1812, 1917], 99.9),
 }
 """Sizes of train, validation and test; what the references score against themselves, at least
-(texts that are cut to the limit score below perfect)."""
+(texts that are cut, and rare words that cannot be copied, score below perfect)."""
 
 
 LARGE = ("verses-de", "verses-fr")

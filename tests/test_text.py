@@ -14,6 +14,7 @@ from msbench import (
     language_modelling,
     rouge,
     span_f1,
+    summarization,
     tagging,
     translation,
 )
@@ -74,6 +75,34 @@ def test_targets_are_compared_in_normal_form() -> None:
     )
     perfect = [[t for t in row.tolist() if t > 3] for row in task.test.target]
     assert task.score(perfect, task.test.references).metrics["exact"] == 1.0
+
+
+def test_summaries_copy_words_that_training_lacks() -> None:
+    """A rare word is a slot of its own text, and is told back as it was; references are whole."""
+    train = [
+        (f"The minister of Name{n} resigns, again.", f"Name{n}: minister gone") for n in range(9)
+    ]
+    test = [("In Oslo, Kari and Ola resigns", "Ola and Kari: minister Bob gone!")]
+    task = summarization(
+        {"train": train, "validation": test, "test": test},
+        score=rouge,
+        metric="rougeL",
+        max_source=6,
+        max_target=5,
+        vocabulary=99,
+        slots=5,
+    )
+    source = task.train.source
+    assert source is not None
+    assert (source == source[0]).all(), "names met once are all the same slot"
+    target = task.test.target[0]
+    assert (target == IGNORE).sum() == 1, "a word that has no token and cannot be copied"
+    said = [number for number in target.tolist() if number not in (IGNORE, END)]
+    assert task.test.references == [(["in", "oslo", "kari", "and", "ola"], test[0][1])]
+    assert task.score([said], task.test.references).metrics["rouge1"] == pytest.approx(0.8)
+    assert task.notes["cut"]["target/test"] == 1
+    strange = list(range(task.vocabulary))
+    task.score([strange], task.test.references)
 
 
 def test_words_that_are_cut_count_as_missed() -> None:

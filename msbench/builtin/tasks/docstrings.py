@@ -17,14 +17,15 @@ _LISTS = re.compile(
 
 
 def docstrings(
-    max_source: int = 64, max_target: int = 24, vocabulary: int = 3000, train_size: int = 0
+    max_source: int = 48, max_target: int = 18, vocabulary: int = 2000, train_size: int = 0
 ) -> msbench.Task:
     """Summary lines (4 to 25 words) from at least 30 words of prose.
 
     Prose is what stands before the first section, and in sections called Explanation or Notes;
     lists of parameters, examples and the like are cut. What shares a summary, or ten words on end,
-    is in one split. max_source, max_target: tokens that are
-    read. train_size: training docstrings, each size contained in the next; 0 = all.
+    is in one split. max_source, max_target: words that are read. vocabulary: words with a token of
+    their own, and slots for the others (`msbench.summarization`). train_size: training docstrings,
+    each size contained in the next; 0 = all.
     """
 
     def make() -> dict[str, object]:
@@ -36,7 +37,7 @@ def docstrings(
     arrays = msbench.cached(["docstrings", 3, *(source.sha256 for source in DOCUMENTED)], make)
     pairs = zip(arrays["group"].tolist(), arrays["body"], arrays["summary"], strict=True)
     parts = split(list(pairs), group=lambda pair: pair[0])
-    return msbench.translation(
+    return msbench.summarization(
         take({name: [(b, s) for _, b, s in part] for name, part in parts.items()}, train_size),
         score=rouge,
         metric="rougeL",
