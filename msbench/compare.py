@@ -6,6 +6,7 @@ Needs neither torch nor the plugins that the records came from.
 import json
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
         told = f" yet, only {len(searches)} of a search" if searches else ""
         raise MsbenchError(f"there are no trials to compare{told}")
     labels = _Labels([*trials, *measured, *searches])
+    trials, left = _newest_winners(trials, labels)
     frame = pd.DataFrame(list(_scores(trials, labels)))
     # A trial that was done again with another decoder beside has another key, but the same seed.
     frame = frame.drop_duplicates([*AXES, "decoder", "metric", "seed"], keep="last")
@@ -50,7 +52,7 @@ def compare(records: Iterable[Record], baseline: str = "") -> Comparison:
     speeds = {tuple(row[axis] for axis in AXES): row for row in throughput if row["optimizer"]}
     rows = _summarize(frame, baseline, speeds)
     tuning = _tuning(searches, trials, labels)
-    return Comparison(rows, throughput, baseline, _notes(trials, records), tuning)
+    return Comparison(rows, throughput, baseline, [*_notes(trials, records), *left], tuning)
 
 
 def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
@@ -73,6 +75,7 @@ def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
             "ok": record.status == "ok",
             "status": record.status,
             "passes": training.get("passes", math.nan),
+            "steps": training.get("steps", math.nan),
             "train_seconds": seconds,
             "tokens_per_second": training.get("tokens", math.nan) / seconds,
             "peak_memory": record.results.get("peak_memory", math.nan),
@@ -93,6 +96,23 @@ def _scores(trials: Sequence[Record], labels: "_Labels") -> Iterable[Row]:
                     "lower_is_better": metric in task.get("lower_is_better", ()),
                     "value": math.nan if value is None or not about["ok"] else value,
                 }
+
+
+def _newest_winners(trials: Sequence[Record], labels: "_Labels") -> tuple[list[Record], list[str]]:
+    """The trials without those of winners that a later search has replaced, and a note of these."""
+    newest = {
+        tuple(labels.axes(r)[axis] for axis in AXES): r.job["tuned"]["options"]
+        for r in trials
+        if r.job.get("tuned")
+    }
+    kept = [
+        r
+        for r in trials
+        if not r.job.get("tuned")
+        or r.job["tuned"]["options"] == newest[tuple(labels.axes(r)[axis] for axis in AXES)]
+    ]
+    left = len(trials) - len(kept)
+    return kept, [f"{left} trials of winners of an earlier search are left out"] if left else []
 
 
 def _compute(record: Record, name: str) -> float:
@@ -126,6 +146,7 @@ def _summarize(frame: Any, baseline: str, speeds: Mapping[Any, Row]) -> list[Row
                 "difference_low": difference[1],
                 "difference_high": difference[2],
                 "passes": ok["passes"].mean(),
+                "steps": ok["steps"].mean(),
                 "train_seconds": ok["train_seconds"].mean(),
                 "tokens_per_second": ok["tokens_per_second"].mean(),
                 "peak_memory": ok["peak_memory"].mean(),
@@ -255,6 +276,10 @@ def _notes(trials: Sequence[Record], records: Sequence[Record]) -> list[str]:
         notes.append(f"{what}: {record.status}: {record.reason}")
     if len(bad) > 10:
         notes.append(f"and {len(bad) - 10} more trials that did not end ok")
+    lost = [r for r in records if r.is_search and r.status not in ("ok", "diverged")]
+    if lost:
+        told = ", ".join(f"{s} {n}" for s, n in Counter(r.status for r in lost).items())
+        notes.append(f"{len(lost)} search trials were lost ({told}): {lost[0].reason}")
     for record in records:
         for each in record.results.get("failed", ()):
             notes.append(f"throughput of {each['strategy']}: {each['reason']}")

@@ -59,8 +59,7 @@ def expected(
     trials = list(_trials(suite, registry, parts, data))
     if suite.tuning is not None:
         done = {record.key: record for record in records}
-        decoders = [part for _, _, part in parts["decoder"]]
-        trials = _tuned(suite.tuning, trials, decoders, searches, done)
+        trials = _tuned(suite.tuning, trials, searches, done)
     return list({trial.key: trial for trial in trials}.values())
 
 
@@ -105,14 +104,10 @@ def _searches(suite: Suite, registry: Registry) -> tuple[dict[str, Search], list
 def _tuned(
     how: Tuning,
     trials: Sequence[Trial],
-    decoders: Sequence[Part],
     searches: dict[str, Search],
     records: dict[str, Record],
 ) -> list[Trial]:
-    """The search behind `trials`, then those of `trials` whose search is in, at its winner.
-
-    Where a metric is compared, it is of the first of `decoders` that fits.
-    """
+    """The search behind `trials`, then those of `trials` whose search is in, at its winner."""
     seeds = range(tuning.SEEDS, tuning.SEEDS + how.seeds)
     searched: dict[str, list[Trial]] = {}
     finals = []
@@ -120,14 +115,13 @@ def _tuned(
         search = searches[digest(asdict(trial.optimizer))]
         cell = replace(trial, seed=-1).key
         if cell not in searched:
-            first = [part for part in decoders if part in trial.decoders][:1]
             points = list(zip(search.points, search.parts, strict=True))
             searched[cell] = [
                 replace(
                     trial,
                     optimizer=part,
                     seed=seed,
-                    decoders=tuple(first) if how.select == "metric" else (),
+                    decoders=trial.decoders if how.select == "metric" else (),
                     tuned=Tuned("search", number, how.points, options),
                 )
                 for seed in seeds
@@ -292,6 +286,13 @@ def _planned(registry: Registry, phase: Phase) -> Phase:
 def _phase_problems(suite: Suite, registry: Registry, tasks: Resolved) -> list[str]:
     """What is wrong with the parts of phases; each must fit every task of the suite."""
     problems = []
+    for kind, choices in suite.choices().items():
+        set_by_all = suite.phases and all(kind in phase.parts() for phase in suite.phases)
+        if set_by_all and (len(choices) > 1 or (kind == "optimizer" and suite.tuning)):
+            problems.append(
+                f"{suite.path}: phase: every phase sets its {kind}, so [[{kind}]] is never used; "
+                f"leave it out of the phase that is compared"
+            )
     for phase in suite.phases:
         for kind, choice in phase.parts().items():
             try:

@@ -366,6 +366,9 @@ def _register(
     for key in ("fits", "sources", "preload"):
         if isinstance(facts.get(key), str):
             raise PluginError(f"{kind} {name!r}: {key} is a list, not {facts[key]!r}")
+    space = facts.get("space")
+    if space is not None and not isinstance(space, Mapping):
+        raise PluginError(f"{kind} {name!r}: space is a mapping of options, not {space!r}")
     if not isinstance(facts.get("passes", 1), int | float):
         raise PluginError(f"{kind} {name!r}: passes is a number, not {facts['passes']!r}")
     _claim(entries, Entry(kind, name, factory, plugin.name, plugin.version, **facts))

@@ -158,9 +158,10 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
             learner.mode(training=True)
             _timed_steps(learner, batches, WARM_UP)
         except Exception as error:
-            if trial is trials[0]:  # without the baseline there is no ratio
+            names = (part.label or part.name for part in (trial.loss, trial.optimizer))
+            failed.append({"strategy": " ".join(names), "reason": _reason(error)})
+            if len(failed) == len(trials):
                 raise
-            failed.append({"strategy": trial.optimizer.name, "reason": _reason(error)})
             continue
         able.append(trial)
         learners.append(learner)

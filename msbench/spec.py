@@ -387,7 +387,11 @@ _LATER_TRAINING = {
 
 
 def _used(data: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in data.items() if k not in later or v != later[k]}
+    def default(name: str, value: Any) -> bool:
+        # JSON has made the tuple of no phases a list.
+        return name in later and (value == later[name] or not (value or later[name]))
+
+    return {k: v for k, v in data.items() if not default(k, v)}
 
 
 def digest(data: Any) -> str:

@@ -179,7 +179,7 @@ def _trainings(path: Path, read: _Suite) -> dict[str, Training]:
     for number, task in enumerate(read.task, start=1):
         try:
             made = trainings[task.label or task.name] = _training(read.training, task.training)
-            problems += _budget_problems(path, f"task[{number}].training", made)
+            problems += _budget_problems(path, f"task[{number}].training", made, read.limit)
         except ValidationError as error:
             where = (f"task[{number}]", "training")
             problems += [
@@ -203,11 +203,16 @@ def _training(suite: _Training, task: Mapping[str, Any]) -> Training:
     return Training(**{"passes": 0, **checked})
 
 
-def _budget_problems(path: Path, where: str, training: Training) -> list[str]:
+def _budget_problems(path: Path, where: str, training: Training, limit: float) -> list[str]:
     units = [unit for unit in UNITS if getattr(training, unit)]
     problems = []
     if len(units) > 1:
         problems.append(f"{path}: {where}: one budget, in {' or '.join(units)}, not in both")
+    if training.seconds >= limit:
+        problems.append(
+            f"{path}: {where}: a budget of {training.seconds:g} seconds needs a limit above it, "
+            f"not {limit:g}"
+        )
     if training.accumulate > training.batch_size:
         problems.append(
             f"{path}: {where}: accumulate {training.accumulate} is more parts than a batch of "

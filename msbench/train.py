@@ -111,7 +111,8 @@ def train(
             run.samples += len(batch.rows)
             run.tokens += batch.tokens
             before, used = used, {"passes": run.passes, "steps": run.steps}.get(unit, clock.seconds)
-            dearest = max(dearest, used - before)
+            # Of seconds the mean: one slow step is no reason to end early.
+            dearest = used / run.steps if unit == "seconds" else max(dearest, used - before)
             if run.steps % 32 == 0 and not math.isfinite(float(step.loss)):
                 run.diverged = f"loss {float(step.loss)} at step {run.steps}"
     learner.mode(training=False)

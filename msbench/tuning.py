@@ -48,17 +48,22 @@ def space_of(registry: Registry, entry: Entry, choice: Choice) -> dict[str, Sequ
 
 
 def points(space: Space, count: int) -> list[dict[str, Any]]:
-    """`count` points of a space, option -> value; the first of them are the same for any count."""
+    """`count` distinct points of a space, option -> value; the first are the same for any count.
+
+    PluginError if the space has fewer.
+    """
     from scipy.stats.qmc import Halton  # late: a second that only searches pay
 
-    unit = Halton(len(space), scramble=True, rng=0).random(count)
-    return [
-        {
-            name: _value(bounds, float(u))
-            for (name, bounds), u in zip(space.items(), row, strict=True)
-        }
-        for row in unit
-    ]
+    sequence = Halton(len(space), scramble=True, rng=0)
+    found: list[dict[str, Any]] = []
+    for row in sequence.random(64 * count):
+        each = zip(space.items(), row.tolist(), strict=True)
+        point = {name: _value(bounds, unit) for (name, bounds), unit in each}
+        if point not in found:
+            found.append(point)
+        if len(found) == count:
+            return found
+    raise PluginError(f"its space has {len(found)} points, and [tuning] wants {count} of each")
 
 
 def at(choice: Choice, options: Mapping[str, Any]) -> Choice:
@@ -93,10 +98,9 @@ def badness(record: Record, select: str) -> float:
         value = record.results["training"]["curve"][-1]["validation_loss"]
         return math.inf if value is None else float(value)
     task = record.results["task"]
-    value = record.results["decoding"][0]["metrics"].get(task["metric"])
-    if value is None:
-        return math.inf
-    return float(value) if task["metric"] in task["lower_is_better"] else -float(value)
+    sign = 1 if task["metric"] in task["lower_is_better"] else -1
+    values = [each["metrics"].get(task["metric"]) for each in record.results["decoding"]]
+    return min((sign * float(value) for value in values if value is not None), default=math.inf)
 
 
 def edge(space: Space, every: Sequence[Mapping[str, Any]], point: int) -> tuple[str, ...]:
@@ -138,13 +142,17 @@ def _wrong(registry: Registry, entry: Entry, choice: Choice, name: str, bounds: 
     known = entry.options()
     if name not in known:
         return f"no such option{did_you_mean(name, known)}"
+    if name in choice.options:
+        return "is set as well; a search would overrule it"
+    if not isinstance(bounds, Sequence) or isinstance(bounds, str):
+        return f'should be [low, high, "log"], not {bounds!r}'
     values, scale = _values(bounds), _scale(bounds)
     if scale == "choice":
         return "" if values else "a choice of nothing"
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if scale not in SCALES or len(values) != 2 or len(numbers) != 2:
         return f'should be [low, high, "log"] (or {", ".join(SCALES)}), not {list(bounds)!r}'
-    if not (math.isfinite(values[0]) and math.isfinite(values[1]) and values[0] < values[1]):
+    if not -1e300 < values[0] < values[1] < 1e300:  # not true of NaN either
         return f"needs a low end below its high end, not {values[0]} and {values[1]}"
     return "a logarithmic space starts above 0" if scale == "log" and values[0] <= 0 else ""
 
@@ -168,7 +176,11 @@ def _value(bounds: Sequence[Any], unit: float) -> Any:
     if scale == "log":
         low, high = math.log(low), math.log(high)
     value = low + unit * (high - low)
-    return float(f"{math.exp(value) if scale == 'log' else value:.3g}")
+    value = math.exp(value) if scale == "log" else value
+    ends = _values(bounds)
+    # Three digits are enough, unless the space lies within a few percent, such as 0.99 to 0.9999.
+    digits = 3 if ends[1] - ends[0] > 0.1 * abs(ends[1]) else 8
+    return min(max(float(f"{value:.{digits}g}"), float(ends[0])), float(ends[1]))
 
 
 def _place(bounds: Sequence[Any], value: float) -> float:

@@ -1,18 +1,29 @@
 """Phases: stages of training one after the other, and budgets in other units than passes."""
 
+import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from msbench.builtin.encoder import Encoder
+from msbench.builtin.learner import TorchLearner
+from msbench.builtin.losses import cross_entropy
+from msbench.builtin.lstm import LSTM
+from msbench.builtin.optimizers import sgd
+from msbench.builtin.wrappers import EMA
 from msbench.errors import SuiteError
 from msbench.plan import plan
 from msbench.plugins import Registry
 from msbench.runner import run
-from msbench.spec import Part, Trial
+from msbench.spec import Part, Trial, digest, identity
 from msbench.suite import load_suite
+from msbench.task import Split, Task
 
 Write = Callable[..., Path]
 
@@ -45,12 +56,11 @@ def test_phases_take_over_what_they_leave_open(phased: list[Trial]) -> None:
     assert (first.schedule.name, second.schedule.name) == ("linear", "constant")
     assert (first.passes, second.passes) == (4, 8)
     assert Trial.of({**_plain(phased[0])}) == phased[0]
+    for trial in (phased[0], replace(phased[0], phases=())):
+        assert digest(identity(_plain(trial))) == digest(identity(asdict(trial)))
 
 
 def _plain(trial: Trial) -> dict[str, Any]:
-    import json
-    from dataclasses import asdict
-
     return dict(json.loads(json.dumps(asdict(trial))))
 
 
@@ -101,6 +111,7 @@ def _sgd_options(phased: list[Trial]) -> dict[str, Any]:
         ('"cross-entropy"', '"argmax"', r"phase\[1\].loss: unknown loss"),
         ("[[phase]]\n\n", "[[phase]]\npasses = 8\n", "takes what is left of the budget"),
         ("passes = 12\n", "steps = 12\n", "needs a budget in passes, not in steps"),
+        ("[[phase]]\n\n", '[[phase]]\noptimizer = { name = "adamw" }\n', "is never used"),
     ],
 )
 def test_bad_phases_are_refused(
@@ -121,6 +132,7 @@ def test_bad_phases_are_refused(
         ("accumulate = 9\n", "accumulate 9 is more parts than a batch of 8"),
         ("clip = -1\n", "clip: Input should be greater than or equal to 0"),
         ("seconds = inf\n", "seconds: Input should be a finite number"),
+        ("seconds = 60.0\n", "60 seconds needs a limit above it, not 60"),
     ],
 )
 def test_bad_budgets_are_refused(training: str, expected: str, write_suite: Write) -> None:
@@ -166,3 +178,63 @@ def test_compute_is_counted(trials: list[Trial]) -> None:
     weights = compute["adamw"]["parameters"]
     assert 8 * weights <= adamw["optimizer_bytes"] <= 8 * weights + 400
     assert adamw["sent_bytes"] == 0
+
+
+ROWS, LONG, WIDE = 4, 8, 16
+
+
+def made(model: Any, optimizer: Any = sgd) -> TorchLearner:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 3, ROWS)
+    split = Split(draw.integers(4, 20, (ROWS, LONG)), labels, labels.tolist())
+    task = Task("classify", split, split, split, lambda p, r: None, "accuracy", 20, 3)  # type: ignore[arg-type,return-value]
+    return TorchLearner(task, model=model, loss=cross_entropy, optimizer=optimizer, seed=0)
+
+
+def test_flops_of_an_encoder_are_those_of_its_matrices_and_attention() -> None:
+    learner = made(partial(Encoder, width=WIDE, layers=1, heads=2, dropout=0.0))
+    flops, passes = learner.flops(learner.task.train.batch(np.arange(ROWS)))
+    tokens = ROWS * LONG
+    matrices = 12 * WIDE**2 * tokens + 3 * WIDE * ROWS  # q, k, v, out, feed-forward; the head
+    attention = 2 * ROWS * LONG**2 * WIDE  # scores, and what is mixed by them
+    # Two operations a multiplication; backward twice as many as forward.
+    assert flops == pytest.approx(3 * 2 * (matrices + attention), rel=0.01)
+    assert passes == 1
+
+
+def test_flops_of_an_lstm_are_counted() -> None:
+    learner = made(partial(LSTM, width=WIDE, layers=1, dropout=0.0))
+    flops, _ = learner.flops(learner.task.train.batch(np.arange(ROWS)))
+    assert flops > 3 * 2 * ROWS * LONG * 4 * WIDE * WIDE
+
+
+def test_counting_leaves_no_trace_even_if_it_fails() -> None:
+    learner = made(
+        partial(Encoder, width=WIDE, layers=1, heads=2), lambda m: EMA(m, partial(sgd, lr=0.5))
+    )
+    batch = learner.task.train.batch(np.arange(ROWS))
+    learner.mode(training=True)
+    learner.train_step(batch)
+    learner.mode(training=False)
+    before = {name: each.clone() for name, each in learner.model.state_dict().items()}
+    learner.flops(batch)
+    plain, learner.loss = learner.loss, lambda model, batch: 1 / 0  # type: ignore[assignment,return-value]
+    with pytest.raises(ZeroDivisionError):
+        learner.flops(batch)
+    learner.loss = plain
+    assert not learner.model.training
+    for name, each in learner.model.state_dict().items():
+        assert torch.equal(each, before[name])
+
+
+def test_local_workers_weights_are_counted_once() -> None:
+    from msbench.builtin.local import local_sgd
+
+    learner = made(
+        partial(Encoder, width=WIDE, layers=1, heads=2),
+        partial(local_sgd, base=sgd, workers=4, every=2),
+    )
+    learner.mode(training=True)
+    learner.train_step(learner.task.train.batch(np.arange(ROWS)))
+    # Three workers beside the one in the model, and where they met; no gradients before a meeting.
+    assert learner.optimizer_bytes() == pytest.approx(4 * 4 * learner.parameters(), rel=0.01)

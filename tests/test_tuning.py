@@ -81,6 +81,10 @@ def test_a_space_is_the_plugins_with_the_bases_and_without_what_is_set(registry:
         ('{ "base.lr" = [0.1, 1] }', "'adamw' has no base in this suite"),
         ("{ lr = [-2.0, -1.0] }", "option 'lr'"),
         ('{ lr = ["choice"] }', "a choice of nothing"),
+        ("{ lr = 7 }", "space.lr"),
+        ('{ lr = [nan, 1.0, "log"] }', "a low end below its high end"),
+        (f"{{ lr = [1, 1{'0' * 400}] }}", "a low end below its high end"),
+        ('{ decay = ["matrices", "all", "choice"] }', "has 2 points, and [tuning] wants 3"),
     ],
 )
 def test_bad_spaces_are_refused(
@@ -223,12 +227,12 @@ def fingerprints(registry: Registry) -> Callable[[Any], str]:
 def test_a_search_by_metric_decodes_validation(suite: Any, registry: Registry) -> None:
     suite = replace(suite, tuning=replace(suite.tuning, select="metric"))
     trial = plan(suite, registry, (), fingerprints(registry))[0]
-    assert [part.name for part in trial.decoders] == ["greedy"]
     result = run(trial)
     assert result.status == "ok", result.reason
-    (decoded,) = result.results["decoding"]
-    assert decoded["count"] == result.results["task"]["sizes"]["validation"]
-    assert tuning.badness(result, "metric") == -decoded["metrics"]["bleu"]
+    decoding = result.results["decoding"]
+    assert len(decoding) == 2
+    assert {each["count"] for each in decoding} == {result.results["task"]["sizes"]["validation"]}
+    assert tuning.badness(result, "metric") == -max(d["metrics"]["bleu"] for d in decoding)
 
 
 def test_searches_alone_are_no_comparison(suite: Any, registry: Registry) -> None:
@@ -243,3 +247,58 @@ def test_a_choice_in_itself_is_refused(suite: Any, registry: Registry) -> None:
     options["base"] = circular
     with pytest.raises(SuiteError, match="nested more than 8 deep: in itself"):
         plan(replace(suite, optimizers=(*suite.optimizers, circular)), registry, (), no_data)
+
+
+def test_points_are_distinct_and_within_their_space() -> None:
+    narrow = tuning.points({"beta2": (0.99, 0.9999)}, 64)
+    assert len({point["beta2"] for point in narrow}) == 64
+    assert all(0.99 <= point["beta2"] <= 0.9999 for point in narrow)
+    assert sorted(point["k"] for point in tuning.points({"k": (2, 5, "int")}, 4)) == [2, 3, 4, 5]
+
+
+def test_an_option_is_set_or_searched(write_suite: Write, registry: Registry) -> None:
+    path = write_suite(
+        **{
+            "[throughput]": TUNED + "[throughput]",
+            "lr = 3e-3\n": "lr = 3e-3\nspace = { lr = [0.1, 1.0] }\n",
+        }
+    )
+    with pytest.raises(SuiteError, match="lr: is set as well"):
+        plan(load_suite(str(path)), registry, (), no_data)
+
+
+def test_a_search_by_metric_takes_the_best_decoder_that_gives_it(
+    suite: Any, registry: Registry
+) -> None:
+    trial = plan(suite, registry, (), no_data)[0]
+    task = {"metric": "bleu", "lower_is_better": []}
+    decoding = [
+        {"metrics": {"other": 99.0}},
+        {"metrics": {"bleu": 3.0}},
+        {"metrics": {"bleu": 5.0}},
+    ]
+    made = record(trial, "ok", results={"task": task, "decoding": decoding})
+    assert tuning.badness(made, "metric") == -5.0
+
+
+def test_winners_of_an_earlier_search_are_left_out_and_told(suite: Any, registry: Registry) -> None:
+    def winners(points: int, best: int, seeds: int) -> list[Record]:
+        wider = replace(
+            suite, tuning=replace(suite.tuning, points=points), seeds=tuple(range(seeds))
+        )
+        search = plan(wider, registry, (), no_data)
+        found = [
+            finished(t, 0.0 if t.tuned.point == best else 1.0)  # type: ignore[union-attr]
+            for t in search
+        ]
+        finals = plan(wider, registry, found, no_data)
+        results = {
+            "decoding": [{"decoder": asdict(finals[0].decoders[0]), "metrics": {"bleu": best}}]
+        }
+        return [record(trial, "ok", results=results) for trial in finals]
+
+    both = compare([*winners(3, 0, 5), *winners(8, 7, 3)])
+    assert {(row["n"], row["mean"]) for row in both.accuracy if row["metric"] == "bleu"} == {
+        (3, 7.0)
+    }
+    assert any("10 trials of winners of an earlier search are left out" in n for n in both.notes)

@@ -1,6 +1,7 @@
 """The PyTorch learner: places batches, runs the closure, counts the passes."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -75,8 +77,10 @@ class TorchLearner:
         try:
             model = _Sample()
             check_complete(model, optimizer(model))
-        except Exception as error:  # it may be anybody's
+        except (msbench.MsbenchError, ValueError) as error:
             return str(error) or type(error).__name__
+        except (Exception, SystemExit):  # of a plugin, and maybe of this model only: a trial tells
+            return ""
         return ""
 
     def reseed(self, purpose: str) -> None:
@@ -180,8 +184,10 @@ class TorchLearner:
         """Every tensor that the optimizer holds in training, whatever it calls it, once; not the
         weights, and not what is only set aside for an evaluation."""
         self.mode(training=True)
-        seen = {id(each) for p in self.model.parameters() for each in (p, p.grad)}
-        size = sum(t.numel() * t.element_size() for t in _tensors(vars(self.optimizer), seen))
+        weights = list(self.model.parameters())
+        own = {t.data_ptr() for p in weights for t in (p, p.grad) if t is not None}
+        kept = {t.data_ptr(): t for t in _tensors(vars(self.optimizer), {id(p) for p in weights})}
+        size = sum(t.numel() * t.element_size() for place, t in kept.items() if place not in own)
         self.mode(training=False)
         return size
 
@@ -192,14 +198,26 @@ class TorchLearner:
     def flops(self, batch: Batch) -> tuple[float, float]:
         """Multiplications and additions of one more step, by torch's counter (matrix products,
         attention and the like; what is done number by number is not counted), and its passes."""
-        before = [p.detach().clone() for p in self.model.parameters()]
+        held = [*self.model.parameters(), *self.model.buffers()]
+        before = [each.detach().clone() for each in held]
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices), FlopCounterMode(display=False) as counter:
-            self.mode(training=True)
-            step = self.train_step(batch)
+        counter = FlopCounterMode(display=False)
+        self.mode(training=True)
+        try:
+            # The counter knows no fused attention and no fused LSTM of the CPU.
+            with (
+                warnings.catch_warnings(action="ignore"),  # about another machine's arithmetic
+                torch.random.fork_rng(devices=devices),
+                sdpa_kernel(SDPBackend.MATH),
+                torch.backends.mkldnn.flags(enabled=False),
+                counter,
+            ):
+                step = self.train_step(batch)
+        finally:
             self.mode(training=False)
-        with torch.no_grad():
-            torch._foreach_copy_(list(self.model.parameters()), before)
+            with torch.no_grad():
+                for each, old in zip(held, before, strict=True):
+                    each.copy_(old)
         return float(counter.get_total_flops()), step.passes
 
     def parameters(self) -> int:

@@ -175,7 +175,7 @@ def lbfgs(
 ) -> Optimizer:
     """L-BFGS with a strong Wolfe line search, on one batch a step.
 
-    A step is up to `iterations` updates and takes as many passes, or a quarter more. The curvature
+    A step is up to `iterations` updates and takes a pass or a few for each. The curvature
     of the last `history` updates is kept, although they come from other batches: it is made for
     whole data sets, and is here to show that.
     """
@@ -233,18 +233,26 @@ def decoupled(optimizer: Optimizer) -> Optimizer:
 
 
 def _shrink_after_gradient(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-    itself, closure = args
+    itself, *rest = args
+    closure = rest[0] if rest else kwargs.get("closure")
+    if closure is None:  # a wrapper has taken the gradient already
+        _shrink(optimizer)
+        return None
 
     def extended() -> Tensor:
         loss: Tensor = closure()
-        with torch.no_grad():
-            for group in optimizer.param_groups:
-                shrunk = [p for p in group["params"] if p.grad is not None]
-                if shrunk and group["decoupled_decay"]:
-                    torch._foreach_mul_(shrunk, 1 - group["lr"] * group["decoupled_decay"])
+        _shrink(optimizer)
         return loss
 
-    return (itself, extended), kwargs
+    return (itself, extended), {}
+
+
+@torch.no_grad()
+def _shrink(optimizer: Optimizer) -> None:
+    for group in optimizer.param_groups:
+        shrunk = [p for p in group["params"] if p.grad is not None]
+        if shrunk and group["decoupled_decay"]:
+            torch._foreach_mul_(shrunk, 1 - group["lr"] * group["decoupled_decay"])
 
 
 def _hidden_matrices(model: nn.Module) -> list[Tensor]:
