@@ -26,6 +26,10 @@ EVALUATION_BATCH = 64
 WARM_UP = 3
 """Steps before anything is timed."""
 
+GENTLE = 0.01
+"""Factor on the rates of timed steps: none is slower for it, and without a schedule's warm-up some
+of the best rates would not last through them."""
+
 
 def run(job: Job, files: Sequence[str] = ()) -> Record:
     """Do one job and say how it ended. Only the death of the process gets out of here.
@@ -156,6 +160,7 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
             # Speed is that of the strategy itself, not of a phase that all of them begin with.
             learner = make_learner(replace(trial, phases=()), task, registry)
             learner.mode(training=True)
+            learner.set_rate(GENTLE, 0.0)
             _timed_steps(learner, batches, WARM_UP)
         except Exception as error:
             names = (part.label or part.name for part in (trial.loss, trial.optimizer))

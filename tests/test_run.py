@@ -318,3 +318,17 @@ def test_sampling_depends_on_the_seed_and_not_on_the_strategy(
                 scores.setdefault(trial.seed, set()).add(decoded["metrics"]["chrf"])
     assert [len(values) for values in scores.values()] == [1, 1]
     assert scores[0] != scores[1]
+
+
+def test_speed_is_measured_at_rates_that_last(
+    tiny: Suite, registry: Registry, fingerprint: Fingerprint
+) -> None:
+    from msbench.spec import Choice
+
+    wild = Choice("momentum", {"lr": 90.0, "momentum": 0.99})
+    suite = replace(tiny, optimizers=(Choice("adamw"), wild), baseline="", seeds=(0,))
+    suite = replace(suite, throughput=Throughput(rounds=3, steps=5))
+    (measurement,) = measurements(suite, plan(suite, registry, (), fingerprint))
+    result = run(measurement)
+    assert result.status == "ok", result.reason
+    assert len(result.results["training"]) == 2
