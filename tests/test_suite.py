@@ -51,7 +51,11 @@ base = { name = "sam", rho = 0.1, base = { name = "sgd", lr = 1 } }
     sam = part.options["base"]
     assert part.options["k"] == 5
     assert sam.options["rho"] == 0.1
-    assert sam.options["base"].options == {"lr": 1.0, "weight_decay": 0.0}
+    assert sam.options["base"].options == {
+        "lr": 1.0,
+        "weight_decay": 0.0,
+        "decay": "matrices",
+    }
 
 
 def test_task_overrides_training(write_suite: Write) -> None:

@@ -1,4 +1,4 @@
-"""Schedule-free optimizers (Defazio et al., 2024, The road less scheduled), for msbench.
+"""The factories. Schedule-free optimizers: Defazio et al., 2024, The road less scheduled.
 
 They train at a point between the iterate and its running mean, and are evaluated at the mean, which
 takes the place of a schedule: use them with `schedule = { name = "constant" }`. msbench calls their
@@ -14,43 +14,11 @@ from schedulefree import AdamWScheduleFree, RAdamScheduleFree, SGDScheduleFree
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-import msbench
-
 Rate = Annotated[float, Field(gt=0, le=100)]
 NotNegative = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Between = Annotated[float, Field(gt=0, lt=1)]
 Steps = Annotated[int, Field(ge=0)]
-
-PAPER = "Defazio et al., 2024, The road less scheduled"
-
-
-@msbench.hookimpl
-def register_optimizers(register: msbench.Register) -> None:
-    register(
-        "schedulefree-adamw",
-        adamw,
-        idea="AdamW that evaluates a running mean of its weights instead of following a schedule.",
-        paper=PAPER,
-        steps="slow-weights",
-        space={"lr": (1e-3, 1e-1, "log")},
-    )
-    register(
-        "schedulefree-radam",
-        radam,
-        idea="The same with rectified Adam, which needs no warm-up.",
-        paper=PAPER,
-        steps="slow-weights",
-        space={"lr": (1e-3, 1e-1, "log")},
-    )
-    register(
-        "schedulefree-sgd",
-        sgd,
-        idea="SGD that evaluates a running mean of its weights instead of following a schedule.",
-        paper=PAPER,
-        steps="slow-weights",
-        space={"lr": (1e-1, 10.0, "log")},
-    )
 
 
 def adamw(
