@@ -118,7 +118,7 @@ def run(
     What is already done is not done again: an interrupted run goes on where it was.
     """
     from msbench.device import limit_threads
-    from msbench.plan import expected, is_search, measurements, with_overrides
+    from msbench.plan import expected, measurements, with_overrides
     from msbench.store import prepare_folder
     from msbench.suite import load_suite
 
@@ -144,8 +144,8 @@ def run(
     tried: set[str] = set()
     # A search decides which trials are next, so the plan is made again until nothing is left to do.
     while trials and not {trial.key for trial in trials} <= tried:
-        do([trial for trial in trials if is_search(trial)], chosen.launcher, "tuning")
-        do([trial for trial in trials if not is_search(trial)], chosen.launcher, "trials")
+        do([trial for trial in trials if trial.is_search], chosen.launcher, "tuning")
+        do([trial for trial in trials if not trial.is_search], chosen.launcher, "trials")
         tried |= {trial.key for trial in trials}
         kept = [
             record
@@ -343,7 +343,7 @@ def _print_plan(suite: Suite, trials: Sequence[Trial], total: int, speeds: int) 
         click.echo(printable(f"{trial.key}  {names}  seed {trial.seed}"))
     missing = sorted({trial.task.name for trial in trials if not trial.data})
     said = f"{suite.name}: {len(trials)} of {total} trials to do, {speeds} throughput measurements"
-    if any(trial.tuned and trial.tuned.stage == "search" for trial in trials):
+    if any(trial.is_search for trial in trials):
         said += "; then the winners' trials and their throughput"
     click.echo(said)
     if missing:

@@ -224,7 +224,7 @@ def _tuning(searches: Sequence[Record], finals: Sequence[Record], labels: "_Labe
     for record in searches:
         cell = tuple(labels.axes(record)[axis] for axis in AXES)
         points = losses.setdefault(cell, {})
-        points.setdefault(record.job["tuned"]["point"], []).append(_validation_loss(record))
+        points.setdefault(record.job["tuned"]["point"], []).append(record.validation_loss)
     winners = {
         tuple(labels.axes(record)[axis] for axis in AXES): record.job["tuned"]
         for record in finals
@@ -249,14 +249,6 @@ def _tuning(searches: Sequence[Record], finals: Sequence[Record], labels: "_Labe
             }
         )
     return sorted(rows, key=lambda row: tuple(row[axis] for axis in AXES))
-
-
-def _validation_loss(record: Record) -> float:
-    """The last one; infinite for a trial that did not end ok."""
-    if record.status != "ok":
-        return math.inf
-    value = record.results["training"]["curve"][-1]["validation_loss"]
-    return math.inf if value is None else float(value)
 
 
 def _default_baseline(

@@ -139,7 +139,7 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     """What to time, apart from the trials: per task and model, all strategies side by side."""
     groups: dict[str, list[Trial]] = {}
     for trial in trials:
-        if trial.seed == min(suite.seeds) and not is_search(trial):
+        if trial.seed == min(suite.seeds) and not trial.is_search:
             groups.setdefault(digest([asdict(trial.task), asdict(trial.model)]), []).append(trial)
     base = suite.baseline or _display(suite.optimizers[0])
     ordered = [
@@ -147,11 +147,6 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
         for group in groups.values()
     ]
     return [Measurement(group, suite.throughput) for group in ordered if suite.throughput.rounds]
-
-
-def is_search(trial: Trial) -> bool:
-    """Whether a trial only looks for good options."""
-    return trial.tuned is not None and trial.tuned.stage == "search"
 
 
 def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], list[str]]:

@@ -88,8 +88,7 @@ def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
     }
     if training.diverged:
         return results
-    searching = trial.tuned is not None and trial.tuned.stage == "search"
-    held_out = task.validation if searching else task.test
+    held_out = task.validation if trial.is_search else task.test
     tests = evaluation_batches(held_out, EVALUATION_BATCH)
     for part in trial.decoders:
         _seed_libraries(trial.seed, "decoding")

@@ -6,6 +6,7 @@ they survive a trip through JSON, another process or another machine unchanged.
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
@@ -232,6 +233,11 @@ class Trial:
     """Where the optimizer's options come from, if they were searched."""
 
     @property
+    def is_search(self) -> bool:
+        """Whether it only looks for good options."""
+        return self.tuned is not None and self.tuned.stage == "search"
+
+    @property
     def key(self) -> str:
         """Identity: equal keys mean the same trial, whatever the suite's order was."""
         return digest({"trial": identity(asdict(self))})
@@ -308,6 +314,14 @@ class Record:
     def is_search(self) -> bool:
         """Whether this came from a trial that only looked for good options."""
         return (self.job.get("tuned") or {}).get("stage") == "search"
+
+    @property
+    def validation_loss(self) -> float:
+        """The last one; infinite for a trial that did not end ok."""
+        if self.status != "ok":
+            return math.inf
+        value = self.results["training"]["curve"][-1]["validation_loss"]
+        return math.inf if value is None else float(value)
 
     def to_json(self) -> str:
         """One line of strict JSON: numbers that are not finite become null."""

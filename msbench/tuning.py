@@ -92,11 +92,8 @@ def winner(trials: Sequence[Trial], records: Mapping[str, Record], select: str) 
 
 def badness(record: Record, select: str) -> float:
     """What a search trial is judged by, on validation: less is better."""
-    if record.status != "ok":
-        return math.inf
-    if select == "loss":
-        value = record.results["training"]["curve"][-1]["validation_loss"]
-        return math.inf if value is None else float(value)
+    if select == "loss" or record.status != "ok":
+        return record.validation_loss
     task = record.results["task"]
     sign = 1 if task["metric"] in task["lower_is_better"] else -1
     values = [each["metrics"].get(task["metric"]) for each in record.results["decoding"]]

@@ -14,7 +14,7 @@ from msbench import tuning
 from msbench.cli import main
 from msbench.compare import compare
 from msbench.errors import MsbenchError, SuiteError
-from msbench.plan import expected, is_search, measurements, plan
+from msbench.plan import expected, measurements, plan
 from msbench.plugins import Registry
 from msbench.render import render
 from msbench.runner import run
@@ -119,7 +119,7 @@ def suite(write_suite: Write) -> Any:
 
 def test_every_optimizer_gets_the_same_points_and_passes(suite: Any, registry: Registry) -> None:
     trials = plan(suite, registry, (), no_data)
-    assert all(map(is_search, trials))
+    assert all(trial.is_search for trial in trials)
     names = [trial.optimizer.name for trial in trials]
     assert names.count("adamw") == names.count("sam") == 3
     assert {trial.training for trial in trials} == {suite.training["numbers-fr"]}
@@ -142,9 +142,9 @@ def test_the_winner_is_the_best_median_and_runs_with_fresh_seeds(
     assert not any(
         t.optimizer.name == "adamw"
         for t in plan(suite, registry, records[:-1], no_data)
-        if not is_search(t)
+        if not t.is_search
     )
-    finals = [t for t in plan(suite, registry, records, no_data) if not is_search(t)]
+    finals = [t for t in plan(suite, registry, records, no_data) if not t.is_search]
     assert [t.seed for t in finals] == list(suite.seeds)
     for trial in finals:
         assert trial.tuned is not None
