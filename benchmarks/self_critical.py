@@ -25,8 +25,8 @@ import numpy as np  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 from msbench import Batch, Split, Task, stream  # noqa: E402
-from msbench.builtin.decoders import greedy  # noqa: E402
 from msbench.builtin.encoder_decoder import EncoderDecoder  # noqa: E402
+from msbench.builtin.generation import greedy  # noqa: E402
 from msbench.builtin.learner import TorchLearner  # noqa: E402
 from msbench.builtin.losses import cross_entropy  # noqa: E402
 from msbench.builtin.optimizers import adamw  # noqa: E402

@@ -402,25 +402,25 @@ def register_schedules(register: Register) -> None:
 def register_decoders(register: Register) -> None:
     register(
         "argmax",
-        "msbench.builtin.decoders:argmax",
+        "msbench.builtin.labels:argmax",
         idea="The label with the highest score.",
         fits=["classify", "tag"],
     )
     register(
         "likelihood",
-        "msbench.builtin.decoders:likelihood",
+        "msbench.builtin.scoring:likelihood",
         idea="How likely the text is as it stands: perplexity and bits per byte.",
         fits=["lm"],
     )
     register(
         "greedy",
-        "msbench.builtin.decoders:greedy",
+        "msbench.builtin.generation:greedy",
         idea="The likeliest next token, one after the other.",
         fits=["seq2seq", "lm"],
     )
     register(
         "beam",
-        "msbench.builtin.decoders:beam",
+        "msbench.builtin.beam:beam",
         idea="Keep the likeliest few beginnings instead of one.",
         paper="Graves, 2012, Sequence transduction; Wu et al., 2016 (length normalization)",
         steps="decoding",

@@ -1,12 +1,14 @@
 """A GPT-like causal language model with a key-value cache."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from msbench import BEGIN, PAD, Batch, Task
+from msbench.builtin.cache import Cache, Stack
 from msbench.builtin.layers import (
     Embedding,
     Norm,
@@ -51,65 +53,57 @@ class CausalLM(nn.Module):
         return self._logits(x)
 
     def start(self, batch: Batch) -> "State":
-        """The state behind BEGIN and the prompt but its last token, which the first step reads.
-
-        Prompts are moved to the right, so that all rows go on at one position of the cache.
-        """
+        """The state behind BEGIN and the prompt but its last token, which the first step reads."""
         prompt = functional.pad(batch.source, (1, 0), value=BEGIN)
-        rows, long = prompt.shape
-        blank = (prompt == PAD).sum(1, keepdim=True)
-        index = torch.arange(long, device=prompt.device) - blank
-        prompt = prompt.gather(1, index.clamp(min=0)).masked_fill(index < 0, PAD)
+        counts = (prompt != PAD).sum(1) - 1
+        layers = list(self.typed_layers())
         weight = self.embedding.tokens.weight
-        size = weight.shape[1] // self.heads
-        positions = long + self.max_length
-        cache = weight.new_zeros(2, len(self.layers), rows, self.heads, positions, size)
-        state = State(prompt[:, -1], blank, cache[0], cache[1], 0)
-        if long > 1:
-            _, state = self._read(prompt[:, :-1], state)
+        cache = Cache(weight, len(layers), len(prompt), self.heads)
+        state = State(Stack(layers, self.embedding), cache, prompt.gather(1, counts[:, None]))
+        if prompt.shape[1] > 1:  # what is behind a prompt is read too, and taken back
+            state.stack.read(prompt[:, :-1], cache)
+            cache.keep(counts, prompt.shape[1] - 1)
         return state
 
     def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
-        """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them.
+        """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them; or
+        (rows, n) -> (rows, n, V), as if they were read one by one.
 
         BEGIN, with which every decoder begins, stands for the last token of the prompt.
         """
-        tokens = torch.where(tokens == BEGIN, state.last, tokens)
-        x, state = self._read(tokens[:, None], state)
-        return self._logits(x)[:, 0], state
+        n = tokens.shape[1] if tokens.ndim == 2 else 1
+        read = tokens.view(len(state.last), -1)
+        last = state.last if n == 1 else state.last.repeat_interleave(n, 1)
+        x = state.stack.read(torch.where(read == BEGIN, last, read), state.cache)
+        state.n = n
+        return state.stack.predict(self.norm(x)).view(*tokens.shape, -1), state
 
-    def _read(self, tokens: Tensor, state: "State") -> tuple[Tensor, "State"]:
-        """(rows, n) tokens behind those in the cache -> their states before the last norm."""
-        end = state.length + tokens.shape[1]
-        places = torch.arange(end, device=tokens.device)
-        mine = places[state.length :, None]
-        # Each sees what is not after it and not blank; a blank sees itself, to stay a number.
-        seen = (places <= mine) & (places >= state.blank[..., None]) | (places == mine)
-        x = self.embedding(tokens, (places[state.length :] - state.blank).clamp(min=0))
-        for number, layer in enumerate(self.layers):
-            cache = state.keys[number], state.values[number], state.length
-            x = layer(x, seen[:, None], cache=cache)
-        return x, replace(state, length=end)
+    def typed_layers(self) -> Iterator[SelfLayer]:
+        """The layers, typed."""
+        yield from self.layers  # type: ignore[misc]
 
     def _logits(self, x: Tensor) -> Tensor:
         return functional.linear(self.norm(x), self.embedding.tokens.weight)
 
 
-@dataclass(frozen=True)
+@dataclass
 class State:
-    """What decoding has computed so far, one row per hypothesis."""
+    """What decoding has computed so far: of each source once, and of its hypotheses."""
 
+    stack: Stack
+    cache: Cache
     last: Tensor
-    """(rows,) last token of the prompt, BEGIN where there is none."""
-    blank: Tensor
-    """(rows, 1) unused positions before the prompt."""
-    keys: Tensor
-    """(layers, rows, heads, positions, size); the first `length` positions are filled."""
-    values: Tensor
-    length: int
+    """(S, H) last token of the prompt, BEGIN where there is none."""
+    n: int = 1
 
     def select(self, rows: Tensor) -> "State":
-        """The state of the given rows, in that order; a row may be taken more than once."""
-        return State(
-            self.last[rows], self.blank[rows], self.keys[:, rows], self.values[:, rows], self.length
-        )
+        """The state of the given rows, in that order; a row may be taken more than once. The
+        state that was is used up."""
+        self.cache.select(rows)
+        self.last = self.last.flatten()[rows].view(-1, self.cache.hypotheses)
+        return self
+
+    def keep(self, counts: Tensor) -> "State":
+        """Of the tokens that each row read in the last step, keep only the first `counts`."""
+        self.cache.keep(counts, self.n)
+        return self

@@ -1,13 +1,14 @@
 """A T5-like encoder-decoder with a key-value cache, and a pointer into the source."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from msbench import BEGIN, PAD, Batch, MsbenchError, Task
+from msbench.builtin.cache import Across, Cache, Stack
 from msbench.builtin.layers import (
     CrossLayer,
     Embedding,
@@ -63,30 +64,41 @@ class EncoderDecoder(nn.Module):
         x = self.target(batch.input)
         for layer in self.decoder_layers():
             x = layer(x, *layer.across.keys_values(memory), mask)
-        clues = self._clues(batch.source, batch.input)
-        return self._logits(x, batch.source, self._pointer_keys(memory), clues)
+        x = self.target_norm(x)
+        logits = functional.linear(x, self.source.tokens.weight)
+        pointed = self._pointed(memory, batch.source)
+        return self._pointed_at(x, logits, pointed, batch.input)
 
     def start(self, batch: Batch) -> "State":
-        """The state before the first token: the source read, the cache empty."""
+        """The state before the first token: the source read, nothing else."""
         memory, mask = self._read(batch.source)
-        across = [layer.across.keys_values(memory) for layer in self.decoder_layers()]
-        rows, heads, _, size = across[0][0].shape
-        empty = memory.new_empty(2, len(self.decoder), rows, heads, self.max_length, size)
-        keys = self._pointer_keys(memory)
-        written = torch.zeros_like(batch.source, dtype=torch.bool)
-        return State(batch.source, across, mask, keys, written, empty[0], empty[1], 0)
+        layers = list(self.decoder_layers())
+        heads = layers[0].across.heads
+        stack = Stack(layers, self.target)
+        padding = memory.new_zeros(batch.source.shape).masked_fill_(~mask[:, 0, 0], float("-inf"))
+        return State(
+            stack,
+            Cache(memory, len(layers), len(memory), heads),
+            stack.across(memory, padding),
+            self._pointed(memory, batch.source),
+            torch.zeros_like(batch.source, dtype=torch.bool)[:, None],
+        )
 
     def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
-        """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them."""
-        place = state.length
-        x = self.target(tokens[:, None], place)
-        for number, layer in enumerate(self.decoder):
-            cache = state.keys[number], state.values[number], place
-            x = layer(x, *state.across[number], state.mask, cache)
-        written = state.written | (state.source == tokens[:, None])
-        clues = self._clues(state.source, tokens[:, None], written)
-        logits = self._logits(x, state.source, state.pointer_keys, clues)[:, 0]
-        return logits, replace(state, written=written, length=place + 1)
+        """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them; or
+        (rows, n) -> (rows, n, V), as if they were read one by one."""
+        cache, n = state.cache, tokens.shape[1] if tokens.ndim == 2 else 1
+        read = tokens.view(cache.sources, -1)
+        x = state.stack.read(read, cache, state.across)
+        trail = state.written
+        if state.pointed is not None:
+            same = state.pointed.source[:, None, None] == read.view(len(read), -1, n, 1)
+            trail = (same.cummax(2).values | state.written[:, :, None]).flatten(1, 2)
+        x = self.target_norm(x)
+        logits = self._pointed_at(x, state.stack.predict(x), state.pointed, read, trail)
+        state.before, state.trail, state.n = state.written, trail, n
+        state.written = trail if n == 1 or state.pointed is None else trail[:, n - 1 :: n]
+        return logits.view(*tokens.shape, -1), state
 
     def decoder_layers(self) -> Iterator[CrossLayer]:
         """The layers, typed."""
@@ -99,55 +111,85 @@ class EncoderDecoder(nn.Module):
             x = layer(x, mask)
         return self.source_norm(x), mask
 
-    def _pointer_keys(self, memory: Tensor) -> Tensor | None:
-        return None if self.pointer is None else self.pointer.keys(memory)
+    def _pointed(self, memory: Tensor, source: Tensor) -> "Pointed | None":
+        return None if self.pointer is None else self.pointer.read(memory, source)
 
-    def _clues(self, source: Tensor, input: Tensor, written: Tensor | None = None) -> Tensor | None:
-        if self.pointer is None or self.pointer.weigh is None:
-            return None
-        return copying_clues(source, input, None if written is None else written[:, None])
-
-    def _logits(
-        self, x: Tensor, source: Tensor, pointer_keys: Tensor | None, clues: Tensor | None
+    def _pointed_at(
+        self,
+        x: Tensor,
+        logits: Tensor,
+        pointed: "Pointed | None",
+        input: Tensor,
+        written: Tensor | None = None,
     ) -> Tensor:
-        x = self.target_norm(x)
-        logits = functional.linear(x, self.source.tokens.weight)
-        if self.pointer is None:
+        """Logits with what the pointer adds to them, if there is one."""
+        if self.pointer is None or pointed is None:
             return logits
-        mixed: Tensor = self.pointer(x, logits, pointer_keys, source, clues)
+        follows = self.pointer.weigh is not None
+        clues = copying_clues(pointed.source, input, written) if follows else None
+        mixed: Tensor = self.pointer(x, logits, pointed, clues)
         return mixed
 
 
-@dataclass(frozen=True)
+@dataclass
 class State:
-    """What decoding has computed so far, one row per hypothesis."""
+    """What decoding has computed so far: of each source once, and of its hypotheses."""
 
-    source: Tensor
-    """(rows, S) token ids."""
-    across: list[tuple[Tensor, Tensor]]
-    """Per layer, keys and values of the source: (rows, heads, S, size)."""
-    mask: Tensor
-    pointer_keys: Tensor | None
+    stack: Stack
+    cache: Cache
+    across: list[Across]
+    """What each layer looks at."""
+    pointed: "Pointed | None"
     written: Tensor
-    """(rows, S) whether a token of the source has been written already."""
-    keys: Tensor
-    """(layers, rows, heads, max_length, size); the first `length` positions are filled."""
-    values: Tensor
-    length: int
+    """(S, H, length) whether a token of the source has been written already."""
+    before: Tensor | None = None
+    """`written` before the last step."""
+    trail: Tensor | None = None
+    """(S, H n, length) the same behind each of its n tokens."""
+    n: int = 1
 
     def select(self, rows: Tensor) -> "State":
-        """The state of the given rows, in that order; a row may be taken more than once."""
-        used = slice(0, self.length)
-        keys, values = (
-            torch.empty(old.shape[0], len(rows), *old.shape[2:], dtype=old.dtype, device=old.device)
-            for old in (self.keys, self.values)
+        """The state of the given rows, in that order; a row may be taken more than once. The
+        state that was is used up."""
+        kept = self.cache.select(rows)
+        self.written = self.written.flatten(0, 1)[rows].view(
+            -1, self.cache.hypotheses, self.written.shape[2]
         )
-        keys[:, :, :, used] = self.keys[:, rows, :, used]
-        values[:, :, :, used] = self.values[:, rows, :, used]
-        across = [(k[rows], v[rows]) for k, v in self.across]
-        pointer_keys = None if self.pointer_keys is None else self.pointer_keys[rows]
-        source, mask, written = self.source[rows], self.mask[rows], self.written[rows]
-        return State(source, across, mask, pointer_keys, written, keys, values, self.length)
+        if kept is not None:
+            self.across = [(k[kept], v[kept], hide[kept]) for k, v, hide in self.across]
+            self.pointed = self.pointed and self.pointed.select(kept)
+        return self
+
+    def keep(self, counts: Tensor) -> "State":
+        """Of the tokens that each row read in the last step, keep only the first `counts`."""
+        assert self.before is not None
+        assert self.trail is not None
+        self.cache.keep(counts, self.n)
+        if self.pointed is None:
+            return self
+        behind = self.trail.view(len(self.trail), -1, self.n, self.trail.shape[2])
+        every = torch.cat([self.before[:, :, None], behind], dim=2)
+        index = counts.view(*self.before.shape[:2], 1, 1).expand(-1, -1, -1, every.shape[3])
+        self.written = every.gather(2, index)[:, :, 0]
+        return self
+
+
+@dataclass(frozen=True)
+class Pointed:
+    """A source as the pointer sees it."""
+
+    source: Tensor
+    """(B, S) ids."""
+    keys: Tensor
+    """(B, S, W)."""
+    same: Tensor
+    """(B, S, S) whether two places hold one token."""
+    first: Tensor
+    """(B, S) whether a token stands here first, and is not padding."""
+
+    def select(self, rows: Tensor) -> "Pointed":
+        """Some of the sources."""
+        return Pointed(self.source[rows], self.keys[rows], self.same[rows], self.first[rows])
 
 
 class Pointer(nn.Module):
@@ -167,34 +209,30 @@ class Pointer(nn.Module):
         self.here, self.before = nn.Linear(width, width), nn.Linear(width, width)
         self.weigh = nn.Linear(width, 3) if follow else None
 
-    def keys(self, memory: Tensor) -> Tensor:
-        """(B, S, W) states of the source -> (B, S, W) keys."""
+    def read(self, memory: Tensor, source: Tensor) -> Pointed:
+        """(B, S, W) states and (B, S) ids of the source, for all steps."""
         before = functional.pad(memory, (0, 0, 1, 0))[:, :-1]
-        keys: Tensor = self.here(memory) + self.before(before)
-        return keys
+        keys = self.here(memory) + self.before(before)
+        same = source[:, :, None] == source[:, None]
+        first = ~same.tril(-1).any(-1) & (source != PAD)
+        return Pointed(source, keys, same, first)
 
     def forward(
-        self,
-        x: Tensor,
-        logits: Tensor,
-        keys: Tensor,
-        source: Tensor,
-        clues: Tensor | None = None,
+        self, x: Tensor, logits: Tensor, pointed: Pointed, clues: Tensor | None = None
     ) -> Tensor:
-        """(B, T, W) states, (B, T, V) logits, (B, S, W) keys, (B, S) ids -> (B, T, V) logits."""
+        """(B, T, W) states, (B, T, V) logits -> (B, T, V) logits."""
+        source, keys = pointed.source, pointed.keys
         scores = self.query(x) @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5 + self.bias(x)
         if clues is not None and self.weigh is not None:
             scores = scores + (self.weigh(x)[:, :, None] @ clues.to(x.dtype))[:, :, 0]
         scores = scores.masked_fill((source == PAD)[:, None], float("-inf"))
         # A token that stands in several places counts with the sum, entered at the first of them.
-        same = source[:, :, None] == source[:, None]
-        first = ~same.tril(-1).any(-1)
         top = scores.amax(-1, keepdim=True).detach()
-        sums = (scores - top).exp() @ same.to(scores.dtype)
+        sums = (scores - top).exp() @ pointed.same.to(scores.dtype)
         copied = sums.clamp(min=torch.finfo(sums.dtype).tiny).log() + top
         tokens = source[:, None].expand_as(scores)
         found = logits.gather(2, tokens)
-        gain = (torch.logaddexp(found, copied) - found) * (first & (source != PAD))[:, None]
+        gain = (torch.logaddexp(found, copied) - found) * pointed.first[:, None]
         return logits.scatter_add(2, tokens, gain)
 
 

@@ -1,4 +1,4 @@
-"""What our transformers are made of: embedding, attention, feed-forward, layers with a cache.
+"""What our transformers are made of: embedding, attention, feed-forward, layers.
 
 Learned positions, and rotary ones within self-attention (Su et al., 2021): what stands next to
 what is then seen alike everywhere, which few examples do not teach by learned positions alone.
@@ -23,9 +23,6 @@ Norm = Literal["pre", "post"]
 Size = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
-Cache = tuple[Tensor, Tensor, int]
-"""Keys and values (rows, heads, positions, size), and how many positions are filled."""
-
 
 class Embedding(nn.Module):
     """Tokens plus learned positions.
@@ -44,10 +41,10 @@ class Embedding(nn.Module):
         self.scale = width**0.5
         self.repeats = nn.Embedding(3, width) if repeats else None
 
-    def forward(self, tokens: Tensor, places: int | Tensor = 0) -> Tensor:
-        """(B, T) ids -> (B, T, W). places: of the first token, or (B, T) of every one."""
-        if isinstance(places, int):
-            positions = self.positions.weight[places : places + tokens.shape[1]]
+    def forward(self, tokens: Tensor, places: Tensor | None = None) -> Tensor:
+        """(B, T) ids -> (B, T, W). places: (B, T) positions, where they are not 0, 1, 2, ..."""
+        if places is None:
+            positions = self.positions.weight[: tokens.shape[1]]
         else:
             positions = self.positions(places)
         x = self.tokens(tokens) * self.scale + positions
@@ -79,18 +76,11 @@ class Attention(nn.Module):
         """Attention over another sequence, by its keys and values."""
         return self._mixed(self._split(self.query(x)), keys, values, mask, causal=False)
 
-    def within(self, x: Tensor, mask: Tensor | None, causal: bool, cache: Cache | None) -> Tensor:
-        """Self-attention. cache: x is what comes behind its filled positions, and is entered."""
+    def within(self, x: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+        """Self-attention."""
         keys, values = self.keys_values(x)
-        place = 0 if cache is None else cache[2]
-        keys = rotated(keys, place)
-        if cache is not None:
-            stored_keys, stored_values, _ = cache
-            end = place + x.shape[1]
-            stored_keys[:, :, place:end] = keys
-            stored_values[:, :, place:end] = values
-            keys, values = stored_keys[:, :, :end], stored_values[:, :, :end]
-        return self._mixed(rotated(self._split(self.query(x)), place), keys, values, mask, causal)
+        queries = rotated(self._split(self.query(x)))
+        return self._mixed(queries, rotated(keys), values, mask, causal)
 
     def _mixed(
         self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool
@@ -136,10 +126,8 @@ class SelfLayer(nn.Module):
         self.within, self.feed = Attention(width, heads), FeedForward(width)
         self.attend, self.change = (Residual(width, dropout, norm) for _ in range(2))
 
-    def forward(
-        self, x: Tensor, mask: Tensor | None, causal: bool = False, cache: Cache | None = None
-    ) -> Tensor:
-        x = self.attend(x, lambda y: self.within.within(y, mask, causal, cache))
+    def forward(self, x: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
+        x = self.attend(x, lambda y: self.within.within(y, mask, causal))
         changed: Tensor = self.change(x, self.feed)
         return changed
 
@@ -153,28 +141,26 @@ class CrossLayer(nn.Module):
         self.feed = FeedForward(width)
         self.attend, self.look, self.change = (Residual(width, dropout, norm) for _ in range(3))
 
-    def forward(
-        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor, cache: Cache | None = None
-    ) -> Tensor:
-        """keys, values, mask: of the source. cache: x is the one position behind what it holds."""
-        x = self.attend(x, lambda y: self.within.within(y, None, cache is None, cache))
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """keys, values, mask: of the source."""
+        x = self.attend(x, lambda y: self.within.within(y, None, causal=True))
         x = self.look(x, lambda y: self.across(y, keys, values, mask))
         changed: Tensor = self.change(x, self.feed)
         return changed
 
 
-def rotated(x: Tensor, start: int) -> Tensor:
-    """(B, heads, T, size) turned by angles that grow with the position, from `start` on.
+def rotated(x: Tensor) -> Tensor:
+    """(B, heads, T, size) turned by angles that grow with the position.
 
     The product of two rotated vectors depends on how far apart they stand, not on where.
     """
     half = x.shape[-1] // 2
-    places = torch.arange(start, start + x.shape[2], device=x.device, dtype=x.dtype)
+    places = torch.arange(x.shape[2], device=x.device, dtype=x.dtype)
     steps = torch.arange(half, device=x.device, dtype=x.dtype)
     angles = places[:, None] * 10_000.0 ** (-steps / half)
     sine, cosine = angles.sin(), angles.cos()
-    a, b, rest = x[..., :half], x[..., half : 2 * half], x[..., 2 * half :]
-    return torch.cat([a * cosine - b * sine, a * sine + b * cosine, rest], dim=-1)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cosine - b * sine, a * sine + b * cosine], dim=-1)
 
 
 def repeated(tokens: Tensor) -> Tensor:
@@ -228,6 +214,8 @@ def last_norm(width: int, norm: Norm) -> nn.Module:
 
 
 def check_heads(width: int, heads: int) -> None:
-    """MsbenchError unless the width can be shared out among the heads."""
-    if heads < 1 or width % heads:
-        raise msbench.MsbenchError(f"width {width} is not a multiple of heads {heads}")
+    """MsbenchError unless the width can be shared out among the heads, in pairs of numbers."""
+    if heads < 1 or width % (2 * heads):
+        raise msbench.MsbenchError(
+            f"width {width} is not a multiple of twice the heads, {2 * heads}"
+        )

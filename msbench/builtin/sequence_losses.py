@@ -11,7 +11,6 @@ Shapes: B examples, K candidates of each. An output is a list of token ids witho
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any
 
@@ -21,10 +20,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from msbench import BEGIN, END, IGNORE, PAD, POINTS, Batch, MsbenchError, Task
-from msbench.builtin.decoders import draw, greedy, no_padding
+from msbench import IGNORE, POINTS, Batch, MsbenchError, Task
+from msbench.builtin.generation import draw, greedy
 from msbench.builtin.layers import Size
 from msbench.builtin.losses import Loss
+from msbench.builtin.scoring import log_probabilities, right_outputs, taken
 
 Output = Sequence[int]
 Judge = Callable[[Batch, Sequence[Output]], list[float]]
@@ -152,47 +152,6 @@ def candidates(
     return [list(dict.fromkeys(map(tuple, group))) for group in groups]
 
 
-def log_probabilities(
-    model: Any, batch: Batch, outputs: Sequence[Output], temperature: float = 1.0
-) -> Tensor:
-    """(B,) log-probability, under what `draw` draws from, of one output for each example."""
-    spoken = answered(batch, outputs, model.max_length)
-    logits = no_padding(model(spoken) / temperature)
-    lost = functional.cross_entropy(
-        logits.transpose(1, 2), spoken.target, ignore_index=IGNORE, reduction="none"
-    )
-    return -lost.sum(1)
-
-
-def answered(batch: Batch, outputs: Sequence[Output], limit: int) -> Batch:
-    """The batch with outputs, of at most `limit` tokens, in place of the right ones.
-
-    An output as long as the limit was cut, so no END is expected behind it.
-    """
-    pairs = list(zip(_prompts(batch), outputs, strict=True))
-    inputs = [[BEGIN, *prompt, *output][: len(prompt) + limit] for prompt, output in pairs]
-    targets = [[IGNORE] * len(prompt) + [*output, END][:limit] for prompt, output in pairs]
-
-    def padded(rows: list[list[int]], value: int) -> Tensor:
-        tensors = [torch.tensor(row) for row in rows]
-        return pad_sequence(tensors, batch_first=True, padding_value=value).to(batch.source.device)
-
-    return replace(batch, input=padded(inputs, PAD), target=padded(targets, IGNORE))
-
-
-def right_outputs(batch: Batch, limit: int) -> list[list[int]]:
-    """The outputs that the batch's targets stand for, cut to the limit."""
-    return [
-        [token for token in row if token not in (IGNORE, END)][len(prompt) :][:limit]
-        for row, prompt in zip(batch.target.tolist(), _prompts(batch), strict=True)
-    ]
-
-
-def taken(batch: Batch, index: list[int]) -> Batch:
-    """The examples at `index`, in that order; one may be taken more than once."""
-    return replace(batch.map(lambda array: array[index]), rows=batch.rows[index])
-
-
 @contextmanager
 def predicting(model: Any) -> Iterator[None]:
     """The model as it predicts: without dropout and gradients; then as it was."""
@@ -228,14 +187,6 @@ def _token_loss(model: Any, batch: Batch) -> Tensor:
     units = (batch.target != IGNORE).sum(1).clamp(min=1)
     mean: Tensor = lost.sum(1) / units
     return mean
-
-
-def _prompts(batch: Batch) -> list[list[int]]:
-    """What a language model goes on from, for each example; nothing where a source is read."""
-    assert batch.split is not None
-    if not batch.split.prompted:
-        return [[]] * len(batch.rows)
-    return [[token for token in row if token != PAD] for row in batch.source.tolist()]
 
 
 def _each(counts: Sequence[int]) -> list[int]:

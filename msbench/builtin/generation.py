@@ -1,0 +1,194 @@
+"""Decoders that write one output token by token: greedy, and at random.
+
+`factory(**options) -> (model, batch) -> outputs`, lists of token ids without BEGIN and END. They
+use the model's `start`, `step` and `select` alone, so that any model that has these can be decoded.
+An output ends with END, or at `max_length` tokens, or at the model's own limit.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+import msbench
+from msbench import BEGIN, END, PAD, Batch, Decoder
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+Choose = Callable[[Tensor], Tensor]
+"""(rows, V) logits -> (rows,) token ids."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What may be written."""
+
+    min_length: int = 0
+    """Tokens before END is allowed."""
+    max_length: int = 0
+    """Most tokens; 0 = as many as the model can."""
+    no_repeat_ngram: int = 0
+    """Sequences of so many tokens occur once at most (Paulus et al., 2018); 0 = any number."""
+
+    def __post_init__(self) -> None:
+        if self.max_length and self.min_length > self.max_length:
+            raise msbench.MsbenchError(
+                f"min_length {self.min_length} is above max_length {self.max_length}"
+            )
+
+    def most(self, model: Any) -> int:
+        """Tokens at which an output is cut."""
+        limit: int = min(self.max_length or model.max_length, model.max_length)
+        return limit
+
+    def allowed(self, logits: Tensor, written: Tensor) -> Tensor:
+        """(rows, V) logits, changed in place, behind (rows, length) tokens: -inf is not allowed."""
+        length = written.shape[1]
+        no_padding(logits)
+        if length < self.min_length:
+            logits[..., END] = float("-inf")
+        if self.no_repeat_ngram and length >= self.no_repeat_ngram:
+            self._no_repeats(logits, written)
+        return logits
+
+    def _no_repeats(self, logits: Tensor, written: Tensor) -> None:
+        seen = written.unfold(1, self.no_repeat_ngram, 1)
+        last = written[:, written.shape[1] - self.no_repeat_ngram + 1 :]
+        again = (seen[..., :-1] == last[:, None]).all(-1)
+        rows, places = again.nonzero(as_tuple=True)
+        logits[rows, seen[rows, places, -1]] = float("-inf")
+        # Where nothing is left, an output may end after all.
+        stuck = (logits == float("-inf")).all(-1)
+        logits[:, END].masked_fill_(stuck, 0.0)
+
+
+ANY = Limits()
+
+NOT_NUMBERS = msbench.MsbenchError("the model's logits are not numbers (NaN or infinite)")
+
+
+def greedy(min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count = 0) -> Decoder:
+    """The likeliest token at every step; of equally likely ones, that with the smallest id."""
+    limits = Limits(min_length, max_length, no_repeat_ngram)
+
+    def decode(model: Any, batch: Batch) -> list[list[int]]:
+        return generate(model, batch, likeliest, limits)
+
+    return decode
+
+
+def sample(
+    temperature: Positive = 1.0,
+    top_k: Count = 0,
+    top_p: Share = 1.0,
+    min_length: Count = 0,
+    max_length: Count = 0,
+    no_repeat_ngram: Count = 0,
+) -> Decoder:
+    """One output at random: each token from the softmax of logits / temperature.
+
+    top_k: only of the k likeliest tokens (Fan et al., 2018); 0 = of all. top_p: then only of the
+    fewest tokens that together have this probability (Holtzman et al., 2020).
+    """
+    limits = Limits(min_length, max_length, no_repeat_ngram)
+
+    def decode(model: Any, batch: Batch) -> list[list[int]]:
+        return draw(model, batch, temperature, top_k, top_p, limits)
+
+    return decode
+
+
+def draw(
+    model: Any,
+    batch: Batch,
+    temperature: float = 1.0,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    limits: Limits = ANY,
+) -> list[list[int]]:
+    """One output for each source, as `sample` draws it from torch's generator."""
+
+    def choose(logits: Tensor) -> Tensor:
+        return probabilities(logits, temperature, top_k, top_p).multinomial(1)[:, 0]
+
+    return generate(model, batch, choose, limits)
+
+
+@torch.no_grad()
+def generate(model: Any, batch: Batch, choose: Choose, limits: Limits) -> list[list[int]]:
+    """Token after token, by `choose`. Finished rows leave once they are a quarter of the batch."""
+    check_generates(model)
+    limit = limits.most(model)
+    state = model.start(batch)
+    rows = len(batch.rows)
+    device = batch.source.device
+    tokens = torch.full((rows,), BEGIN, device=device)
+    output = torch.full((rows, limit), END, device=device)  # where nothing is written it has ended
+    alive = torch.arange(rows, device=device)
+    done = torch.zeros(rows, dtype=torch.bool, device=device)
+    for length in range(limit):
+        logits, state = model.step(state, tokens)
+        written = output[alive, :length] if limits.no_repeat_ngram else output[:, :length]
+        tokens = choose(limits.allowed(logits, written)).masked_fill_(done, END)
+        output[alive, length] = tokens
+        done = tokens == END
+        finished = int(done.sum())
+        if finished == len(alive):
+            break
+        if 4 * finished >= len(alive):
+            going = (~done).nonzero()[:, 0]
+            alive, tokens, done = alive[going], tokens[going], done[going]
+            state = state.select(going)
+    return [row[: row.index(END)] if END in row else row for row in output.tolist()]
+
+
+def likeliest(logits: Tensor) -> Tensor:
+    """(..., V) logits -> the first of the greatest; MsbenchError if that is no number."""
+    best, tokens = logits.max(-1)
+    check_numbers(best)
+    return tokens
+
+
+def probabilities(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
+    """(..., V) logits -> (..., V) what is drawn from; MsbenchError if these are no numbers."""
+    logits = logits.float() / temperature
+    if 0 < top_k < logits.shape[-1]:
+        least = logits.topk(top_k, dim=-1).values[..., -1:]
+        logits = logits.masked_fill(logits < least, float("-inf"))
+    shares = logits.softmax(-1)
+    check_numbers(shares[..., 0])
+    if top_p < 1:
+        ordered, places = shares.sort(dim=-1, descending=True, stable=True)
+        before = ordered.cumsum(-1) - ordered  # what the likelier ones have together
+        shares = torch.zeros_like(shares).scatter(
+            -1, places, ordered.masked_fill(before >= top_p, 0.0)
+        )
+        shares = shares / shares.sum(-1, keepdim=True)
+    return shares
+
+
+def no_padding(logits: Tensor) -> Tensor:
+    """(..., V) logits, changed in place: PAD and BEGIN are never predicted."""
+    logits[..., min(PAD, BEGIN) : max(PAD, BEGIN) + 1] = float("-inf")
+    return logits
+
+
+def check_generates(model: Any) -> None:
+    """MsbenchError unless the model can be decoded token by token."""
+    missing = [name for name in ("start", "step", "max_length") if not hasattr(model, name)]
+    if missing:
+        raise msbench.MsbenchError(
+            f"this decoder needs a model that generates, and {type(model).__name__} has no "
+            f"{' and no '.join(missing)}"
+        )
+
+
+def check_numbers(values: Tensor) -> None:
+    """MsbenchError unless all are finite."""
+    if not bool(values.isfinite().all()):
+        raise NOT_NUMBERS

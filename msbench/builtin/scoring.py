@@ -1,0 +1,80 @@
+"""How likely texts are under a model: those of the data, and outputs that were written for them.
+
+Shapes: B examples. An output is a list of token ids without BEGIN and END.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
+
+from msbench import BEGIN, END, IGNORE, PAD, Batch, Decoder
+from msbench.builtin.generation import no_padding
+
+Output = Sequence[int]
+
+
+def likelihood() -> Decoder:
+    """(B,) log-probability of each text as it stands, in nats; nothing is generated."""
+
+    def decode(model: Any, batch: Batch) -> Tensor:
+        logits: Tensor = model(batch).float()
+        lost = functional.cross_entropy(
+            logits.transpose(1, 2), batch.target, ignore_index=IGNORE, reduction="none"
+        )
+        return -lost.double().sum(1)
+
+    return decode
+
+
+def log_probabilities(
+    model: Any, batch: Batch, outputs: Sequence[Output], temperature: float = 1.0
+) -> Tensor:
+    """(B,) log-probability, under what `draw` draws from, of one output for each example."""
+    spoken = answered(batch, outputs, model.max_length)
+    logits = no_padding(model(spoken) / temperature)
+    lost = functional.cross_entropy(
+        logits.transpose(1, 2), spoken.target, ignore_index=IGNORE, reduction="none"
+    )
+    return -lost.sum(1)
+
+
+def answered(batch: Batch, outputs: Sequence[Output], limit: int) -> Batch:
+    """The batch with outputs, of at most `limit` tokens, in place of the right ones.
+
+    An output as long as the limit was cut, so no END is expected behind it.
+    """
+    pairs = list(zip(prompts(batch), outputs, strict=True))
+    inputs = [[BEGIN, *prompt, *output][: len(prompt) + limit] for prompt, output in pairs]
+    targets = [[IGNORE] * len(prompt) + [*output, END][:limit] for prompt, output in pairs]
+
+    def padded(rows: list[list[int]], value: int) -> Tensor:
+        tensors = [torch.tensor(row) for row in rows]
+        return pad_sequence(tensors, batch_first=True, padding_value=value).to(batch.source.device)
+
+    return replace(batch, input=padded(inputs, PAD), target=padded(targets, IGNORE))
+
+
+def right_outputs(batch: Batch, limit: int) -> list[list[int]]:
+    """The outputs that the batch's targets stand for, cut to the limit."""
+    return [
+        [token for token in row if token not in (IGNORE, END)][len(prompt) :][:limit]
+        for row, prompt in zip(batch.target.tolist(), prompts(batch), strict=True)
+    ]
+
+
+def taken(batch: Batch, index: list[int]) -> Batch:
+    """The examples at `index`, in that order; one may be taken more than once."""
+    return replace(batch.map(lambda array: array[index]), rows=batch.rows[index])
+
+
+def prompts(batch: Batch) -> list[list[int]]:
+    """What a language model goes on from, for each example; nothing where a source is read."""
+    assert batch.split is not None
+    if not batch.split.prompted:
+        return [[]] * len(batch.rows)
+    return [[token for token in row if token != PAD] for row in batch.source.tolist()]
