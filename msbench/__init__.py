@@ -14,7 +14,7 @@ from msbench.spec import Choice, Measurement, Part, Record, Suite, TaskKind, Tri
 
 if TYPE_CHECKING:
     from msbench.device import PeakMemory
-    from msbench.learner import Decoder, Learner, Schedule, Step
+    from msbench.learner import Decoder, Learner, Meter, Schedule, Step
     from msbench.metrics import (
         POINTS,
         TEXT_SCORES,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         rouge,
         span_f1,
     )
+    from msbench.options import supplied
     from msbench.plugins import Registry, load_plugins
     from msbench.progress import fetch_with_bar
     from msbench.runner import run
@@ -54,8 +55,9 @@ __version__ = "0.1.0"
 
 _LATE = {
     "device": "PeakMemory",
-    "learner": "Decoder Learner Schedule Step",
+    "learner": "Decoder Learner Meter Schedule Step",
     "metrics": "POINTS TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
+    "options": "supplied",
     "plugins": "Registry load_plugins",
     "progress": "fetch_with_bar",
     "runner": "run",
@@ -82,6 +84,7 @@ __all__ = [
     "Decoder",
     "Learner",
     "Measurement",
+    "Meter",
     "MsbenchError",
     "Part",
     "PeakMemory",
@@ -127,6 +130,7 @@ __all__ = [
     "split",
     "stream",
     "summarization",
+    "supplied",
     "tagging",
     "take",
     "translation",

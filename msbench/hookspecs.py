@@ -37,6 +37,7 @@ class Register(Protocol):
         learner: str = "torch",
         sources: Sequence[Any] = (),
         preload: Sequence[str] = (),
+        streams: bool = False,
     ) -> None:
         """Register a part.
 
@@ -49,6 +50,7 @@ class Register(Protocol):
         learner: the framework it is written for (models, losses, optimizers, decoders).
         sources: the archives a task reads (`msbench.Source`).
         preload: modules worth importing once, before trials fork, besides the factory's own.
+        streams: a decoder whose first tokens are final as soon as they are written.
         """
 
 

@@ -1,13 +1,18 @@
 """The contract between the loop and a framework: a model that can take a step and predict."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Protocol
 
 from msbench.task import Batch
 
 Decoder = Callable[[Any, Any], Any]
-"""(model, batch) -> predictions, a sequence or tensor with one an example; it sees no clock."""
+"""(model, batch) -> predictions, a sequence or tensor with one an example; it sees no clock.
+
+If it has `calibrate(model)`, that is called once before, with the trained model.
+"""
 
 Schedule = Callable[[float], float]
 """Share of the budget that is spent (0 to 1) -> factor on every learning rate."""
@@ -21,6 +26,60 @@ class Step:
     """Gradients of one whole batch that it took; one of a shard is its share of a pass."""
     loss: Any
     """Mean loss per target unit before the step; `float(loss)` may wait for the device."""
+
+
+class Meter:
+    """Stands between a decoder and a model: counts what is asked of it, and when."""
+
+    def __init__(self, synchronize: Callable[[], None] = lambda: None):
+        self.steps = 0
+        """Times that the model was run: forward passes, and steps of whole batches."""
+        self.positions = 0
+        """Token positions that it worked on, padding included."""
+        self._synchronize = synchronize
+        self._start, self._second, self._generated = 0.0, 0.0, 0
+
+    def watch(self, model: Any) -> Any:
+        """A model that does as the given one does, and is counted from now on."""
+        self._synchronize()
+        self._start, self._second, self._generated = perf_counter(), 0.0, 0
+        return _Watched(model, self)
+
+    def first_token(self) -> float:
+        """Seconds to the first token: the second step cannot be asked for without it."""
+        self._synchronize()
+        return (self._second or perf_counter()) - self._start
+
+    def count(self, positions: int, *, steps: int = 1, generated: bool = False) -> None:
+        """The model is about to be run on so many positions."""
+        self._generated += generated
+        if self._generated == 2 and not self._second:
+            self._synchronize()
+            self._second = perf_counter()
+        self.steps += steps
+        self.positions += positions
+
+
+class _Watched:
+    def __init__(self, model: Any, meter: Meter):
+        self._model, self._meter = model, meter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def __call__(self, batch: Batch) -> Any:
+        read = batch.source if batch.input is None else batch.input
+        both = 0 if read is batch.source or batch.source is None else math.prod(batch.source.shape)
+        self._meter.count(math.prod(read.shape) + both)
+        return self._model(batch)
+
+    def start(self, batch: Batch) -> Any:
+        self._meter.count(math.prod(batch.source.shape), steps=0)
+        return self._model.start(batch)
+
+    def step(self, state: Any, tokens: Any) -> Any:
+        self._meter.count(math.prod(tokens.shape), generated=True)
+        return self._model.step(state, tokens)
 
 
 class Learner(Protocol):
@@ -53,8 +112,15 @@ class Learner(Protocol):
     def validate(self, batches: Sequence[Batch]) -> float:
         """Mean loss per target unit; nothing is learned."""
 
-    def predict(self, batch: Batch, decoder: Decoder) -> Sequence[Any]:
-        """The decoder's predictions as plain data; nothing is learned."""
+    def calibrate(self, decoder: Decoder) -> None:
+        """Let a decoder that has `calibrate` see the trained model; nothing is learned."""
+
+    def predict(self, batch: Batch, decoder: Decoder, meter: Meter | None = None) -> Sequence[Any]:
+        """The decoder's predictions as plain data, the model watched by the meter."""
+
+    def log_probabilities(self, batch: Batch, outputs: Sequence[Sequence[int]]) -> Sequence[float]:
+        """Nats of one generated output for each example, its END included unless it was cut at the
+        model's limit."""
 
     def mode(self, training: bool) -> None:
         """Called before training steps, and before validation and prediction."""

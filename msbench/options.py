@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
@@ -63,3 +63,9 @@ def _problem(error: Any) -> str:
     if error["type"] == "missing":
         return f"option {name!r} is missing and has no default"
     return f"option {name!r}: {error['msg']}, not {error['input']!r}"
+
+
+def supplied(factory: Callable[..., Any], **context: Any) -> Any:
+    """What the factory makes, given those parts of the context that it asks for."""
+    wanted = inspect.signature(factory).parameters
+    return factory(**{name: value for name, value in context.items() if name in wanted})

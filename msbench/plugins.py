@@ -30,6 +30,7 @@ GROUP = "msbench"
 CONTEXT = {
     "model": ("task",),
     "loss": ("task",),
+    "decoder": ("task",),
     "optimizer": ("model",),
     "learner": (
         "task",
@@ -87,6 +88,7 @@ class Entry:
     learner: str = "torch"
     sources: Sequence[Any] = ()
     preload: Sequence[str] = ()
+    streams: bool = False
 
     def load(self) -> Callable[..., Any]:
         """The factory itself, imported if it was given as "module:attribute"."""

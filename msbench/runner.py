@@ -16,6 +16,7 @@ from msbench.decode import decode
 from msbench.device import machine
 from msbench.errors import MsbenchError
 from msbench.learner import Decoder, Learner
+from msbench.options import supplied
 from msbench.plugins import Registry, load_plugins, parts_in
 from msbench.spec import Job, Kind, Measurement, Part, Record, Status, Trial, record
 from msbench.streams import derive, stream
@@ -93,8 +94,9 @@ def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
     for part in trial.decoders:
         _seed_libraries(trial.seed, "decoding")
         learner.reseed("decoding")
-        decoder = registry.build("decoder", part)()
-        decoded = decode(learner, decoder, task, held_out, tests)
+        decoder = supplied(registry.build("decoder", part), task=task)
+        streams = registry.find("decoder", part.name).streams
+        decoded = decode(learner, decoder, task, held_out, tests, streams)
         results["decoding"].append({"decoder": asdict(part), **decoded.to_dict()})
     return results
 
@@ -173,7 +175,9 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
     trained = _rounds(steps, throughput.rounds)
     learners[0].mode(training=False)
     batch = evaluation_batches(task.test, EVALUATION_BATCH)[0]
-    decoders = [registry.build("decoder", part)() for part in trials[0].decoders]
+    decoders = [supplied(registry.build("decoder", part), task=task) for part in trials[0].decoders]
+    for each in decoders:
+        learners[0].calibrate(each)
     predictions = [partial(_timed_prediction, learners[0], each, batch) for each in decoders]
     _rounds(predictions, 1)
     decoded = _rounds(predictions, throughput.rounds)

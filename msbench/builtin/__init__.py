@@ -417,6 +417,7 @@ def register_decoders(register: Register) -> None:
         "msbench.builtin.generation:greedy",
         idea="The likeliest next token, one after the other.",
         fits=["seq2seq", "lm"],
+        streams=True,
     )
     register(
         "beam",

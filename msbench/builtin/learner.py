@@ -1,6 +1,5 @@
 """The PyTorch learner: places batches, runs the closure, counts the passes."""
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -15,6 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import msbench
 from msbench import Batch, Decoder, Step, Task, derive
+from msbench.builtin.scoring import log_probabilities, taken
+
+LOGITS = 2**24
+"""Most numbers in one array of logits."""
 
 Loss = Callable[[Any, Batch], tuple[Tensor, Tensor]]
 
@@ -52,7 +55,7 @@ class TorchLearner:
         self, loss: Callable[..., Loss], optimizer: Callable[[nn.Module], torch.optim.Optimizer]
     ) -> None:
         """The weights as they are, under this loss and a new optimizer."""
-        self.loss = loss(self.task) if "task" in inspect.signature(loss).parameters else loss()
+        self.loss: Loss = msbench.supplied(loss, task=self.task)
         self.optimizer = optimizer(self.model)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         check_complete(self.model, self.optimizer)
@@ -156,11 +159,32 @@ class TorchLearner:
             total, count = total + float(lost), count + float(units)
         return total / max(1.0, count)
 
+    def calibrate(self, decoder: Decoder) -> None:
+        """Let a decoder that has `calibrate` see the trained model."""
+        if hasattr(decoder, "calibrate"):
+            decoder.calibrate(self.model)
+
     @torch.inference_mode()
-    def predict(self, batch: Batch, decoder: Decoder) -> Sequence[Any]:
+    def predict(
+        self, batch: Batch, decoder: Decoder, meter: msbench.Meter | None = None
+    ) -> Sequence[Any]:
         """The decoder's predictions as lists and numbers."""
-        predictions = decoder(self.model, self._place(batch))
+        placed = self._place(batch)
+        predictions = decoder(self.model if meter is None else meter.watch(self.model), placed)
         return predictions.tolist() if isinstance(predictions, Tensor) else predictions
+
+    @torch.inference_mode()
+    def log_probabilities(self, batch: Batch, outputs: Sequence[Sequence[int]]) -> list[float]:
+        """Nats of one output for each example, as `scoring.log_probabilities` has them."""
+        placed, found = self._place(batch), list[float]()
+        # Logits are large: no more of them at once than fit 64 MB.
+        longest = 1 + max(len(output) for output in outputs) + batch.source.shape[1]
+        rows = max(1, LOGITS // (longest * self.task.vocabulary))
+        for first in range(0, len(outputs), rows):
+            index = list(range(first, min(first + rows, len(outputs))))
+            part = taken(placed, index)
+            found += log_probabilities(self.model, part, [outputs[i] for i in index]).tolist()
+        return found
 
     def mode(self, training: bool) -> None:
         """Switch dropout, and optimizers that evaluate other weights than they train."""
