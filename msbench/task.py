@@ -164,6 +164,8 @@ class Task:
     lower_is_better: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     """Metrics that tables show besides `metric`."""
+    spell: Callable[[Sequence[Sequence[int]], Sequence[Any]], list[str]] | None = None
+    """(outputs, references of their examples) -> what the outputs say, as text."""
     texts: Texts | None = None
     """The same as text to text, if it can be said so."""
     notes: Mapping[str, Any] = field(default_factory=dict)

@@ -165,6 +165,7 @@ def translation(
         score=score_ids,
         metric=metric,
         vocabulary=tokens.tokenizer.get_vocab_size(),
+        spell=lambda outputs, references: _decoded(tokens, outputs),
         texts=Texts(splits, score),
         notes={"cut": dict(tokens.cut)},
     )
@@ -213,14 +214,19 @@ def summarization(
         output[output == UNKNOWN] = IGNORE
         return Split(padded(sources), output, references, input)
 
+    def spell(
+        outputs: Sequence[Sequence[int]], references: Sequence[tuple[list[str], str]]
+    ) -> list[str]:
+        said = []
+        for numbers, (rare, _) in zip(outputs, references, strict=True):
+            spelt = [None] * (UNKNOWN + 1) + rare + [None] * (slots - len(rare)) + words
+            said.append(" ".join(filter(None, (spelt[number] for number in numbers))))
+        return said
+
     def score_ids(
         predictions: Sequence[Sequence[int]], references: Sequence[tuple[list[str], str]]
     ) -> Scores:
-        said = []
-        for numbers, (rare, _) in zip(predictions, references, strict=True):
-            spelt = [None] * (UNKNOWN + 1) + rare + [None] * (slots - len(rare)) + words
-            said.append(" ".join(filter(None, (spelt[number] for number in numbers))))
-        return score(said, [text for _, text in references])
+        return score(spell(predictions, references), [text for _, text in references])
 
     long = {
         f"{side}/{n}": sum(len(row[index]) > limits[index] for row in rows[n])
@@ -236,6 +242,7 @@ def summarization(
         score=score_ids,
         metric=metric,
         vocabulary=UNKNOWN + 1 + slots + len(words),
+        spell=spell,
         texts=Texts(splits, score),
         notes={"cut": long},
     )
@@ -296,12 +303,14 @@ def language_modelling(
         references = list(zip(size.tolist(), (lengths + ended).tolist(), texts, strict=True))
         return Split(source, target, references, input, prompted=True)
 
+    def spell(outputs: Sequence[Sequence[int]], references: Sequence[Any]) -> list[str]:
+        said: list[str] = tokenizer.decode_batch([list(output) for output in outputs])
+        return said
+
     def score(predictions: Sequence[Any], references: Sequence[tuple[int, int, str]]) -> Scores:
         if isinstance(predictions[0], float):
             return perplexity(predictions, [r[:2] for r in references])
-        return continuation(
-            tokenizer.decode_batch([list(p) for p in predictions]), [r[2] for r in references]
-        )
+        return continuation(spell(predictions, references), [r[2] for r in references])
 
     train, validation, test = (made(name) for name in SPLITS)
     return Task(
@@ -313,6 +322,7 @@ def language_modelling(
         metric=metric,
         vocabulary=tokenizer.get_vocab_size(),
         lower_is_better=("bits_per_byte", "perplexity", "repetition"),
+        spell=spell,
         notes={
             "block": block,
             "bytes": {n: int(sizes[arrays[f"tokens/{n}"]].sum()) for n in SPLITS},

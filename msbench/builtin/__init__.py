@@ -427,6 +427,38 @@ def register_decoders(register: Register) -> None:
         steps="decoding",
         fits=["seq2seq", "lm"],
     )
+    register(
+        "sample",
+        "msbench.builtin.generation:sample",
+        idea="Draw token after token at random, from all or from the likeliest.",
+        paper="Fan et al., 2018 (top-k); Holtzman et al., 2020 (top-p)",
+        fits=["seq2seq", "lm"],
+        streams=True,
+    )
+    register(
+        "rerank",
+        "msbench.builtin.rerank:rerank",
+        idea="Write several outputs and take the best by a score, a loss or a second model.",
+        paper="Shen et al., 2004, Discriminative reranking; Yee et al., 2019 (noisy channel)",
+        steps="decoding",
+        fits=["seq2seq", "lm"],
+    )
+    register(
+        "mbr",
+        "msbench.builtin.rerank:mbr",
+        idea="Draw several outputs and take the one that the others agree with most.",
+        paper="Kumar and Byrne, 2004, Minimum Bayes-risk decoding; Eikema and Aziz, 2020",
+        steps="decoding",
+        fits=["seq2seq", "lm"],
+    )
+    register(
+        "speculative",
+        "msbench.builtin.speculative:speculative",
+        idea="What greedy or sampling would write, in fewer steps: a draft proposes tokens.",
+        paper="Leviathan et al., 2023, Fast inference from transformers via speculative decoding",
+        fits=["seq2seq", "lm"],
+        streams=True,
+    )
 
 
 @msbench.hookimpl

@@ -75,11 +75,27 @@ def beam(
     check_width(width)
     if length_penalty < 0:
         raise msbench.MsbenchError(f"beam needs length_penalty >= 0, not {length_penalty}")
+    return Beam(width, worth, limits)
 
-    def decode(model: Any, batch: Batch) -> list[list[int]]:
-        return [best[0].tokens for best in search(model, batch, width, worth, limits)]
 
-    return decode
+@dataclass(frozen=True)
+class Beam:
+    """See `beam`."""
+
+    width: int
+    worth: Worth = PLAIN
+    limits: Limits = ANY
+
+    def __call__(self, model: Any, batch: Batch) -> list[list[int]]:
+        """The best output of each source."""
+        return [
+            found[0].tokens for found in search(model, batch, self.width, self.worth, self.limits)
+        ]
+
+    def several(self, model: Any, batch: Batch, count: int) -> list[list[list[int]]]:
+        """The best outputs of each source, at most `count`, the best first."""
+        found = search(model, batch, self.width, self.worth, self.limits, count)
+        return [[each.tokens for each in best] for best in found]
 
 
 def check_width(width: int) -> None:

@@ -198,7 +198,8 @@ class Stack:
         mask = cache.mask(n)
         at: int | Tensor | slice
         if n == 1 and isinstance(cache.places, int):
-            at = slice(cache.places, cache.places + 1)
+            place = min(cache.places, len(self.range) - 1)  # a draft may run ahead of the limit
+            at = slice(place, place + 1)
         else:
             at = self._positions(cache, n)
         turns = self.turns[at]
@@ -215,7 +216,8 @@ class Stack:
     def _positions(self, cache: Cache, n: int) -> Tensor:
         """(1 or S, T) positions of the next n tokens of every hypothesis."""
         if isinstance(cache.places, int):
-            return self.range[cache.places : cache.places + n].repeat(cache.hypotheses)[None]
+            ahead = (cache.places + self.range[:n]).clamp(max=len(self.range) - 1)
+            return ahead.repeat(cache.hypotheses)[None]
         # Behind the end of a shorter prompt there may be no such position, and nothing counts.
         places = (cache.places[..., None] + self.range[:n]).flatten(1)
         return places.clamp(max=len(self.range) - 1)
@@ -223,8 +225,6 @@ class Stack:
     def predict(self, x: Tensor) -> Tensor:
         """(S, T, W) normalized states -> (S, T, V) logits; those of the last time are gone."""
         flat = x.view(-1, x.shape[2])
-        if torch.is_grad_enabled():
-            return functional.linear(x, self.tokens)
         if len(self.logits) < len(flat):
             self.logits = flat.new_empty(len(flat), len(self.tokens))
         logits = self.logits[: len(flat)]

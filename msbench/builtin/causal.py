@@ -16,6 +16,7 @@ from msbench.builtin.layers import (
     Share,
     Size,
     check_heads,
+    check_source,
     initialize,
     last_norm,
 )
@@ -52,8 +53,11 @@ class CausalLM(nn.Module):
             x = layer(x, None, causal=True)  # padding is at the end: nothing before it sees it
         return self._logits(x)
 
+    @torch.no_grad()
     def start(self, batch: Batch) -> "State":
         """The state behind BEGIN and the prompt but its last token, which the first step reads."""
+        limit = self.embedding.positions.num_embeddings - self.max_length
+        check_source(batch.source, limit, some=False)
         prompt = functional.pad(batch.source, (1, 0), value=BEGIN)
         counts = (prompt != PAD).sum(1) - 1
         layers = list(self.typed_layers())
@@ -65,6 +69,7 @@ class CausalLM(nn.Module):
             cache.keep(counts, prompt.shape[1] - 1)
         return state
 
+    @torch.no_grad()
     def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
         """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them; or
         (rows, n) -> (rows, n, V), as if they were read one by one.
@@ -103,7 +108,8 @@ class State:
         self.last = self.last.flatten()[rows].view(-1, self.cache.hypotheses)
         return self
 
-    def keep(self, counts: Tensor) -> "State":
-        """Of the tokens that each row read in the last step, keep only the first `counts`."""
-        self.cache.keep(counts, self.n)
+    def keep(self, counts: Tensor, n: int = 0) -> "State":
+        """Of the last n tokens that each row read, by default those of the last step, keep only the
+        first `counts`."""
+        self.cache.keep(counts, n or self.n)
         return self

@@ -1,7 +1,7 @@
 """A T5-like encoder-decoder with a key-value cache, and a pointer into the source."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from msbench.builtin.layers import (
     Share,
     Size,
     check_heads,
+    check_source,
     initialize,
     last_norm,
 )
@@ -69,8 +70,10 @@ class EncoderDecoder(nn.Module):
         pointed = self._pointed(memory, batch.source)
         return self._pointed_at(x, logits, pointed, batch.input)
 
+    @torch.no_grad()
     def start(self, batch: Batch) -> "State":
         """The state before the first token: the source read, nothing else."""
+        check_source(batch.source, self.source.positions.num_embeddings)
         memory, mask = self._read(batch.source)
         layers = list(self.decoder_layers())
         heads = layers[0].across.heads
@@ -84,6 +87,7 @@ class EncoderDecoder(nn.Module):
             torch.zeros_like(batch.source, dtype=torch.bool)[:, None],
         )
 
+    @torch.no_grad()
     def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
         """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them; or
         (rows, n) -> (rows, n, V), as if they were read one by one."""
@@ -96,8 +100,10 @@ class EncoderDecoder(nn.Module):
             trail = (same.cummax(2).values | state.written[:, :, None]).flatten(1, 2)
         x = self.target_norm(x)
         logits = self._pointed_at(x, state.stack.predict(x), state.pointed, read, trail)
-        state.before, state.trail, state.n = state.written, trail, n
-        state.written = trail if n == 1 or state.pointed is None else trail[:, n - 1 :: n]
+        state.n = n
+        if state.pointed is not None:
+            state.trail += trail.view(*state.written.shape[:2], n, -1).unbind(2)
+            state.written = state.trail[-1]
         return logits.view(*tokens.shape, -1), state
 
     def decoder_layers(self) -> Iterator[CrossLayer]:
@@ -142,36 +148,37 @@ class State:
     pointed: "Pointed | None"
     written: Tensor
     """(S, H, length) whether a token of the source has been written already."""
-    before: Tensor | None = None
-    """`written` before the last step."""
-    trail: Tensor | None = None
-    """(S, H n, length) the same behind each of its n tokens."""
+    trail: list[Tensor] = field(default_factory=list)
+    """`written` behind every token that was read since `start`, `select` or `keep`, and before."""
     n: int = 1
+
+    def __post_init__(self) -> None:
+        self._go_on(self.written)
 
     def select(self, rows: Tensor) -> "State":
         """The state of the given rows, in that order; a row may be taken more than once. The
         state that was is used up."""
         kept = self.cache.select(rows)
-        self.written = self.written.flatten(0, 1)[rows].view(
-            -1, self.cache.hypotheses, self.written.shape[2]
-        )
+        written = self.written.flatten(0, 1)[rows]
+        self._go_on(written.view(-1, self.cache.hypotheses, self.written.shape[2]))
         if kept is not None:
             self.across = [(k[kept], v[kept], hide[kept]) for k, v, hide in self.across]
             self.pointed = self.pointed and self.pointed.select(kept)
         return self
 
-    def keep(self, counts: Tensor) -> "State":
-        """Of the tokens that each row read in the last step, keep only the first `counts`."""
-        assert self.before is not None
-        assert self.trail is not None
-        self.cache.keep(counts, self.n)
-        if self.pointed is None:
-            return self
-        behind = self.trail.view(len(self.trail), -1, self.n, self.trail.shape[2])
-        every = torch.cat([self.before[:, :, None], behind], dim=2)
-        index = counts.view(*self.before.shape[:2], 1, 1).expand(-1, -1, -1, every.shape[3])
-        self.written = every.gather(2, index)[:, :, 0]
+    def keep(self, counts: Tensor, n: int = 0) -> "State":
+        """Of the last n tokens that each row read, by default those of the last step, keep only the
+        first `counts`."""
+        n = n or self.n
+        self.cache.keep(counts, n)
+        if self.pointed is not None:
+            every = torch.stack(self.trail[-n - 1 :], dim=2)
+            index = counts.view(*every.shape[:2], 1, 1).expand(-1, -1, -1, every.shape[3])
+            self._go_on(every.gather(2, index)[:, :, 0])
         return self
+
+    def _go_on(self, written: Tensor) -> None:
+        self.written, self.trail = written, [written]
 
 
 @dataclass(frozen=True)

@@ -96,11 +96,28 @@ def sample(
     fewest tokens that together have this probability (Holtzman et al., 2020).
     """
     limits = Limits(min_length, max_length, no_repeat_ngram)
+    return Sample(temperature, top_k, top_p, limits)
 
-    def decode(model: Any, batch: Batch) -> list[list[int]]:
-        return draw(model, batch, temperature, top_k, top_p, limits)
 
-    return decode
+@dataclass(frozen=True)
+class Sample:
+    """See `sample`."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    limits: Limits = ANY
+
+    def __call__(self, model: Any, batch: Batch) -> list[list[int]]:
+        """One output for each source."""
+        return [outputs[0] for outputs in self.several(model, batch, 1)]
+
+    def several(self, model: Any, batch: Batch, count: int) -> list[list[list[int]]]:
+        """So many outputs for each source, drawn one apart from the other."""
+        drawn = draw(
+            model, batch, self.temperature, self.top_k, self.top_p, self.limits, copies=count
+        )
+        return [drawn[start : start + count] for start in range(0, len(drawn), count)]
 
 
 def draw(
@@ -110,23 +127,31 @@ def draw(
     top_k: int = 0,
     top_p: float = 1.0,
     limits: Limits = ANY,
+    copies: int = 1,
 ) -> list[list[int]]:
-    """One output for each source, as `sample` draws it from torch's generator."""
+    """Outputs as `sample` draws them from torch's generator, `copies` for each source."""
 
     def choose(logits: Tensor) -> Tensor:
         return probabilities(logits, temperature, top_k, top_p).multinomial(1)[:, 0]
 
-    return generate(model, batch, choose, limits)
+    return generate(model, batch, choose, limits, copies)
 
 
 @torch.no_grad()
-def generate(model: Any, batch: Batch, choose: Choose, limits: Limits) -> list[list[int]]:
-    """Token after token, by `choose`. Finished rows leave once they are a quarter of the batch."""
+def generate(
+    model: Any, batch: Batch, choose: Choose, limits: Limits, copies: int = 1
+) -> list[list[int]]:
+    """Token after token, by `choose`. Finished rows leave once they are a quarter of the batch.
+
+    copies: outputs of each source, one after the other; what they have in common is read once.
+    """
     check_generates(model)
     limit = limits.most(model)
     state = model.start(batch)
-    rows = len(batch.rows)
     device = batch.source.device
+    rows = len(batch.rows) * copies
+    if copies > 1:
+        state = state.select(torch.arange(len(batch.rows), device=device).repeat_interleave(copies))
     tokens = torch.full((rows,), BEGIN, device=device)
     output = torch.full((rows, limit), END, device=device)  # where nothing is written it has ended
     alive = torch.arange(rows, device=device)

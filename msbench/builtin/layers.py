@@ -219,3 +219,14 @@ def check_heads(width: int, heads: int) -> None:
         raise msbench.MsbenchError(
             f"width {width} is not a multiple of twice the heads, {2 * heads}"
         )
+
+
+def check_source(source: Tensor, limit: int, *, some: bool = True) -> None:
+    """MsbenchError if a (B, S) source has more tokens than the model has positions for, or, with
+    `some`, none at all."""
+    if source.shape[1] > limit:
+        raise msbench.MsbenchError(
+            f"a source of {source.shape[1]} tokens: the model reads {limit} at most"
+        )
+    if some and not bool((source != PAD).any(1).all()):
+        raise msbench.MsbenchError("an empty source: there is nothing to decode from")
