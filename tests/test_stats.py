@@ -77,10 +77,11 @@ def test_what_is_detectable_is_detected_in_80_percent(n: int) -> None:
 
 
 def test_what_is_detectable_is_statsmodels() -> None:
-    solve = pytest.importorskip("statsmodels.stats.power").TTestPower().solve_power
+    from statsmodels.stats.power import TTestPower
+
     for n in SEEDS:
         row = np.arange(n) / np.arange(n).std(ddof=1)
-        expected = solve(nobs=n, alpha=0.05, power=0.8)
+        expected = TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8)
         assert paired_tests([row]).detectable[0] == pytest.approx(expected, rel=1e-5)
 
 
@@ -160,7 +161,8 @@ def test_false_positives_after_holm(rng: np.random.Generator, n: int) -> None:
 
 @given(p_values)
 def test_holm_is_statsmodels(p: list[float]) -> None:
-    multipletests = pytest.importorskip("statsmodels.stats.multitest").multipletests
+    from statsmodels.stats.multitest import multipletests
+
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
@@ -216,14 +218,14 @@ def test_one_example_is_a_test_over_seeds(rng: np.random.Generator) -> None:
 
 def test_mean_squares_are_statsmodels(rng: np.random.Generator) -> None:
     """The standard error is built on a two-way analysis of variance."""
-    ols = pytest.importorskip("statsmodels.formula.api").ols
-    anova = pytest.importorskip("statsmodels.stats.anova").anova_lm
     import pandas as pd
+    from statsmodels.formula.api import ols
+    from statsmodels.stats.anova import anova_lm
 
     values = rng.normal(size=(4, 15)) + rng.normal(size=15) + rng.normal(size=(4, 1))
     seed, example = np.indices(values.shape)
     data = {"y": values.ravel(), "seed": seed.ravel(), "example": example.ravel()}
-    squares = anova(ols("y ~ C(seed) + C(example)", pd.DataFrame(data)).fit())
+    squares = anova_lm(ols("y ~ C(seed) + C(example)", pd.DataFrame(data)).fit())
     of_seeds, of_examples, rest = squares["sum_sq"] / squares["df"]
     assert of_examples > rest
     error = ((of_seeds + of_examples - rest) / values.size) ** 0.5
@@ -341,11 +343,12 @@ def test_the_critical_difference_is_demsars() -> None:
 
 
 def test_pairs_told_apart_are_scikit_posthocs(rng: np.random.Generator) -> None:
-    posthocs = pytest.importorskip("scikit_posthocs")
+    from scikit_posthocs import posthoc_nemenyi_friedman
+
     values = rng.normal(size=(12, 5)) + np.array([0, 0.3, 0.6, 1.5, 3.0])
     _, _, ranks = friedman(values)
     apart = np.abs(ranks[:, None] - ranks) > critical_difference(5, 12)
-    expected = np.asarray(posthocs.posthoc_nemenyi_friedman(values)) < 0.05
+    expected = np.asarray(posthoc_nemenyi_friedman(values)) < 0.05
     assert (apart == expected).all()
     assert apart.any()
     assert not apart[~np.eye(5, dtype=bool)].all()
