@@ -21,8 +21,6 @@ ALPHA, POWER = 0.05, 0.8
 CONSTANT = 1e-9
 """Differences whose spread is a smaller share of their mean differ only by rounding."""
 
-RESAMPLES = 2000
-
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
     """(mean, low, high) by Student's t; with fewer than two values the interval is NaN.
@@ -202,7 +200,9 @@ def critical_difference(k: int, n: int, level: float = 0.05) -> float:
     from scipy.stats import studentized_range
 
     if k < 2 or n < 2:
-        raise MsbenchError(f"a critical difference needs two strategies and blocks, not {k} and {n}")
+        raise MsbenchError(
+            f"a critical difference needs two strategies and blocks, not {k} and {n}"
+        )
     q = studentized_range.ppf(1 - level, k, np.inf) / 2**0.5
     return float(q * (k * (k + 1) / (6 * n)) ** 0.5)
 
@@ -236,22 +236,20 @@ def performance_profile(ratios: ArrayLike, taus: ArrayLike) -> Array:
     return np.asarray(_solved(ratios, taus).mean(axis=0))
 
 
-def profile_band(
-    ratios: ArrayLike, taus: ArrayLike, level: float = 0.95, rng_seed: int = 0
-) -> tuple[Array, Array]:
+def profile_band(ratios: ArrayLike, taus: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
     """(low, high) of `performance_profile`: a percentile bootstrap over problems, at every tau.
 
-    Problems are resampled whole, so that strategies stay comparable. It has no width where all
-    problems or none are solved, and is too narrow for fewer than ten problems: a rough guide.
+    The share of solved problems among n that are drawn with replacement is binomial, so that its
+    percentiles are taken as they are and nothing is drawn. It has no width where all problems or
+    none are solved, and is too narrow for fewer than ten problems: a rough guide.
     """
+    from scipy.stats import binom
+
     solved = _solved(ratios, taus)
-    problems = len(solved)
-    rng = np.random.default_rng(rng_seed)
-    counts = rng.multinomial(problems, np.full(problems, 1 / problems), RESAMPLES)
-    shares = (counts @ solved.reshape(problems, -1)) / problems
     tail = (1 - level) / 2
-    low, high = np.quantile(shares, [tail, 1 - tail], axis=0).reshape(2, *solved.shape[1:])
-    return low, high
+    low, high = binom.ppf([[tail], [1 - tail]], len(solved), solved.mean(axis=0).reshape(1, -1))
+    shape = solved.shape[1:]
+    return low.reshape(shape) / len(solved), high.reshape(shape) / len(solved)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,329 @@
+"""Records -> columns: what every trial cost and scored, read once; the records are not kept."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msbench.errors import RecordsError
+from msbench.labels import AXES, Labels, text_of
+from msbench.spec import STATUSES, Record, Row
+
+COSTS = (
+    "passes",
+    "steps",
+    "train_seconds",
+    "tokens_per_second",
+    "peak_memory",
+    "flops",
+    "optimizer_bytes",
+    "sent_bytes",
+)
+"""What a trial's training took, one number each."""
+
+TRIAL = ("group", "seed", "status", "machine", *COSTS, "best", "last", "gap")
+
+DECODED = (
+    "seconds",
+    "count",
+    "tokens",
+    "steps",
+    "positions",
+    "first_token_seconds",
+    "length_ratio",
+    "log_probability",
+    "empty",
+    "calibration_seconds",
+)
+"""What predicting the test split took and gave besides scores."""
+
+Columns = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Columns over trials and over what they measured; what is not known is NaN."""
+
+    groups: Sequence[Record]
+    """A record without results for each group of trials."""
+    tasks: Sequence[Mapping[str, Any]]
+    """What the records of each group say of their task: its metric and the like."""
+    trials: Columns
+    """TRIAL: positions in `groups`, `seeds`, STATUSES and `machines`; costs; the `best` and the
+    `last` validation loss of the last phase, and the `gap` of training and test loss."""
+    kept: NDArray[np.bool_]
+    """Which trials count: of equal keys the last one does."""
+    curve: Columns
+    """Per measured point of the last phase: trial, passes, seconds, loss."""
+    scores: Columns
+    """Per trial, decoder and metric: trial, place (of the decoder in its job), metric, value."""
+    decoded: Columns
+    """Per trial and decoder: trial, place, and DECODED."""
+    examples: Mapping[tuple[int, int, str], Sequence[float]]
+    """Scores per example by trial, place and metric, of the metrics that are shown."""
+    seeds: Sequence[int]
+    metrics: Sequence[str]
+    machines: Sequence[Mapping[str, Any]]
+    tuned: Mapping[int, Mapping[str, Any]]
+    """Which point of which search a trial is."""
+    reasons: Mapping[int, str]
+    """Why a trial is not ok."""
+    measured: Sequence[Record]
+    """Throughput measurements, whatever their status."""
+    searches: Sequence[Record]
+
+    @property
+    def ok(self) -> NDArray[np.bool_]:
+        """Which trials ended ok."""
+        return np.asarray(self.trials["status"] == 0)
+
+
+def collect(records: Iterable[Record], metric: str = "") -> Ledger:
+    """The ledger of all records, which may be a stream; of equal keys the last one counts.
+
+    metric: also keep its scores per example. RecordsError names a record that is not whole.
+    """
+    book = _Book(metric)
+    for record in records:
+        try:
+            book.add(record)
+        except _NOT_WHOLE as error:
+            raise RecordsError(f"record {record.key}: {_told(error)}") from error
+    try:
+        return book.closed()
+    except _NOT_WHOLE as error:
+        raise RecordsError(f"a record: {_told(error)}") from error
+
+
+_NOT_WHOLE = (TypeError, ValueError, KeyError, AttributeError)
+
+
+def _told(error: Exception) -> str:
+    return f"its results are not whole ({type(error).__name__}: {error})"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The trials that count, each a seed of a strategy on a machine."""
+
+    cells: Sequence[Row]
+    """AXES and `machine`, sorted."""
+    cell: NDArray[np.int64]
+    """Per trial, the position of its cell."""
+    trial: NDArray[np.int64]
+    """Per trial, its position in the ledger; of one strategy and seed only the last."""
+
+
+def trained(ledger: Ledger, labels: Labels, machines: Sequence[str]) -> Trained:
+    """The trials by strategy and machine. machines: what the ledger's are called."""
+    axes = [tuple(labels.axes(record)[axis] for axis in AXES) for record in ledger.groups]
+    strategies = {each: number for number, each in enumerate(sorted(set(axes)))}
+    of_group = np.array([strategies[each] for each in axes], dtype=np.int64)
+    (trial,) = np.nonzero(ledger.kept)
+    strategy = of_group[ledger.trials["group"][trial]]
+    alike = strategy * max(1, len(ledger.seeds)) + ledger.trials["seed"][trial]
+    # A trial that was done again with another decoder beside has another key, but the same seed.
+    _, newest = np.unique(alike[::-1], return_index=True)
+    chosen = len(trial) - 1 - newest
+    codes = strategy[chosen] * len(machines) + ledger.trials["machine"][trial[chosen]]
+    found, cell = np.unique(codes, return_inverse=True)
+    names = list(strategies)
+    cells = [
+        {
+            **dict(zip(AXES, names[code // len(machines)], strict=True)),
+            "machine": machines[code % len(machines)],
+        }
+        for code in found.tolist()
+    ]
+    return Trained(cells, cell, trial[chosen])
+
+
+class _Book:
+    """A ledger that is being written."""
+
+    def __init__(self, metric: str):
+        self.metric = metric
+        self.groups: dict[str, tuple[int, list[Any]]] = {}
+        self.firsts: list[Record] = []
+        self.texts: list[tuple[str, list[tuple[str, str]]]] = []
+        self.tasks: dict[str, Mapping[str, Any]] = {}
+        self.names: dict[tuple[str, str], Any] = {}
+        # Rows of numbers, one after the other: None becomes NaN when they are columns.
+        self.rows: list[Any] = []
+        self.curve: list[Any] = []
+        self.scores: list[Any] = []
+        self.decoded: list[Any] = []
+        self.without: list[tuple[int, int]] = []
+        self.examples: dict[tuple[int, int, str], Sequence[float]] = {}
+        self.seeds: dict[int, int] = {}
+        self.metrics: dict[str, int] = {}
+        self.machines: list[Mapping[str, Any]] = []
+        self.tuned: dict[int, Mapping[str, Any]] = {}
+        self.reasons: dict[int, str] = {}
+        self.last: dict[str, int] = {}
+        self.others: dict[str, Record] = {}
+
+    def add(self, record: Record) -> None:
+        if not record.is_trial or record.is_search:
+            self.others.pop(record.key, None)
+            self.others[record.key] = _light(record) if record.is_trial else record
+            return
+        trial = self.last[record.key] = len(self.rows) // len(TRIAL)
+        group, parts = self._group(record)
+        results = record.results
+        if "task" in results:
+            self.tasks[self.texts[group][0]] = results["task"]
+        if record.job.get("tuned"):
+            self.tuned[trial] = record.job["tuned"]
+        if record.status != "ok":
+            self.reasons[trial] = record.reason
+        seed = self.seeds.setdefault(int(record.job["seed"]), len(self.seeds))
+        about = (group, seed, STATUSES.index(record.status), self._machine(record.machine))
+        self.rows += (*about, *_costs(results), *self._losses(trial, results))
+        self._decoding(trial, group, parts, results, record.status == "ok")
+
+    def _group(self, record: Record) -> tuple[int, list[Any]]:
+        known = self.groups.get(record.group)
+        if known is None:
+            parts = list(record.job["decoders"])
+            known = self.groups[record.group] = (len(self.firsts), parts)
+            self.firsts.append(replace(record, results={}))
+            task = text_of(record.job["task"])
+            self.texts.append((task, [(task, text_of(part)) for part in parts]))
+        return known
+
+    def _machine(self, machine: Mapping[str, Any]) -> int:
+        # Nearly always the one before: equality is cheaper than a text of it.
+        if self.machines and self.machines[-1] == machine:
+            return len(self.machines) - 1
+        if machine in self.machines:
+            return self.machines.index(machine)
+        self.machines.append(machine)
+        return len(self.machines) - 1
+
+    def _losses(self, trial: int, results: Mapping[str, Any]) -> tuple[float, float, float]:
+        """(best, last) validation loss and the gap; the points go to the curve."""
+        curve = (results.get("training") or {}).get("curve") or ()
+        best = last = math.nan
+        if curve:
+            phase = curve[-1].get("phase", 0)  # losses of two phases may be of two kinds
+            points = curve if curve[0].get("phase", 0) == phase else _of_phase(curve, phase)
+            for point in points:
+                self.curve += (trial, point["passes"], point["seconds"], point["validation_loss"])
+            losses = [_number(point["validation_loss"]) for point in points]
+            best = min((loss for loss in losses if not math.isnan(loss)), default=math.nan)
+            last = losses[-1]
+        ends = results.get("losses") or {}
+        return best, last, _number(ends.get("train")) - _number(ends.get("test"))
+
+    def _decoding(
+        self, trial: int, group: int, parts: list[Any], results: Mapping[str, Any], ok: bool
+    ) -> None:
+        left = dict.fromkeys(range(len(parts)))
+        task, keys = self.texts[group]
+        told = self.tasks.get(task, {})
+        shown = (self.metric, told.get("metric"), *told.get("also", ()))
+        for number, decoded in enumerate(results.get("decoding", ())):
+            part = decoded["decoder"]
+            place = number if number < len(parts) and parts[number] == part else _place(parts, part)
+            metrics = decoded["metrics"]
+            if place is None or not metrics:
+                continue
+            self.names[keys[place]] = metrics
+            if not ok:
+                continue
+            left.pop(place, None)
+            for name, value in metrics.items():
+                metric = self.metrics.setdefault(name, len(self.metrics))
+                self.scores += (trial, place, metric, value)
+            if "steps" in decoded:
+                self.decoded += (trial, place, *map(decoded.get, DECODED))
+            for name, values in decoded.get("examples", {}).items():
+                if name in shown and values:
+                    self.examples[trial, place, name] = np.asarray(values, dtype=float)  # type: ignore[assignment]
+        self.without += [(trial, place) for place in left]
+
+    def closed(self) -> Ledger:
+        """All of it as columns."""
+        for trial, place in self.without:
+            key = self.texts[self.rows[trial * len(TRIAL)]][1][place]
+            for name in self.names.get(key, ("-",)):
+                metric = self.metrics.setdefault(name, len(self.metrics))
+                self.scores += (trial, place, metric, math.nan)
+        trials = _columns(TRIAL, self.rows, 4)
+        # Columns by seed, so that sums do not depend on who finished first.
+        order = sorted(self.seeds)
+        place = {seed: number for number, seed in enumerate(order)}
+        renumbered = np.array([place[seed] for seed in self.seeds], dtype=np.int64)
+        trials["seed"] = renumbered[trials["seed"]]
+        kept = np.zeros(len(trials["seed"]), dtype=bool)
+        kept[list(self.last.values())] = True
+        others = self.others.values()
+        return Ledger(
+            groups=self.firsts,
+            tasks=[self.tasks.get(task, {}) for task, _ in self.texts],
+            trials=trials,
+            kept=kept,
+            curve=_columns(("trial", "passes", "seconds", "loss"), self.curve, 1),
+            scores=_by_trial(_columns(("trial", "place", "metric", "value"), self.scores, 3)),
+            decoded=_columns(("trial", "place", *DECODED), self.decoded, 2),
+            examples=self.examples,
+            seeds=order,
+            metrics=list(self.metrics),
+            machines=self.machines,
+            tuned=self.tuned,
+            reasons=self.reasons,
+            measured=[record for record in others if not record.is_trial],
+            searches=[record for record in others if record.is_trial],
+        )
+
+
+def _light(search: Record) -> Record:
+    """A search trial without what tables do not show."""
+    kept = {k: v for k, v in search.results.items() if k == "training"}
+    return replace(search, results=kept)
+
+
+def _costs(results: Mapping[str, Any]) -> tuple[Any, ...]:
+    training, compute = results.get("training") or {}, results.get("compute") or {}
+    seconds = _number(training.get("seconds")) or math.nan
+    return (
+        training.get("passes"),
+        training.get("steps"),
+        seconds,
+        _number(training.get("tokens")) / seconds,
+        results.get("peak_memory"),
+        compute.get("flops"),
+        compute.get("optimizer_bytes"),
+        compute.get("sent_bytes"),
+    )
+
+
+def _place(parts: Sequence[Any], part: Any) -> int | None:
+    return parts.index(part) if part in parts else None
+
+
+def _number(value: Any) -> float:
+    """NaN where older records, or something that failed, do not say."""
+    return math.nan if value is None else float(value)
+
+
+def _by_trial(columns: Columns) -> Columns:
+    order = np.argsort(columns["trial"], kind="stable")
+    return {name: column[order] for name, column in columns.items()}
+
+
+def _of_phase(curve: Sequence[Mapping[str, Any]], phase: int) -> list[Mapping[str, Any]]:
+    return [point for point in curve if point.get("phase", 0) == phase]
+
+
+def _columns(names: Sequence[str], rows: Sequence[Any], integers: int) -> dict[str, NDArray[Any]]:
+    """Rows, one after the other, as columns; the first so many are integers."""
+    table = np.array(rows, dtype=float).reshape(-1, len(names)).T
+    return {
+        name: column.astype(np.int64) if number < integers else column
+        for number, (name, column) in enumerate(zip(names, table, strict=True))
+    }
