@@ -14,7 +14,7 @@ matrix products over samples, which scipy's `bootstrap` does one by one; `check`
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,7 @@ def sign_flip(samples: Any, rng: np.random.Generator) -> Any:
 def wilcoxon(samples: Any, rng: np.random.Generator) -> Any:
     """Signed ranks (Wilcoxon, 1945), exact with ties: the sign flips of ranks."""
     found = []
-    for at, effect in enumerate(EFFECTS):
+    for effect in EFFECTS:
         moved = samples + effect
         ranks = np.sign(moved) * reference.rankdata(np.abs(moved), axis=1)
         found.append(sign_flip(ranks, rng)[EFFECTS.index(0.0)])
@@ -244,9 +244,370 @@ def right_or_wrong(count: int) -> Callable[..., Any]:
     return draw
 
 
-def example_methods(scores: Any, rng: np.random.Generator) -> dict[str, Any]:
-    """p-values of one comparison at every effect; effects are in the unit of the scores."""
+METHODS: dict[str, str] = {
+    "seeds and examples": "`paired_examples`: crossed effects, Cochran's critical value",
+    "Hillis": "the same standard error with Hillis' degrees of freedom",
+    "pigeonhole": "percentile bootstrap of seeds and of examples at once (Owen, 2007)",
+    "seeds alone": "paired t over the seeds' means",
+    "examples alone": "paired t over the examples' means",
+}
+
+
+def example_methods(scores: Any, added: Any, rng: np.random.Generator) -> dict[str, Any]:
+    """p-values of one comparison, (seeds, examples), with each of `added` added to it."""
     n, m = scores.shape
-    mean = scores.mean()
-    found: dict[str, Any] = {}
+    mean, by_seed, by_example = scores.mean(), scores.mean(axis=1), scores.mean(axis=0)
+    nothing = np.zeros_like(scores)
+    found = {
+        "seeds and examples": [stats.paired_examples(scores + a, nothing).p for a in added],
+        "examples alone": stats.paired_tests(by_example + added[:, None]).p,
+    }
+    if n == 1:
+        return found
+    found["seeds alone"] = stats.paired_tests(by_seed + added[:, None]).p
+    of_seeds, of_examples = m * by_seed.var(ddof=1), n * by_example.var(ddof=1)
+    rest = (scores - by_seed[:, None] - by_example + mean) ** 2
+    total = of_seeds + max(of_examples - rest.sum() / ((n - 1) * (m - 1)), 0.0)
+    if total > 0:
+        t = np.abs(mean + added) / (total / (n * m)) ** 0.5
+        found["Hillis"] = 2 * stdtr((n - 1) * (total / max(of_seeds, 1e-12)) ** 2, -t)
+    else:  # nothing to judge by
+        found["Hillis"] = np.ones(len(added))
+    seeds = rng.multinomial(n, np.full(n, 1 / n), PIGEONHOLES) / n
+    examples = rng.multinomial(m, np.full(m, 1 / m), PIGEONHOLES) / m
+    drawn = ((seeds @ (scores - mean)) * examples).sum(axis=1)
+    found["pigeonhole"] = _two_sided(drawn[None, :], -(mean + added)[:, None])
     return found
+
+
+def over_examples(draw: Callable[..., Any], rng: np.random.Generator) -> dict[str, Any]:
+    """Coverage and power for new seeds and new examples, of every method and number of seeds.
+
+    Effects are in standard deviations of the difference from seed to seed on the same examples.
+    """
+    spread = draw(rng, 1000, 2).mean(axis=2)
+    deviation = float(np.sqrt(((spread[:, 0] - spread[:, 1]) ** 2).mean() / 2))
+    added = np.array(EFFECTS) * deviation
+    found: dict[str, Any] = {}
+    for n in (1, *SIZES):
+        p: dict[str, list[Any]] = {}
+        for _ in range(CROSSED // 100):
+            for scores in draw(rng, 100, n):
+                for name, values in example_methods(scores, added, rng).items():
+                    p.setdefault(name, []).append(values)
+        for name, rows in p.items():
+            rejected = (np.array(rows) <= 0.05).mean(axis=0)
+            figures = {"coverage": 1 - rejected[0], "power 1": rejected[1], "power 2": rejected[2]}
+            found.setdefault(name, {})[n] = figures
+    return found
+
+
+# The repository's own records.
+
+
+def finals(suite: str) -> Iterator[Record]:
+    for record in read(ROOT / suite).records:
+        if record.is_trial and not record.is_search and record.status == "ok":
+            yield record
+
+
+def observed(suite: str) -> dict[str, list[tuple[Any, Any]]]:
+    """Of each task's main metric, the difference of every strategy to the suite's first.
+
+    By seed, (seeds,), and by seed and example, (seeds, examples), or None where the metric is not
+    of single examples. The first decoder alone; strategies without all seeds are left out.
+    """
+    scores: dict[str, dict[str, dict[int, tuple[float, Any]]]] = {}
+    for record in finals(suite):
+        metric, decoded = record.results["task"]["metric"], record.results["decoding"][0]
+        parts = [record.job[axis] for axis in ("task", "model", "loss", "optimizer", "schedule")]
+        name = json.dumps(parts, sort_keys=True)
+        task = f"{suite}, {record.job['task']['name']}, {metric}"
+        one = decoded["metrics"][metric], decoded["examples"].get(metric)
+        scores.setdefault(task, {}).setdefault(name, {})[record.job["seed"]] = one
+    found: dict[str, list[tuple[Any, Any]]] = {}
+    for task, strategies in scores.items():
+        base = next(iter(strategies.values()))
+        for mine in list(strategies.values())[1:]:
+            if mine.keys() != base.keys():
+                continue
+            by_seed = np.array([mine[seed][0] - base[seed][0] for seed in base])
+            if all(mine[seed][1] for seed in base):
+                sides = ([side[seed][1] for seed in base] for side in (mine, base))
+                one, two = (np.array(side, dtype=float) for side in sides)
+                found.setdefault(task, []).append((by_seed, one - two))
+            else:
+                found.setdefault(task, []).append((by_seed, None))
+    return found
+
+
+def pools(differences: Mapping[str, list[tuple[Any, Any]]]) -> dict[str, Any]:
+    """Pools of observed deviations from a strategy's mean difference.
+
+    "records": every strategy's own spread is kept, of each task to one scale; a mixture with heavy
+    tails. "records, one spread": each strategy is brought to the same spread, which cuts the tails.
+    """
+    mixed, even = [], []
+    for strategies in differences.values():
+        rows = [row for row, _ in strategies if row.std() > 0]
+        away = [(row - row.mean()) * (len(row) / (len(row) - 1)) ** 0.5 for row in rows]
+        task = np.concatenate(away)
+        mixed.append(task / task.std())
+        even.extend(row / row.std() for row in away)
+    known = {"records": np.concatenate(mixed), "records, one spread": np.concatenate(even)}
+    return {name: (pool - pool.mean()) / pool.std() for name, pool in known.items()}
+
+
+def components(differences: list[tuple[Any, Any]]) -> dict[str, Any]:
+    """How the variance of single scores' differences is shared out, averaged over strategies."""
+    found = []
+    for _, scores in differences:
+        if scores is None or np.isnan(scores).any() or not scores.any():
+            continue
+        n, m = scores.shape
+        by_seed, by_example = scores.mean(axis=1), scores.mean(axis=0)
+        rest = (scores - by_seed[:, None] - by_example + scores.mean()) ** 2
+        rest = rest.sum() / ((n - 1) * (m - 1))
+        of_seeds, of_examples = by_seed.var(ddof=1) - rest / m, by_example.var(ddof=1) - rest / n
+        found.append((of_seeds, of_examples, rest))
+    if not found:
+        return {}
+    mean = np.maximum(np.mean(found, axis=0), 0.0)
+    shares = (mean / mean.sum()).tolist()
+    return {"shares": shares, "seeds": n, "examples": m, "comparisons": len(found)}
+
+
+def looks_normal(differences: Mapping[str, list[tuple[Any, Any]]]) -> dict[str, Any]:
+    """How often Shapiro and Wilk reject, at 5 %, that a strategy's differences are normal."""
+    rows = [row for each in differences.values() for row, _ in each if row.std() > 0]
+    rejected = [reference.shapiro(row).pvalue <= 0.05 for row in rows]
+    return {"comparisons": len(rows), "rejected": float(np.mean(rejected))}
+
+
+# Ranks and profiles.
+
+
+def ranks(rng: np.random.Generator) -> list[dict[str, Any]]:
+    """False positives of Friedman's test at 5 %, and the critical difference of ranks."""
+    rows = []
+    for strategies in (5, 10):
+        for blocks in (3, 5, 10, 20):
+            p = [
+                stats.friedman(rng.standard_normal((blocks, strategies)))[1] for _ in range(CROSSED)
+            ]
+            cd = stats.critical_difference(strategies, blocks)
+            size = float(np.mean(np.array(p) <= 0.05))
+            rows.append({"strategies": strategies, "blocks": blocks, "size": size, "cd": cd})
+    return rows
+
+
+def profiles() -> list[dict[str, Any]]:
+    """Exact coverage of 95 % bands, at one tau, of a strategy that solves a share of all problems.
+
+    A percentile bootstrap of shares has the quantiles of a binomial distribution.
+    """
+    rows = []
+    for problems in (5, 10, 20, 50):
+        counts = np.arange(problems + 1)
+        bands = {
+            "exact": np.array(
+                [
+                    stats.profile_band(np.where(np.arange(problems) < count, 1.0, np.inf), [1.0])
+                    for count in counts
+                ]
+            )[:, :, 0].T,
+            "bootstrap": reference.binom.ppf([[0.025], [0.975]], problems, counts / problems)
+            / problems,
+        }
+        for share in (0.5, 0.7, 0.9, 0.95):
+            chance = reference.binom.pmf(counts, problems, share)
+            row: dict[str, Any] = {"problems": problems, "share": share}
+            for name, (low, high) in bands.items():
+                row[name] = float(chance[(low <= share) & (share <= high)].sum())
+            rows.append(row)
+    return rows
+
+
+def detectable() -> dict[int, float]:
+    """The smallest difference found with power 80 %, in standard deviations, by seeds."""
+    found = {}
+    for n in (2, 3, 4, 5, 6, 8, 10, 15, 20, 30):
+        row = np.arange(n) / np.arange(n).std(ddof=1)
+        found[n] = float(stats.paired_tests(row[None, :]).detectable[0])
+    return found
+
+
+def check() -> None:
+    """The matrix products are scipy's bootstrap, up to the randomness of resampling."""
+    rng = np.random.default_rng(1)
+    sample = very_skewed(rng, (1, 12)) + 0.4
+    found = bootstraps(sample, rng)
+    for name, method in (("percentile", "percentile"), ("BCa", "BCa")):
+        for at, effect in enumerate(EFFECTS[:1]):
+            p = float(found[name][at, 0])
+            interval = reference.bootstrap(
+                (sample[0] + effect,),
+                np.mean,
+                confidence_level=1 - p,
+                n_resamples=20_000,
+                method=method,
+                rng=2,
+            ).confidence_interval
+            near = min(abs(interval.low), abs(interval.high))
+            assert near < 0.05, (name, p, interval)
+
+
+def simulate(samples: Mapping[str, Draw], seed: int = 0) -> dict[str, Any]:
+    """All figures of docs/statistics.md."""
+    quick, optimizers = observed("quick"), observed("optimizers")
+    differences = {**quick, **optimizers}
+    pooled = pools(differences)
+    draws = {**samples, **{name: resampled(pool) for name, pool in pooled.items()}}
+    known = {task: components(each) for task, each in differences.items()}
+    known.update({task: components(each) for task, each in observed("reinforcement").items()})
+    known = {task: each for task, each in known.items() if each}
+    crosses: dict[str, Callable[..., Any]] = {
+        task: crossed(tuple(each["shares"]), min(each["examples"], 600))
+        for task, each in known.items()
+        if not task.startswith("quick") or "headlines" in task
+    }
+    crosses["right or wrong"] = right_or_wrong(206)
+    found: dict[str, Any] = {"shapes": {}, "seeds": {}, "families": {}, "examples": {}}
+    for at, (name, draw) in enumerate(draws.items()):
+        rng = np.random.default_rng([seed, 0, at])
+        many = pooled[name] if name in pooled else draw(rng, (1_000_000,))
+        moments = reference.skew(many), reference.kurtosis(many)
+        found["shapes"][name] = dict(
+            zip(("skewness", "kurtosis"), map(float, moments), strict=True)
+        )
+        found["seeds"][name] = over_seeds(draw, rng)
+    for at, name in enumerate(("normal", "skewness 2", "heavy tails", "records")):
+        rng = np.random.default_rng([seed, 1, at])
+        found["families"][name] = families(draws[name], rng)
+    for at, (name, cross) in enumerate(crosses.items()):
+        found["examples"][name] = over_examples(cross, np.random.default_rng([seed, 2, at]))
+    return {
+        **found,
+        "components": known,
+        "normality": looks_normal(differences),
+        "ranks": ranks(np.random.default_rng([seed, 3])),
+        "profiles": profiles(),
+        "detectable": detectable(),
+        "runs": {"samples": SAMPLES, "families": FAMILIES, "crossed": CROSSED},
+    }
+
+
+# Tables.
+
+
+def table(rows: Any, headers: Any) -> str:
+    return str(tabulate(rows, headers, tablefmt="github", disable_numparse=True))
+
+
+def coverage_table(found: Mapping[str, Any], methods: Iterable[str]) -> str:
+    """Coverage of the 95 % interval in %, at 3 / 5 / 10 / 20 seeds."""
+    methods = list(methods)
+    rows = [
+        [draw, *(_by_size(each[m], "coverage") for m in methods)] for draw, each in found.items()
+    ]
+    return table(rows, ["differences", *methods])
+
+
+def power_table(found: Mapping[str, Any], methods: Iterable[str]) -> str:
+    """Power of the test at 5 % in %, at 3 / 5 / 10 / 20 seeds."""
+    methods = list(methods)
+    rows = []
+    for draw, each in found.items():
+        for effect in ("1", "2"):
+            powers = (_by_size(each[method], f"power {effect}") for method in methods)
+            rows.append([draw, f"{effect} SD", *powers])
+    return table(rows, ["differences", "effect", *methods])
+
+
+def family_table(found: Mapping[str, Any]) -> str:
+    methods = list(next(iter(found.values())))
+    rows = [
+        [draw, *(" / ".join(_percent(each[m][str(n)]) for n in SIZES) for m in methods)]
+        for draw, each in found.items()
+    ]
+    return table(rows, ["scores", *methods])
+
+
+def _by_size(figures: Mapping[str, Any], name: str) -> str:
+    return " / ".join(_percent(figures[str(n)][name]) for n in SIZES)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def tables(known: Mapping[str, Any]) -> dict[str, str]:
+    """The tables of docs/statistics.md from what --write left, by name."""
+    seeds, examples = known["seeds"], known["examples"]
+    shapes = [
+        [name, f"{each['skewness']:.1f}", f"{each['kurtosis']:.1f}"]
+        for name, each in known["shapes"].items()
+    ]
+    few = {name: seeds[name] for name in ("normal", "skewness 2", "records")}
+    shares = [
+        [task, each["comparisons"], each["seeds"], each["examples"], *map(_percent, each["shares"])]
+        for task, each in known["components"].items()
+    ]
+    one = [
+        [task, _percent(each["seeds and examples"]["1"]["coverage"])]
+        for task, each in examples.items()
+    ]
+    friedman = [
+        [row["strategies"], row["blocks"], _percent(row["size"]), f"{row['cd']:.1f}"]
+        for row in known["ranks"]
+    ]
+    bands = [
+        [
+            row["problems"],
+            _percent(row["share"]),
+            _percent(row["exact"]),
+            _percent(row["bootstrap"]),
+        ]
+        for row in known["profiles"]
+    ]
+    needed = known["detectable"]
+    return {
+        "shapes": table(shapes, ["differences", "skewness", "excess kurtosis"]),
+        "coverage": coverage_table(seeds, next(iter(seeds.values()))),
+        "power": power_table(few, next(iter(seeds.values()))),
+        "families": family_table(known["families"]),
+        "components": table(
+            shares,
+            [
+                "task",
+                "comparisons",
+                "seeds",
+                "examples",
+                "% seed",
+                "% example",
+                "% both and chance",
+            ],
+        ),
+        "coverage of examples": coverage_table(examples, METHODS),
+        "power of examples": power_table(examples, METHODS),
+        "one seed": table(one, ["differences", "coverage with one seed"]),
+        "detectable": table(
+            [["SDs", *(f"{value:.2f}" for value in needed.values())]], ["seeds", *needed]
+        ),
+        "ranks": table(
+            friedman, ["strategies", "blocks", "false positives", "critical difference"]
+        ),
+        "profiles": table(bands, ["problems", "% solved", "exact", "bootstrap"]),
+    }
+
+
+if __name__ == "__main__":
+    check()
+    started = time.perf_counter()
+    # Through JSON, so that the tables are of what the document will read.
+    known = json.loads(json.dumps(simulate(DRAWS), indent=1))
+    for name, text in tables(known).items():
+        print(f"{name}\n\n{text}\n")
+    print(f"{time.perf_counter() - started:.0f} s", file=sys.stderr)
+    if "--write" in sys.argv:
+        OUT.write_text(json.dumps(known, indent=1) + "\n")

@@ -101,15 +101,18 @@ def paired_examples(mine: ArrayLike, base: ArrayLike, level: float = 0.95) -> "T
             "paired scores need the same seeds and examples on both sides, "
             f"but one has {np.shape(mine)} and the other {np.shape(base)}"
         )
-    scores = one - two
+    with np.errstate(invalid="ignore"):  # two infinite scores have no difference
+        scores = one - two
     scores = scores[~np.isnan(scores).all(axis=1)]
     scores = scores[:, ~np.isnan(scores).any(axis=0)]
     seeds, examples = scores.shape
     if seeds < 2 or examples < 2:
         alone = paired_tests(scores.reshape(1, -1), level)
-        found = (alone.difference, alone.low, alone.high, alone.p)
-        return Test(*(float(each[0]) for each in found), seeds, examples)
+        bounds = float(alone.low[0]), float(alone.high[0])
+        return Test(float(alone.difference[0]), *bounds, float(alone.p[0]), seeds, examples)
     mean = float(scores.mean())
+    if not np.isfinite(mean):
+        return Test(mean, np.nan, np.nan, np.nan, seeds, examples)
     by_seed, by_example = scores.mean(axis=1), scores.mean(axis=0)
     rest = scores - by_seed[:, None] - by_example + mean
     of_seeds = examples * float(by_seed.var(ddof=1))
@@ -158,7 +161,7 @@ def equivalent(low: ArrayLike, high: ArrayLike, margin: ArrayLike) -> NDArray[np
     Raises MsbenchError for a margin that is not positive.
     """
     if not np.all(np.asarray(margin) > 0):
-        raise MsbenchError(f"a margin of equivalence must be positive, not {margin}")
+        raise MsbenchError(f"a margin of equivalence must be positive, not {margin!r}")
     return np.asarray((np.asarray(low) > -np.asarray(margin)) & (np.asarray(high) < margin))
 
 
@@ -201,7 +204,7 @@ def critical_difference(k: int, n: int, level: float = 0.05) -> float:
 
     if k < 2 or n < 2:
         raise MsbenchError(
-            f"a critical difference needs two strategies and blocks, not {k} and {n}"
+            f"the least to rank are two strategies over two blocks, not {k} over {n}"
         )
     q = studentized_range.ppf(1 - level, k, np.inf) / 2**0.5
     return float(q * (k * (k + 1) / (6 * n)) ** 0.5)
@@ -237,19 +240,21 @@ def performance_profile(ratios: ArrayLike, taus: ArrayLike) -> Array:
 
 
 def profile_band(ratios: ArrayLike, taus: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
-    """(low, high) of `performance_profile`: a percentile bootstrap over problems, at every tau.
+    """(low, high) of `performance_profile`, at every tau for itself, over problems like these.
 
-    The share of solved problems among n that are drawn with replacement is binomial, so that its
-    percentiles are taken as they are and nothing is drawn. It has no width where all problems or
-    none are solved, and is too narrow for fewer than ten problems: a rough guide.
+    The exact interval of a share (Clopper and Pearson, 1934): it covers what it says for any number
+    of problems, where a bootstrap over five can cover less than half of that. Problems count as
+    independent, which seeds of one task are not. Arguments, shapes and errors as there.
     """
-    from scipy.stats import binom
+    from scipy.special import betaincinv
 
     solved = _solved(ratios, taus)
+    problems, count = len(solved), solved.sum(axis=0)
     tail = (1 - level) / 2
-    low, high = binom.ppf([[tail], [1 - tail]], len(solved), solved.mean(axis=0).reshape(1, -1))
-    shape = solved.shape[1:]
-    return low.reshape(shape) / len(solved), high.reshape(shape) / len(solved)
+    # At the ends the beta distribution is none, and the bound is the end itself.
+    low = betaincinv(np.maximum(count, 1), problems - count + 1, tail)
+    high = betaincinv(count + 1, np.maximum(problems - count, 1), 1 - tail)
+    return np.where(count == 0, 0.0, low), np.where(count == problems, 1.0, high)
 
 
 @dataclass(frozen=True)
@@ -315,7 +320,7 @@ def _reached(critical: Callable[[float], float], value: float) -> float:
     """The two-sided p at which the critical value of a tail, falling in it, is `value`."""
     from scipy.optimize import brentq
 
-    least = -690.0  # of the logarithm, near the smallest float
+    least = float(np.log(1e-100))  # what is less likely is told as 0
     if critical(float(np.exp(least))) <= value:
         return 0.0
     return 2 * float(np.exp(brentq(lambda log: critical(np.exp(log)) - value, least, -np.log(2))))
