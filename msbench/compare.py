@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-
 from msbench.costs import costs_by_cell, decoding_rows, training_rows
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.labels import AXES, Labels, machine_names
@@ -111,7 +110,7 @@ def compare(
 
 
 def _newest_winners(ledger: Ledger, labels: Labels) -> tuple[Ledger, list[str]]:
-    """The ledger without trials of winners that a later search has replaced, and a note of these."""
+    """The ledger without trials of winners that a later search has replaced, and a note of it."""
     axes = {
         trial: tuple(labels.axes(ledger.groups[ledger.trials["group"][trial]]).values())
         for trial in ledger.tuned

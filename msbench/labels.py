@@ -1,4 +1,4 @@
-"""How parts are called in tables: by label, else name; what tells them apart is added in brackets."""
+"""How parts are called in tables: by label, else name; what differs is added in brackets."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

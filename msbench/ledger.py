@@ -256,8 +256,8 @@ class _Book:
         trials = _columns(TRIAL, self.rows, 4)
         # Columns by seed, so that sums do not depend on who finished first.
         order = sorted(self.seeds)
-        place = {seed: number for number, seed in enumerate(order)}
-        renumbered = np.array([place[seed] for seed in self.seeds], dtype=np.int64)
+        numbers = {seed: number for number, seed in enumerate(order)}
+        renumbered = np.array([numbers[seed] for seed in self.seeds], dtype=np.int64)
         trials["seed"] = renumbered[trials["seed"]]
         kept = np.zeros(len(trials["seed"]), dtype=bool)
         kept[list(self.last.values())] = True

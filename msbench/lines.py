@@ -29,9 +29,9 @@ def record_of(line: bytes, jobs: Jobs) -> Record:
     data = from_json(line)
     record = Record.of(data)
     # Only where that text was the job, and the seed its only one, may it stand for others.
-    if seed.isdigit() and before.startswith(b"{") and b'"seed": ' not in before:
-        if _parsed(line[start:end]) == record.job and record.job.get("seed") == int(seed):
-            jobs[before, rest] = record.job
+    alone = seed.isdigit() and b'"seed": ' not in before
+    if alone and _parsed(line[start:end]) == record.job and record.job.get("seed") == int(seed):
+        jobs[before, rest] = record.job
     return record
 
 

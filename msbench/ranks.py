@@ -73,7 +73,7 @@ def profile_rows(
     bases: Mapping[str, str],
 ) -> list[Row]:
     """Per strategy and tau of TAUS, the share of problems that it solved within tau times the
-    baseline's passes to target, and its band (95 %, bootstrap over problems).
+    baseline's passes to target, and its interval (95 %).
 
     A problem is a task and seed (and whatever else but `by`) that the baseline has too. The
     baseline is fixed, unlike the best of all, so that adding a competitor changes nothing. What

@@ -32,8 +32,8 @@ def legend(comparison: Comparison) -> list[str]:
     base, lines = comparison.baseline, []
     lines.append(
         f"Mean [95 % interval over seeds]. Differences to {base} are paired by seed; p is adjusted "
-        f"for all verdicts shown (Holm), {_margins(comparison)}; not shown: what a single test of "
-        f"so many seeds finds in 4 of 5 cases."
+        f"for all verdicts shown (Holm); {_margins(comparison)}; not shown: so many seeds see a "
+        f"difference of that size in 4 of 5 single tests."
     )
     if any(not math.isnan(row["example_p"]) for row in comparison.accuracy):
         lines.append("Per example: over seeds and test examples, so also for other examples.")
@@ -43,7 +43,8 @@ def legend(comparison: Comparison) -> list[str]:
         )
     if comparison.targets:
         lines.append(
-            "To target: median over seeds up to the first validation at the target, unreached = inf."
+            "To target: up to the first validation that is at the target, median over seeds; "
+            "unreached = inf."
         )
     if comparison.throughput:
         lines.append("Speed: median; ratios to the first of each group are formed within rounds.")
@@ -56,13 +57,13 @@ def legend(comparison: Comparison) -> list[str]:
     if comparison.profiles:
         lines.append(
             f"Profiles: share of tasks and seeds that reach the target within so many times the "
-            f"passes of {base} [95 %, bootstrap]."
+            f"passes of {base} [95 % interval]."
         )
     if comparison.freezing:
         lines.append(
-            f"Targets: median of the best of {base}. To freeze them, put into the suite: "
-            + "  ".join(comparison.freezing)
+            f"Targets: median of the best of {base}; these lines in the suite freeze them:"
         )
+        lines += comparison.freezing
     return [*lines, *comparison.notes]
 
 
@@ -107,7 +108,9 @@ def _verdict(row: Row) -> str:
     elif word == "not shown":
         least = row["detectable"]
         unsure = math.isnan(least) or math.isinf(least)
-        word += " (too few seeds)" if unsure else f" (could have seen {least:.{_digits(least)}f})"
+        sees = "too few seeds" if unsure else f"sees {least:.{_digits(least)}f}"
+        told = "" if math.isnan(row["p_adjusted"]) else f"p {_p(row['p_adjusted'])}; "
+        word = f"{word} ({told}{sees})"
     elif word:
         word = f"{word} (p {_p(row['p_adjusted'])})"
     return f"{word}, of those ok" if word and row["n_ok"] < row["n"] else word

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -32,7 +33,8 @@ def auto_targets(
             values = best[trials.cell == number]
             key = (cell["task"], cell["loss"])
             found.setdefault(key, []).extend(values[~np.isnan(values)].tolist())
-    medians = {key: float(np.median(values)) for key, values in found.items() if values}
+    # Of an even number the higher of the two in the middle: the median trial itself reaches it.
+    medians = {key: statistics.median_high(values) for key, values in found.items() if values}
     return {key: value for key, value in medians.items() if math.isfinite(value)}
 
 

@@ -234,7 +234,8 @@ def _examples(ledger: Ledger, scores: Scored, mine: int, base: int) -> Row:
             pairs.append(both)
     if not pairs or len({len(one) for one, _ in pairs}) > 1:  # type: ignore[arg-type]
         return {}
-    test = paired_examples(*map(np.array, zip(*pairs, strict=True)))
+    mine_scores, base_scores = (np.array(side) for side in zip(*pairs, strict=True))
+    test = paired_examples(mine_scores, base_scores)
     values = (test.difference, test.low, test.high, test.p, test.examples)
     return dict(zip(EXAMPLES, values, strict=True))
 
