@@ -62,7 +62,7 @@ class Ledger:
     """Per trial, decoder and metric: trial, place (of the decoder in its job), metric, value."""
     decoded: Columns
     """Per trial and decoder: trial, place, and DECODED."""
-    examples: Mapping[tuple[int, int, str], Sequence[float]]
+    examples: Mapping[tuple[int, int, str], NDArray[np.float64]]
     """Scores per example by trial, place and metric, of the metrics that are shown."""
     seeds: Sequence[int]
     metrics: Sequence[str]
@@ -154,12 +154,13 @@ class _Book:
         # Rows of numbers, one after the other: None becomes NaN when they are columns.
         self.rows: list[Any] = []
         self.curve: list[Any] = []
-        self.scores: list[Any] = []
+        self.scored: list[Any] = []
+        self.values: list[Any] = []
+        self.sets: dict[tuple[str, ...], int] = {}
         self.decoded: list[Any] = []
         self.without: list[tuple[int, int]] = []
-        self.examples: dict[tuple[int, int, str], Sequence[float]] = {}
+        self.examples: dict[tuple[int, int, str], NDArray[np.float64]] = {}
         self.seeds: dict[int, int] = {}
-        self.metrics: dict[str, int] = {}
         self.machines: list[Mapping[str, Any]] = []
         self.tuned: dict[int, Mapping[str, Any]] = {}
         self.reasons: dict[int, str] = {}
@@ -210,49 +211,52 @@ class _Book:
         best = last = math.nan
         if curve:
             phase = curve[-1].get("phase", 0)  # losses of two phases may be of two kinds
-            points = curve if curve[0].get("phase", 0) == phase else _of_phase(curve, phase)
-            for point in points:
-                self.curve += (trial, point["passes"], point["seconds"], point["validation_loss"])
-            losses = [_number(point["validation_loss"]) for point in points]
-            best = min((loss for loss in losses if not math.isnan(loss)), default=math.nan)
-            last = losses[-1]
+            if curve[0].get("phase", 0) != phase:
+                curve = [point for point in curve if point.get("phase", 0) == phase]
+            losses = [point["validation_loss"] for point in curve]
+            for point, loss in zip(curve, losses, strict=True):
+                self.curve += (trial, point["passes"], point["seconds"], loss)
+            last = _number(losses[-1])
+            best = min((x for x in losses if x is not None and x == x), default=math.nan)
         ends = results.get("losses") or {}
         return best, last, _number(ends.get("train")) - _number(ends.get("test"))
 
     def _decoding(
         self, trial: int, group: int, parts: list[Any], results: Mapping[str, Any], ok: bool
     ) -> None:
-        left = dict.fromkeys(range(len(parts)))
         task, keys = self.texts[group]
         told = self.tasks.get(task, {})
         shown = (self.metric, told.get("metric"), *told.get("also", ()))
+        given = []
         for number, decoded in enumerate(results.get("decoding", ())):
-            part = decoded["decoder"]
+            part, metrics = decoded["decoder"], decoded["metrics"]
             place = number if number < len(parts) and parts[number] == part else _place(parts, part)
-            metrics = decoded["metrics"]
             if place is None or not metrics:
                 continue
             self.names[keys[place]] = metrics
             if not ok:
                 continue
-            left.pop(place, None)
-            for name, value in metrics.items():
-                metric = self.metrics.setdefault(name, len(self.metrics))
-                self.scores += (trial, place, metric, value)
+            given.append(place)
+            self._scores(trial, place, metrics, metrics.values())
             if "steps" in decoded:
                 self.decoded += (trial, place, *map(decoded.get, DECODED))
             for name, values in decoded.get("examples", {}).items():
                 if name in shown and values:
-                    self.examples[trial, place, name] = np.asarray(values, dtype=float)  # type: ignore[assignment]
-        self.without += [(trial, place) for place in left]
+                    self.examples[trial, place, name] = np.asarray(values, dtype=float)
+        if len(given) < len(parts):
+            self.without += [(trial, place) for place in range(len(parts)) if place not in given]
+
+    def _scores(self, trial: int, place: int, names: Iterable[str], values: Iterable[Any]) -> None:
+        """Scores under their names; which names there are is kept once for all that have them."""
+        names = tuple(names)
+        self.scored += (trial, place, self.sets.setdefault(names, len(self.sets)))
+        self.values += values
 
     def closed(self) -> Ledger:
         """All of it as columns."""
         for trial, place in self.without:
-            key = self.texts[self.rows[trial * len(TRIAL)]][1][place]
-            for name in self.names.get(key, ("-",)):
-                metric = self.metrics.setdefault(name, len(self.metrics))
-                self.scores += (trial, place, metric, math.nan)
+            names = self.names.get(self.texts[self.rows[trial * len(TRIAL)]][1][place], ("-",))
+            self._scores(trial, place, names, [math.nan] * len(names))
         trials = _columns(TRIAL, self.rows, 4)
         # Columns by seed, so that sums do not depend on who finished first.
         order = sorted(self.seeds)
@@ -262,23 +266,38 @@ class _Book:
         kept = np.zeros(len(trials["seed"]), dtype=bool)
         kept[list(self.last.values())] = True
         others = self.others.values()
+        every = dict.fromkeys(name for names in self.sets for name in names)
+        metrics = {name: number for number, name in enumerate(every)}
         return Ledger(
             groups=self.firsts,
             tasks=[self.tasks.get(task, {}) for task, _ in self.texts],
             trials=trials,
             kept=kept,
             curve=_columns(("trial", "passes", "seconds", "loss"), self.curve, 1),
-            scores=_by_trial(_columns(("trial", "place", "metric", "value"), self.scores, 3)),
+            scores=self._scores_by_trial(metrics),
             decoded=_columns(("trial", "place", *DECODED), self.decoded, 2),
             examples=self.examples,
             seeds=order,
-            metrics=list(self.metrics),
+            metrics=list(metrics),
             machines=self.machines,
             tuned=self.tuned,
             reasons=self.reasons,
             measured=[record for record in others if not record.is_trial],
             searches=[record for record in others if record.is_trial],
         )
+
+    def _scores_by_trial(self, metrics: Mapping[str, int]) -> Columns:
+        scored = _columns(("trial", "place", "set"), self.scored, 3)
+        sizes = np.array([len(names) for names in self.sets], dtype=np.int64)[scored["set"]]
+        codes = [[metrics[name] for name in names] for names in self.sets]
+        columns = {
+            "trial": np.repeat(scored["trial"], sizes),
+            "place": np.repeat(scored["place"], sizes),
+            "metric": np.array([c for s in scored["set"].tolist() for c in codes[s]], np.int64),
+            "value": np.array(self.values, dtype=float),
+        }
+        order = np.argsort(columns["trial"], kind="stable")
+        return {name: column[order] for name, column in columns.items()}
 
 
 def _light(search: Record) -> Record:
@@ -309,15 +328,6 @@ def _place(parts: Sequence[Any], part: Any) -> int | None:
 def _number(value: Any) -> float:
     """NaN where older records, or something that failed, do not say."""
     return math.nan if value is None else float(value)
-
-
-def _by_trial(columns: Columns) -> Columns:
-    order = np.argsort(columns["trial"], kind="stable")
-    return {name: column[order] for name, column in columns.items()}
-
-
-def _of_phase(curve: Sequence[Mapping[str, Any]], phase: int) -> list[Mapping[str, Any]]:
-    return [point for point in curve if point.get("phase", 0) == phase]
 
 
 def _columns(names: Sequence[str], rows: Sequence[Any], integers: int) -> dict[str, NDArray[Any]]:

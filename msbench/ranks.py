@@ -79,25 +79,25 @@ def profile_rows(
     baseline is fixed, unlike the best of all, so that adding a competitor changes nothing. What
     the baseline did not solve counts as solved at once by those who did.
     """
-    seeds = ledger.trials["seed"][trials.trial].tolist()
-    others = [axis for axis in AXES if axis != by]
-    base: dict[tuple[object, ...], float] = {}
-    mine: dict[str, list[tuple[tuple[object, ...], float]]] = {}
-    for cell, seed, took in zip(trials.cell.tolist(), seeds, passes.tolist(), strict=True):
-        row = trials.cells[cell]
-        if math.isnan(took):
-            continue
-        problem = (*(row[axis] for axis in others), seed)
-        mine.setdefault(row[by], []).append((problem, took))
-        if row[by] == bases.get(row["task"]):
-            base[problem] = took
+    others: dict[tuple[str, ...], int] = {}
+    rest = [tuple(cell[axis] for axis in AXES if axis != by) for cell in trials.cells]
+    other = np.array([others.setdefault(each, len(others)) for each in rest], dtype=np.int64)
+    is_base = np.array([cell[by] == bases.get(cell["task"]) for cell in trials.cells], dtype=bool)
+    at = other[trials.cell], ledger.trials["seed"][trials.trial]
+    base = np.full((len(others), len(ledger.seeds)), np.nan)
+    its = is_base[trials.cell]
+    base[at[0][its], at[1][its]] = passes[its]
+    with np.errstate(invalid="ignore"):
+        ratios = np.where(np.isinf(passes), np.inf, passes / base[at])
+    ratios[np.isnan(base[at]) | np.isnan(passes)] = np.nan
+    strategy = np.array([cell[by] for cell in trials.cells], dtype=object)[trials.cell]
     rows = []
-    for name, solved in sorted(mine.items()):
-        ratios = [_ratio(took, base[problem]) for problem, took in solved if problem in base]
-        if not ratios:
+    for name in sorted(set(strategy.tolist())):
+        mine = ratios[strategy == name]
+        if not len(mine := mine[~np.isnan(mine)]):
             continue
-        shares = performance_profile(ratios, TAUS)
-        low, high = profile_band(ratios, TAUS)
+        shares = performance_profile(mine, TAUS)
+        low, high = profile_band(mine, TAUS)
         for i, tau in enumerate(TAUS):
             rows.append(
                 {
@@ -106,11 +106,7 @@ def profile_rows(
                     "share": float(shares[i]),
                     "low": float(low[i]),
                     "high": float(high[i]),
-                    "problems": len(ratios),
+                    "problems": len(mine),
                 }
             )
     return rows
-
-
-def _ratio(mine: float, base: float) -> float:
-    return math.inf if math.isinf(mine) else 0.0 if math.isinf(base) else mine / base

@@ -351,7 +351,7 @@ class Record:
             if not whole:
                 Trial.of(made.job) if made.is_trial else Measurement.of(made.job)
             for decoded in made.results.get("decoding", ()) if made.is_trial else ():
-                sum(value or 0.0 for value in decoded["metrics"].values())
+                sum(filter(None, decoded["metrics"].values()))
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError("its job or results are not whole") from error
         return made

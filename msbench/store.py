@@ -116,7 +116,7 @@ def _lines(path: Path) -> Iterator[tuple[Path, int, bytes]]:
         for file in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
             with file.open("rb") as lines:
                 for number, line in enumerate(lines, start=1):
-                    if line.strip():
+                    if not line.isspace():
                         yield file, number, line
     except OSError as error:
         raise RecordsError(f"{path}: cannot be read: {error.strerror or error}") from error
