@@ -99,6 +99,7 @@ def compare(
         profiles=profile_rows(ledger, trials, took["passes"], by, bases) if by in AXES else [],
         notes=[
             *_unsure(accuracy),
+            *_hidden(accuracy, metric),
             *_bad(ledger, labels, trials.trial.tolist()),
             *_unmeasured(ledger),
             *left,
@@ -202,6 +203,13 @@ def _unsure(accuracy: Sequence[Row]) -> list[str]:
             what = f"{row['task']}, {row['optimizer']}, {row['decoder']}"
             notes.append(f"{what}: no trial that ended ok gave a number for {row['metric']}")
     return notes
+
+
+def _hidden(accuracy: Sequence[Row], metric: str) -> list[str]:
+    """Tasks that the metric asked for is none of."""
+    shown = {row["task"] for row in accuracy if row["primary"]}
+    left = sorted({row["task"] for row in accuracy} - shown)
+    return [f"not shown, since {metric} is no metric of theirs: {', '.join(left)}"] if left else []
 
 
 def _bad(ledger: Ledger, labels: Labels, trials: Sequence[int]) -> list[str]:

@@ -119,7 +119,8 @@ def _verdict(row: Row) -> str:
 def _per_example(row: Row) -> str:
     if math.isnan(row["example_p_adjusted"]):
         return ""
-    return f"{row['example_difference']:+.3f} (p {_p(row['example_p_adjusted'])})"
+    difference = row["example_difference"]
+    return f"{difference:+.{_digits(abs(difference))}f} (p {_p(row['example_p_adjusted'])})"
 
 
 def _training(comparison: Comparison) -> Cells:

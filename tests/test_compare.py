@@ -272,6 +272,8 @@ def test_a_metric_can_be_chosen(records: list[Record]) -> None:
     assert {r["metric"] for r in comparison.accuracy if r["primary"]} == {"chrf"}
     assert "chrf" in render(comparison)
     assert "bleu" not in render(comparison)
+    notes = compare(reference("quick"), metric="macro_f1").notes
+    assert "not shown, since macro_f1 is no metric of theirs: headlines, numbers-fr" in notes
 
 
 def test_decoders_are_paired_within_their_trial() -> None:
