@@ -404,13 +404,13 @@ def _print_problems(problems: Sequence[str]) -> None:
 
 def _target(text: str) -> "Target":
     """What `--target` says: none is automatic."""
-    from msbench.suite import load_suite
-
     if text == "auto":
         return None
     try:
         value = float(text)
     except ValueError:
+        from msbench.suite import load_suite
+
         targets = load_suite(text).targets
         if not targets:
             raise MsbenchError(f"suite {text!r} has no [target]") from None
