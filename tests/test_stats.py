@@ -404,7 +404,10 @@ def test_the_band_is_scipys_exact_interval(rng: np.random.Generator) -> None:
 
 
 def test_figures_of_the_document_hold() -> None:
-    """What docs/statistics.md promises, in the figures of benchmarks/intervals.py."""
+    """What docs/statistics.md promises, in the figures of benchmarks/intervals.py.
+
+    Slack: three Monte Carlo errors of 4,000 families (0.34 %), two of 2,000 comparisons (0.49 %).
+    """
     file = Path(__file__).parent.parent / "results/reference/statistics.json"
     known = json.loads(file.read_text())
     for draw in ("normal", "records, one spread"):
@@ -412,7 +415,7 @@ def test_figures_of_the_document_hold() -> None:
             assert 0.93 <= known["seeds"][draw]["paired t"][str(n)]["coverage"] <= 0.97, (draw, n)
     for draw, families in known["families"].items():
         for n in SEEDS:
-            assert families["paired t"][str(n)] <= 0.05 + 3 * 0.0069, (draw, n)
+            assert families["paired t"][str(n)] <= 0.05 + 3 * 0.0034, (draw, n)
     for draw, each in known["examples"].items():
         for n in SEEDS:
             assert 0.93 <= each["seeds and examples"][str(n)]["coverage"] <= 0.98, (draw, n)
