@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -141,6 +143,9 @@ def trained(ledger: Ledger, labels: Labels, machines: Sequence[str]) -> Trained:
     return Trained(cells, cell, trial[chosen])
 
 
+_POINT = itemgetter("passes", "seconds", "validation_loss")
+
+
 class _Book:
     """A ledger that is being written."""
 
@@ -154,6 +159,7 @@ class _Book:
         # Rows of numbers, one after the other: None becomes NaN when they are columns.
         self.rows: list[Any] = []
         self.curve: list[Any] = []
+        self.points: list[int] = []
         self.scored: list[Any] = []
         self.values: list[Any] = []
         self.sets: dict[tuple[str, ...], int] = {}
@@ -213,11 +219,11 @@ class _Book:
             phase = curve[-1].get("phase", 0)  # losses of two phases may be of two kinds
             if curve[0].get("phase", 0) != phase:
                 curve = [point for point in curve if point.get("phase", 0) == phase]
+            self.curve.extend(chain.from_iterable(map(_POINT, curve)))
+            self.points += (trial, len(curve))
             losses = [point["validation_loss"] for point in curve]
-            for point, loss in zip(curve, losses, strict=True):
-                self.curve += (trial, point["passes"], point["seconds"], loss)
             last = _number(losses[-1])
-            best = min((x for x in losses if x is not None and x == x), default=math.nan)
+            best = min((x for x in losses if x is not None), default=math.nan)
         ends = results.get("losses") or {}
         return best, last, _number(ends.get("train")) - _number(ends.get("test"))
 
@@ -273,7 +279,10 @@ class _Book:
             tasks=[self.tasks.get(task, {}) for task, _ in self.texts],
             trials=trials,
             kept=kept,
-            curve=_columns(("trial", "passes", "seconds", "loss"), self.curve, 1),
+            curve={
+                "trial": np.repeat(*_columns(("trial", "points"), self.points, 2).values()),
+                **_columns(("passes", "seconds", "loss"), self.curve, 0),
+            },
             scores=self._scores_by_trial(metrics),
             decoded=_columns(("trial", "place", *DECODED), self.decoded, 2),
             examples=self.examples,
