@@ -22,8 +22,8 @@ from msbench.verdicts import Scored, scored, verdict_rows
 BY = ("optimizer", "loss", "decoder", "model", "schedule")
 """What can be compared: strategies that are equal but for it."""
 
-PLAIN = ("greedy", "argmax")
-"""Decoders that others are compared with unless told otherwise."""
+PLAIN = ("greedy", "argmax", "cross-entropy", "constant")
+"""Decoders, losses and schedules that others are compared with unless told otherwise."""
 
 
 def compare(
@@ -38,7 +38,7 @@ def compare(
     """Tables of all records, which may be a stream; differences and ratios are to `baseline`.
 
     by: the axis, one of BY, that the baseline is a value of. Without `baseline`, the optimizer that
-    throughput was measured against, the plain decoder, else the first by name. metric: shown
+    throughput was measured against, else one of PLAIN, else the first by name. metric: shown
     instead of each task's own. target: a validation loss to reach, for all tasks or one per task;
     without it, the median of the baseline's best. margin: of equivalence, in the metric's unit.
 
@@ -65,6 +65,8 @@ def compare(
     machines = [m for i, m in enumerate(machines) if m not in machines[:i]]
     names, differing = machine_names(machines)
     scores = scored(ledger, labels, metric)
+    if not scores.cells:
+        raise MsbenchError("no trial has a decoder: there are no scores to compare")
     bases, baseline = _bases(scores, by, baseline or _default(by, scores, measured, labels))
     machine_of = {r.key: names[machines.index(r.machine)] for r in measured}
     throughput = speed_rows(measured, labels, by, bases, machine_of)
@@ -152,9 +154,7 @@ def _default(by: str, scores: Scored, measured: Sequence[Record], labels: Labels
     if by == "optimizer" and measured:
         record = measured[-1]
         return str(labels.strategy(record, record.job["strategies"][0])["optimizer"])
-    if by == "decoder":
-        return next((plain for plain in PLAIN if plain in names), names[0])
-    return names[0]
+    return next((plain for plain in PLAIN if plain in names), names[0])
 
 
 def _tuning(ledger: Ledger, labels: Labels) -> list[Row]:
