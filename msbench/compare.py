@@ -45,24 +45,13 @@ def compare(
     Trials that did not end ok count in `n`, never in a mean, and are never ranked best. Raises
     MsbenchError if there is nothing to compare, or no such baseline, metric or axis.
     """
-    if by not in BY:
-        raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, BY)}")
-    if margin is not None and not (margin > 0 and math.isfinite(margin)):
-        raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
-    ledger = collect(records, metric)
-    if not ledger.groups:
-        told = f" yet, only {len(ledger.searches)} of a search" if ledger.searches else ""
-        raise MsbenchError(f"there are no trials to compare{told}")
-    if metric and metric not in ledger.metrics:
-        raise MsbenchError(
-            f"no metric {metric!r} in these results{did_you_mean(metric, ledger.metrics)}"
-        )
+    ledger = _asked(records, by, metric, margin)
     measured = [record for record in ledger.measured if record.status == "ok"]
     labels = Labels([*ledger.groups, *measured, *ledger.searches])
     ledger, left = _newest_winners(ledger, labels)
-    machines = [*ledger.machines]
-    machines += [r.machine for r in measured if r.machine not in machines]
-    machines = [m for i, m in enumerate(machines) if m not in machines[:i]]
+    machines = [*ledger.machines]  # in its order, which the ledger's numbers are of
+    for record in measured:
+        machines += [] if record.machine in machines else [record.machine]
     names, differing = machine_names(machines)
     scores = scored(ledger, labels, metric)
     if not scores.cells:
@@ -110,6 +99,23 @@ def compare(
             *differing,
         ],
     )
+
+
+def _asked(records: Iterable[Record], by: str, metric: str, margin: float | None) -> Ledger:
+    """The ledger, if what is asked of it makes sense."""
+    if by not in BY:
+        raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, BY)}")
+    if margin is not None and not (margin > 0 and math.isfinite(margin)):
+        raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
+    ledger = collect(records, metric)
+    if not ledger.groups:
+        told = f" yet, only {len(ledger.searches)} of a search" if ledger.searches else ""
+        raise MsbenchError(f"there are no trials to compare{told}")
+    if metric and metric not in ledger.metrics:
+        raise MsbenchError(
+            f"no metric {metric!r} in these results{did_you_mean(metric, ledger.metrics)}"
+        )
+    return ledger
 
 
 def _newest_winners(ledger: Ledger, labels: Labels) -> tuple[Ledger, list[str]]:
