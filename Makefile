@@ -6,7 +6,7 @@ TESTS ?= tests plugins
 
 .PHONY: run test large check bench docs format wheel clean
 
-run: .venv/run  ## the main job: five optimizers, three tasks, two tables
+run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
 
 test: .venv/dev  ## all tests

@@ -1,9 +1,10 @@
 """The command line: parse, call, print. Only here do both ends of the flow meet."""
 
+import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from msbench.spec import FORMATS, KINDS, Choice, Job, Measurement, Part, Record,
 
 if TYPE_CHECKING:
     from msbench.plugins import Entry, Registry
+    from msbench.targets import Target
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
@@ -161,7 +163,7 @@ def run(
     missing = len(keys) - len(finished)
     if missing:
         _leave(NOT_OK, f"{missing} of {len(keys)} left no record: the launcher lost them")
-    _print_tables(finished, _baseline(chosen))
+    _print_tables(finished, baseline=_baseline(chosen), target=chosen.targets or None)
     bad = [record for record in finished if record.status != "ok" and not record.is_search]
     if bad:
         _leave(NOT_OK, f"{len(bad)} of {len(finished)} did not end ok (msbench run --retry)")
@@ -169,16 +171,51 @@ def run(
 
 @main.command()
 @click.argument("results")
-@click.option("--baseline", default="", metavar="NAME", help="The optimizer to compare with.")
+@click.option(
+    "--by",
+    type=click.Choice(["optimizer", "loss", "decoder", "model", "schedule"]),
+    default="optimizer",
+    show_default=True,
+    help="What is compared: strategies that are equal but for it.",
+)
+@click.option("--baseline", default="", metavar="NAME", help="The one to compare with.")
+@click.option("--metric", default="", metavar="NAME", help="Shown instead of each task's own.")
+@click.option(
+    "--target",
+    default="auto",
+    metavar="VALUE|auto|SUITE",
+    show_default=True,
+    help="Validation loss to reach: a number, the median of the baseline's best, or a suite's.",
+)
+@click.option(
+    "--margin",
+    type=float,
+    metavar="SIZE",
+    help="Differences within it are equivalent, in the metric's unit.  [default: 0.01 of shares, "
+    "1 of 100, 1 % of losses]",
+)
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
-def compare(results: str, baseline: str, style: str) -> None:
+def compare(
+    results: str,
+    by: str,
+    baseline: str,
+    metric: str,
+    target: str,
+    margin: float | None,
+    style: str,
+) -> None:
     """Print the tables of RESULTS: a folder, a file or the name of a suite."""
-    from msbench.store import find_results, read
+    from msbench.store import find_results, stream
 
-    stored = read(find_results(results))
-    for problem in stored.problems:
-        click.echo(f"msbench: {problem}", err=True)
-    _print_tables(stored.records, baseline, style)
+    problems: list[str] = []
+    wanted = _target(target)
+    records = stream(find_results(results), problems)
+    try:
+        _print_tables(
+            records, style, baseline=baseline, by=by, metric=metric, target=wanted, margin=margin
+        )
+    finally:
+        _print_problems(problems)
 
 
 @main.command("list")
@@ -331,8 +368,7 @@ def _existing(folder: Path, *, quiet: bool = False) -> tuple[Record, ...]:
     if not any(folder.glob("*.jsonl")):
         return ()
     stored = read(folder, strict=False)
-    for problem in () if quiet else stored.problems:
-        click.echo(f"msbench: {printable(problem)}", err=True)
+    _print_problems(() if quiet else stored.problems)
     return stored.records
 
 
@@ -350,11 +386,38 @@ def _print_plan(suite: Suite, trials: Sequence[Trial], total: int, speeds: int) 
         click.echo(f"data not fetched yet, so nothing counts as done: {', '.join(missing)}")
 
 
-def _print_tables(records: Sequence[Record], baseline: str, style: str = "text") -> None:
+def _print_tables(records: Iterable[Record], style: str = "text", **asked: Any) -> None:
     from msbench.compare import compare as compare_records
     from msbench.render import render
 
-    click.echo(render(compare_records(records, baseline), style))
+    # Written as it is: `echo` would take escape sequences out of names.
+    sys.stdout.write(render(compare_records(records, **asked), style) + "\n")
+
+
+def _print_problems(problems: Sequence[str]) -> None:
+    """The first ten lines that were skipped, and how many more there are."""
+    for problem in problems[:10]:
+        click.echo(f"msbench: {printable(problem)}", err=True)
+    if len(problems) > 10:
+        click.echo(f"msbench: and {len(problems) - 10} more lines were skipped", err=True)
+
+
+def _target(text: str) -> "Target":
+    """What `--target` says: none is automatic."""
+    if text == "auto":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        from msbench.suite import load_suite
+
+        targets = load_suite(text).targets
+        if not targets:
+            raise MsbenchError(f"suite {text!r} has no [target]") from None
+        return targets
+    if not math.isfinite(value):
+        raise MsbenchError(f"a target is a finite validation loss, not {text}")
+    return value
 
 
 def _baseline(suite: Suite) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from msbench.clock import Clock
 from msbench.decode import decode
 from msbench.device import machine
@@ -98,7 +100,25 @@ def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
         streams = registry.find("decoder", part.name).streams
         decoded = decode(learner, decoder, task, held_out, tests, streams)
         results["decoding"].append({"decoder": asdict(part), **decoded.to_dict()})
+    if not trial.is_search:
+        results["losses"] = final_losses(learner, task, tests)
     return results
+
+
+def final_losses(learner: Learner, task: Task, tests: Sequence[Batch]) -> dict[str, float]:
+    """The loss at the end on the test split and on as many examples of the training split.
+
+    The latter are evenly spread over it, the same in every trial. Their difference is the
+    generalization gap; the mean over training steps would be of other weights, with dropout.
+    """
+    count = min(len(task.train), len(task.test))
+    rows = np.linspace(0, len(task.train) - 1, count).astype(int)
+    batches = [
+        task.train.batch(rows[start : start + EVALUATION_BATCH])
+        for start in range(0, count, EVALUATION_BATCH)
+    ]
+    learner.mode(training=False)
+    return {"train": learner.validate(batches), "test": learner.validate(tests)}
 
 
 def train_phases(
@@ -290,8 +310,6 @@ def _check_versions(trial: Trial, registry: Registry) -> None:
 
 def _seed_libraries(seed: int, purpose: str) -> None:
     """For plugins that draw from the global generators of Python and numpy."""
-    import numpy as np
-
     random.seed(derive(seed, purpose))
     np.random.seed(derive(seed, purpose) % 2**32)
 

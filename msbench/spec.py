@@ -184,6 +184,8 @@ class Suite:
     description: str = ""
     baseline: str = ""
     """The optimizer that the others are compared with; empty = the first in the suite."""
+    targets: Mapping[str, float] = field(default_factory=dict)
+    """Per task (by label, else name), the validation loss that strategies are timed to."""
     throughput: Throughput = Throughput()
     launcher: Choice = Choice("processes")
     limit: float = 600.0
@@ -330,22 +332,34 @@ class Record:
     @classmethod
     def from_json(cls, line: str) -> "Record":
         """The record of one line; ValueError says what is wrong with it."""
-        data = json.loads(line)
-        if not isinstance(data, dict) or not {"key", "group", "job"} <= set(data):
+        return cls.of(json.loads(line))
+
+    @classmethod
+    def of(cls, data: Any, *, whole: bool = False) -> "Record":
+        """The record of parsed JSON; ValueError says what is wrong with it.
+
+        whole: its job is known to be.
+        """
+        if not isinstance(data, dict) or not data.keys() >= {"key", "group", "job"}:
             raise ValueError("not an msbench record")
         if data.get("schema") != SCHEMA:
             raise ValueError(f"record layout {data.get('schema')}, this msbench reads {SCHEMA}")
         if data.get("status") not in STATUSES:
             raise ValueError(f"unknown status {data.get('status')!r}")
-        known = {f.name for f in fields(cls)}
-        made = cls(**{k: v for k, v in data.items() if k in known})
+        if not data.keys() <= _RECORD:  # a later version may have added some
+            data = {name: value for name, value in data.items() if name in _RECORD}
+        made = cls(**data)
         try:
-            Trial.of(made.job) if made.is_trial else Measurement.of(made.job)
+            if not whole:
+                Trial.of(made.job) if made.is_trial else Measurement.of(made.job)
             for decoded in made.results.get("decoding", ()) if made.is_trial else ():
-                sum(value or 0.0 for value in decoded["metrics"].values())
+                sum(filter(None, decoded["metrics"].values()))
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError("its job or results are not whole") from error
         return made
+
+
+_RECORD = frozenset(each.name for each in fields(Record))
 
 
 Row = dict[str, Any]
@@ -357,11 +371,26 @@ class Comparison:
     """What records say."""
 
     accuracy: Sequence[Row]
+    """Per task, strategy, decoder and metric: the mean, the difference, the verdict."""
     throughput: Sequence[Row]
     baseline: str
     notes: Sequence[str] = field(default_factory=tuple)
     tuning: Sequence[Row] = ()
     """What was searched, and the winners."""
+    by: str = "optimizer"
+    """The axis that the baseline is of."""
+    training: Sequence[Row] = ()
+    """Per strategy and machine: what training took."""
+    targets: Sequence[Row] = ()
+    """Per strategy and machine: what it took to a validation loss."""
+    freezing: Sequence[str] = ()
+    """The lines that keep these targets in a suite; none where they were given."""
+    decoding: Sequence[Row] = ()
+    """Per strategy, machine and decoder: what predicting took."""
+    ranks: Sequence[Row] = ()
+    """Per strategy, over tasks: its average rank."""
+    profiles: Sequence[Row] = ()
+    """Per strategy and multiple of the baseline's cost: the share of problems solved."""
 
 
 def record(

@@ -93,6 +93,7 @@ class _Suite(_Table):
     training: _Training = _Training()
     tuning: _Tuning | None = None
     throughput: _Throughput = _Throughput()
+    target: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
     launcher: _Choice = _Choice(name="processes")
     seeds: Seeds = [0, 1, 2]
     baseline: str = ""
@@ -160,6 +161,7 @@ def _suite(path: Path, read: _Suite) -> Suite:
         tuning=None if read.tuning is None else Tuning(**read.tuning.model_dump()),
         description=read.description,
         baseline=read.baseline,
+        targets=_targets(path, read),
         throughput=Throughput(read.throughput.rounds, read.throughput.steps),
         launcher=_choice(read.launcher, f"{path}: launcher"),
         limit=read.limit,
@@ -189,6 +191,18 @@ def _trainings(path: Path, read: _Suite) -> dict[str, Training]:
     if problems:
         raise SuiteError(problems)
     return trainings
+
+
+def _targets(path: Path, read: _Suite) -> dict[str, float]:
+    names = [task.label or task.name for task in read.task]
+    problems = [
+        f"{path}: target.{name}: no such task{did_you_mean(name, names)}"
+        for name in read.target
+        if name not in names
+    ]
+    if problems:
+        raise SuiteError(problems)
+    return read.target
 
 
 def _training(suite: _Training, task: Mapping[str, Any]) -> Training:

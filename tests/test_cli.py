@@ -57,8 +57,9 @@ def test_the_main_job(write_suite: Write, tmp_path: Path) -> None:
     more = msbench("run", suite, "--seeds", "3", "--workers", "1", cwd=tmp_path)
     assert "4 of 6 trials are done already" in more.stderr
 
-    rows = json.loads(msbench("compare", "tiny", "--format", "json", cwd=tmp_path).stdout)
-    assert {row["n"] for row in rows} == {3}
+    every = json.loads(msbench("compare", "tiny", "--format", "json", cwd=tmp_path).stdout)
+    assert {row["n"] for row in every["accuracy"]} == {3}
+    assert all(isinstance(row["gap"], float) for row in every["training"])
     for style in ("text", "markdown", "csv", "latex"):
         shown = msbench("compare", folder, "--format", style, "--baseline", "sam", cwd=tmp_path)
         assert "adamw" in shown.stdout
@@ -139,6 +140,54 @@ def test_unreadable_results(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_bytes(b"\x00\xff not json")
     done = msbench("compare", "x.jsonl", cwd=tmp_path, check=2)
     assert "x.jsonl: holds no msbench records" in done.stderr
+
+
+def test_what_cannot_be_compared_is_said_in_a_sentence(tmp_path: Path) -> None:
+    quick = Path(__file__).parent.parent / "results/reference/quick"
+    lines = (quick / "trials.jsonl").read_text().splitlines()
+    empty, other, many = (tmp_path / f"{name}.jsonl" for name in ("empty", "other", "many"))
+    empty.write_text("")
+    other.write_text("\n".join(line.replace('"schema": 1', '"schema": 9') for line in lines))
+    mixed = [line.replace('"schema": 1', '"schema": 9') for line in lines[:20]]
+    many.write_text("\n".join([*mixed, *lines[20:]]))
+
+    said = msbench("compare", empty, cwd=tmp_path, check=2).stderr
+    assert said.count("\n") == 1
+    assert "empty.jsonl: holds no msbench records; it is empty" in said
+    said = msbench("compare", other, cwd=tmp_path, check=2).stderr
+    assert "record layout 9, this msbench reads 1" in said
+    done = msbench("compare", many, cwd=tmp_path)
+    assert done.stderr.count("skipped, not a whole record (record layout 9") == 10
+    assert "msbench: and 10 more lines were skipped" in done.stderr
+    assert "ACCURACY" in done.stdout
+
+    for words, sentence in {
+        ("--baseline", "adamv"): "no optimizer 'adamv' in these results; did you mean 'adamw'?",
+        ("--by", "decoder", "--baseline", "beem"): "no decoder 'beem' in these results; did you",
+        ("--metric", "blue"): "no metric 'blue' in these results; did you mean 'bleu'?",
+        ("--target", "nan"): "a target is a finite validation loss, not nan",
+        ("--target", "quik"): "unknown suite 'quik'; did you mean 'quick'?",
+        ("--margin", "0"): "a margin of equivalence must be positive, not 0",
+        ("--by", "task"): "'task' is not one of",
+    }.items():
+        said = msbench("compare", quick, *words, cwd=tmp_path, check=2).stderr
+        assert sentence in said
+
+
+def test_names_reach_files_as_they_are(tmp_path: Path) -> None:
+    quick = Path(__file__).parent.parent / "results/reference/quick/trials.jsonl"
+    name = "\\u001b[31m" + "n" * 300
+    text = quick.read_text().replace('"lr": 0.3, "weight_decay": 0.0, "decay": "matrices"}', "X")
+    assert "X" in text
+    text = quick.read_text().replace(
+        '"matrices"}, "plugin": "msbench", "version": "0.1.0", "label": ""}, "schedule"',
+        f'"matrices"}}, "plugin": "msbench", "version": "0.1.0", "label": "{name}"}}, "schedule"',
+    )
+    (tmp_path / "x.jsonl").write_text(text)
+    done = msbench("compare", "x.jsonl", "--format", "json", cwd=tmp_path)
+    found = {row["optimizer"] for row in json.loads(done.stdout)["accuracy"]}
+    assert any(each.startswith("\x1b[31m" + "n" * 300) for each in found)
+    assert "\x1b" not in msbench("compare", "x.jsonl", cwd=tmp_path).stdout
 
 
 def test_interrupt_keeps_what_is_done(write_suite: Write, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from msbench import store
 from msbench.errors import RecordsError, StoreError
+from msbench.lines import Jobs, record_of
 from msbench.spec import Record, Trial, record
 
 
@@ -90,6 +91,41 @@ def test_a_folder_that_is_a_file(tmp_path: Path, one: Record) -> None:
     (tmp_path / store.TRIALS).mkdir()
     with pytest.raises(StoreError, match=r"cannot write .*trials\.jsonl: Is a directory"):
         store.append(tmp_path, one)
+
+
+def damaged(line: bytes) -> list[bytes]:
+    """Lines that look like others but are not."""
+    data = json.loads(line)
+    two = {**data, "job": {**data["job"], "seed": 7}}
+    option = {**data["job"]["optimizer"], "options": {"seed": 3}}
+    moved = {"results": {"job": {}, "status": "x"}, **two}
+    lines = [
+        two,
+        {**two, "job": {**two["job"], "optimizer": option}},
+        {**two, "job": {**two["job"], "device": "cuda"}},
+        {**two, "job": {**two["job"], "seed": 8, "training": {}}},
+        {**two, "status": "odd"},
+        {**two, "schema": 2},
+        moved,
+        {**two, "job": None},
+        {**two, "results": {"decoding": [{"metrics": {"a": "b"}}]}},
+    ]
+    return [line, *(json.dumps(each).encode() for each in lines), line[:-9], b"[]", line]
+
+
+def test_many_lines_are_read_as_each_alone() -> None:
+    """The fast path against its slow twin, on real records and on damaged ones."""
+    real = Path("results/reference/quick/trials.jsonl").read_bytes().splitlines()
+    jobs: Jobs = {}
+    for line in [*real[:30], *damaged(real[0]), *damaged(real[1])]:
+        found, expected = [], []
+        for read, into in ((lambda x: record_of(x, jobs), found), (Record.from_json, expected)):
+            try:
+                into.append(read(line))
+            except ValueError as error:
+                into.append(str(error).partition(":")[0] if "layout" in str(error) else "bad")
+        assert found == expected
+    assert len(jobs) < 25  # another seed is the same job
 
 
 def test_find_results(tmp_path: Path, one: Record) -> None:

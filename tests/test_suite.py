@@ -226,3 +226,17 @@ def test_an_optimizer_that_takes_no_base_is_told(write_suite: Write, registry: R
     bottom = '\n[[optimizer]]\nname = "sgd"\nbase = { name = "adamw" }\n'
     said = "\n".join(problems(write_suite(bottom=bottom), registry))
     assert "optimizer[3]: optimizer 'sgd' has no option 'base'" in said
+
+
+def test_targets_belong_to_tasks_and_change_no_trial(
+    write_suite: Write, registry: Registry
+) -> None:
+    plain = plan(load_suite(str(write_suite())), registry, (), lambda part: "data")
+    suite = load_suite(str(write_suite(bottom="\n[target]\nnumbers-fr = 0.5\n")))
+    assert suite.targets == {"numbers-fr": 0.5}
+    assert plan(suite, registry, (), lambda part: "data") == plain
+    wrong = write_suite(bottom="\n[target]\nnumbers-fx = 0.5\n")
+    (said,) = problems(wrong, registry)
+    assert "target.numbers-fx: no such task; did you mean 'numbers-fr'?" in said
+    (said,) = problems(write_suite(bottom='\n[target]\nnumbers-fr = "low"\n'), registry)
+    assert "target.numbers-fr: Input should be a valid number, not 'low'" in said
