@@ -41,7 +41,18 @@ if TYPE_CHECKING:
     from msbench.store import read
     from msbench.streams import derive, stream
     from msbench.suite import load_suite
-    from msbench.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task, Texts
+    from msbench.task import (
+        BEGIN,
+        END,
+        IGNORE,
+        PAD,
+        Batch,
+        Scores,
+        Split,
+        Task,
+        Texts,
+        evaluation_batches,
+    )
     from msbench.text import (
         classification,
         language_modelling,
@@ -65,7 +76,7 @@ _LATE = {
     "splits": "linked mislabel passages plain sentences shuffled split take",
     "streams": "derive stream",
     "suite": "load_suite",
-    "task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
+    "task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts evaluation_batches",
     "text": "classification language_modelling summarization tagging translation",
     "tokens": "cached",
 }
@@ -108,6 +119,7 @@ __all__ = [
     "check",
     "classification",
     "derive",
+    "evaluation_batches",
     "exact_f1",
     "fetch",
     "fetch_with_bar",
