@@ -1,10 +1,11 @@
-"""Decoders of labels and tags: against their formulas, slow twins, and sequences tried one by one."""
+"""Decoders of labels and tags: against their formulas, slow twins, and all sequences of tags."""
 
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,10 +30,13 @@ from msbench.builtin.losses import cross_entropy, focal, mse
 from msbench.builtin.lstm import LSTM
 from msbench.builtin.tags import best_path, transitions, viterbi
 from msbench.decode import decode
-from msbench.errors import MsbenchError, PluginError
+from msbench.errors import MsbenchError, PluginError, SuiteError
 from msbench.learner import Meter
+from msbench.plan import Fingerprint, measurements, plan
 from msbench.plugins import Registry
+from msbench.runner import run
 from msbench.spec import Choice, Part
+from msbench.suite import load_suite
 from msbench.task import training_batches
 
 WORDS, LONG, CLASSES = 20, 6, 3
@@ -91,6 +95,11 @@ def learner(request: pytest.FixtureRequest) -> TorchLearner:
     return trained(TASK, MODELS[request.param])
 
 
+@pytest.fixture(scope="module")
+def bag() -> TorchLearner:
+    return trained(TASK, MODELS["bag"])
+
+
 def everything(split: Split) -> Batch:
     return tensors(split.batch(np.arange(len(split))))
 
@@ -109,25 +118,25 @@ def test_a_prior_is_taken_off_the_logits(learner: TorchLearner) -> None:
 
 
 @torch.inference_mode()
-def test_a_prior_that_is_even_changes_nothing_and_one_that_is_zero_is_finite() -> None:
-    learner = trained(TASK, MODELS["bag"])
+def test_a_prior_that_is_even_changes_nothing_and_one_that_is_zero_is_finite(
+    bag: TorchLearner,
+) -> None:
     batch = everything(TASK.test)
-    plain = argmax()(learner.model, batch)
+    plain = argmax()(bag.model, batch)
     even = replace(TASK.train, target=np.arange(len(TASK.train)) % CLASSES)
-    found = prior_corrected(replace(TASK, train=even))(learner.model, batch)
+    found = prior_corrected(replace(TASK, train=even))(bag.model, batch)
     assert torch.allclose(found, plain, atol=1e-12)
     lacking = replace(TASK.train, target=np.arange(len(TASK.train)) % 2)
-    found = prior_corrected(replace(TASK, train=lacking))(learner.model, batch)
+    found = prior_corrected(replace(TASK, train=lacking))(bag.model, batch)
     assert found.isfinite().all()
     once = math.log(len(TASK.train) / 2)  # how much rarer once is
     odds = (found - plain)[:, 2] - (found - plain)[:, 0]
     assert torch.allclose(odds, torch.full_like(odds, once), atol=1e-12)
 
 
-def test_the_prior_helps_rare_labels() -> None:
-    learner = trained(TASK, MODELS["bag"])
+def test_the_prior_helps_rare_labels(bag: TorchLearner) -> None:
     found = {
-        name: decode(learner, decoder, TASK, TASK.test, evaluation_batches(TASK.test, 32))
+        name: decode(bag, decoder, TASK, TASK.test, evaluation_batches(TASK.test, 32))
         for name, decoder in {"plain": argmax(), "corrected": prior_corrected(TASK)}.items()
     }
     scores = {name: each.scores.metrics for name, each in found.items()}
@@ -146,7 +155,7 @@ def test_the_temperature_is_the_best_on_validation(learner: TorchLearner, scale:
     model = Scaled(learner.model, scale).train()
     decoder = temperature(TASK)
     decoder.calibrate(model)
-    assert all(module.training for module in model.modules() if module is not learner.model)
+    assert all(module.training for module in model.modules())
     model.eval()
     best = validation_loss(model, decoder.temperature)
     assert best <= validation_loss(model, 1.0)
@@ -173,13 +182,12 @@ class Scaled(nn.Module):
         return self.model(batch) * self.scale
 
 
-def test_a_temperature_of_one_model_is_none_of_another_scale() -> None:
+def test_a_temperature_of_one_model_is_none_of_another_scale(bag: TorchLearner) -> None:
     """T scales with the logits, exactly as much: calibrated anew for every model."""
-    learner = trained(TASK, MODELS["bag"])
     decoder = temperature(TASK)
-    decoder.calibrate(learner.model)
+    decoder.calibrate(bag.model)
     before = decoder.temperature
-    decoder.calibrate(Scaled(learner.model, 4.0).eval())
+    decoder.calibrate(Scaled(bag.model, 4.0).eval())
     assert decoder.temperature == pytest.approx(4 * before, rel=1e-5)
 
 
@@ -190,9 +198,8 @@ def test_a_temperature_must_be_calibrated_and_logits_be_numbers() -> None:
         learner.predict(TASK.test.batch(np.arange(3)), decoder)
     with pytest.raises(MsbenchError, match="not numbers"):
         decoder.calibrate(Scaled(learner.model, math.nan).eval())
-    result = decode(learner, decoder := temperature(TASK), TASK, TASK.test,
-                    evaluation_batches(TASK.test, 32))  # fmt: skip
-    assert result.scores.metrics["nll"] > 0
+    decoder = temperature(TASK)
+    decode(learner, decoder, TASK, TASK.test, evaluation_batches(TASK.test, 32))
     assert decoder.temperature > 0
 
 
@@ -213,16 +220,7 @@ def test_mc_dropout_is_the_mean_over_masks(learner: TorchLearner) -> None:
     assert not torch.allclose(masked[0], masked[1])
     assert torch.equal(learner.model(batch), plain)
     torch.manual_seed(0)
-    assert torch.equal(mc_dropout(passes=1)(learner.model, batch), masked[0].log_softmax(-1) * 0
-                       + one_pass(learner.model, batch))  # fmt: skip
-
-
-def one_pass(model: nn.Module, batch: Batch) -> Tensor:
-    torch.manual_seed(0)
-    model.train()
-    found = model(batch).log_softmax(-1)
-    model.eval()
-    return found
+    assert torch.allclose(mc_dropout(passes=1)(learner.model, batch).exp(), masked[0], atol=1e-12)
 
 
 @torch.inference_mode()
@@ -274,9 +272,8 @@ def test_modes_come_back_after_an_error() -> None:
         mc_dropout()(model, bad)
     assert not any(module.training for module in model.modules())
     model.dropout.train()
-    with pytest.raises(KeyError), switched(model.modules(), training=False):
+    with switched(model.modules(), training=False):
         assert not model.dropout.training
-        raise KeyError
     assert [model.training, model.dropout.training] == [False, True]
 
 
@@ -366,6 +363,94 @@ def test_a_nested_loss_of_a_suite(registry: Registry) -> None:
 def test_options_out_of_bounds(registry: Registry, name: str, options: dict[str, Any]) -> None:
     with pytest.raises(PluginError, match=f"option '{next(iter(options))}'"):
         registry.resolve("decoder", Choice(name, options))
+
+
+SUITE = """
+seeds = 1
+[training]
+passes = 30
+batch_size = 8
+[throughput]
+rounds = 1
+steps = 1
+[[task]]
+name = "files"
+kind = "classify"
+train = "{train}"
+[[model]]
+name = "bag"
+[[optimizer]]
+name = "adamw"
+[[decoder]]
+name = "argmax"
+[[decoder]]
+name = "prior-corrected"
+[[decoder]]
+name = "temperature"
+[[decoder]]
+name = "mc-dropout"
+passes = 3
+[[decoder]]
+name = "candidate-loss"
+[[decoder]]
+name = "candidate-loss"
+label = "candidate-mse"
+loss = {{ name = "mse" }}
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    rows = [f"it was {word} , number {n}\t{word}" for n in range(60) for word in ("good", "bad")]
+    rows += [f"it was neither , number {n}\tneither" for n in range(20)]
+    (tmp_path / "reviews.txt").write_text("\n".join(rows))
+    path = tmp_path / "labels.toml"
+    path.write_text(SUITE.format(train=tmp_path / "reviews.txt"))
+    return path
+
+
+def test_a_trial_with_every_decoder_of_labels(
+    suite: Path, registry: Registry, fingerprint: Fingerprint
+) -> None:
+    """Planned, sent as JSON, run; what each asks of the model, and that all agree where sure."""
+    trials = plan(load_suite(str(suite)), registry, (), fingerprint)
+    result = run(trials[0])
+    assert result.status == "ok", result.reason
+    found = {
+        each["decoder"]["label"] or each["decoder"]["name"]: each
+        for each in result.results["decoding"]
+    }
+    assert len(found) == 6
+    assert {name: each["steps"] for name, each in found.items() if each["steps"] > 1} == {
+        "mc-dropout": 3
+    }
+    plain = found["argmax"]["metrics"]
+    for same in ("temperature", "candidate-loss"):
+        assert found[same]["metrics"]["accuracy"] == plain["accuracy"]
+    assert found["candidate-loss"]["metrics"]["nll"] == pytest.approx(plain["nll"], abs=1e-5)
+    assert found["temperature"]["metrics"]["nll"] != pytest.approx(plain["nll"], abs=1e-5)
+    (measured,) = measurements(load_suite(str(suite)), trials)
+    timed = run(measured)
+    assert timed.status == "ok", timed.reason
+    assert len(timed.results["decoding"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("prior-corrected", "classify"),
+        ("temperature", "classify"),
+        ("mc-dropout", "classify"),
+        ("candidate-loss", "classify"),
+        ("viterbi", "tag"),
+    ],
+)
+def test_decoders_of_labels_are_refused_where_texts_are_written(
+    name: str, kind: str, write_suite: Callable[..., Path], registry: Registry
+) -> None:
+    suite = load_suite(str(write_suite(bottom=f'\n[[decoder]]\nname = "{name}"\n')))
+    with pytest.raises(SuiteError, match=f"decoder '{name}' works on {kind} tasks"):
+        plan(suite, registry, (), lambda part: "data")
 
 
 # Tags
@@ -557,4 +642,3 @@ def test_viterbi_on_real_requests(registry: Registry, name: str) -> None:
         tags |= dict(zip(batch.rows.tolist(), said, strict=True))
     sequences = told([tags[row] for row in range(len(task.test))], task)
     assert all(keeps_bio(each) for each in sequences)
-    assert any("B-" in tag for each in sequences for tag in each) or found["tag_accuracy"] > 0
