@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         Split,
         Task,
         Texts,
+        evaluation_batches,
         training_batches,
     )
     from msbench.text import (
@@ -76,7 +77,9 @@ _LATE = {
     "splits": "linked mislabel passages plain sentences shuffled split take",
     "streams": "derive stream",
     "suite": "load_suite",
-    "task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts training_batches",
+    "task": (
+        "BEGIN END IGNORE PAD Batch Scores Split Task Texts evaluation_batches training_batches"
+    ),
     "text": "classification language_modelling summarization tagging translation",
     "tokens": "cached",
 }
@@ -119,6 +122,7 @@ __all__ = [
     "check",
     "classification",
     "derive",
+    "evaluation_batches",
     "exact_f1",
     "fetch",
     "fetch_with_bar",

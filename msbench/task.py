@@ -45,6 +45,9 @@ class Batch:
     those of the whole batch."""
     split: "Split | None" = None
     """Where the examples are from."""
+    words: Any = None
+    """(examples, words) positions in the source of each word's first token, which has its tag;
+    -1 where there is none (`tag`)."""
 
     @property
     def references(self) -> list[Any]:
@@ -58,10 +61,10 @@ class Batch:
         return replace(cut, rows=self.rows[index::of])
 
     def map(self, function: Callable[[Ids], Any]) -> "Batch":
-        """The batch with `function` applied to source, input and target."""
-        arrays = (self.source, self.input, self.target)
-        source, input, target = (None if a is None else function(a) for a in arrays)
-        return replace(self, source=source, input=input, target=target)
+        """The batch with `function` applied to source, input, target and words."""
+        arrays = (self.source, self.input, self.target, self.words)
+        source, input, target, words = (None if a is None else function(a) for a in arrays)
+        return replace(self, source=source, input=input, target=target, words=words)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,8 @@ class Split:
     prompted: bool = False
     """Whether the source is a prompt that the input begins with (`lm`), so that a training step
     reads the input alone."""
+    words: Ids | None = None
+    """(examples, most words) positions of each word's first token, -1 where there is none."""
     lengths: Sequence[Ids] = field(init=False, repr=False)
     """(examples,) tokens that are not padding, of source and of input where there is one."""
 
@@ -103,6 +108,7 @@ class Split:
         tokens = np.sum([each.sum(axis=1) for each in read], axis=0).tolist()
         source, input = (None if a is None else a[rows] for a in (self.source, self.input))
         target = self.target[rows]
+        words = None if self.words is None else self.words[rows]
         made = []
         for number, count in enumerate(tokens):
             its = slice(number * size, (number + 1) * size)
@@ -115,6 +121,7 @@ class Split:
                     rows[its],
                     count,
                     self,
+                    None if words is None else _without_empty_end(words[its]),
                 )
             )
         return made
@@ -187,7 +194,10 @@ class Task:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def fingerprint(self) -> str:
-        """A hash of everything a trial can see of the data: arrays and references."""
+        """A hash of everything a trial can see of the data: arrays and references.
+
+        Where words begin is a matter of the same tokens, and in the references of tags too.
+        """
         content = hashlib.sha256(f"{self.kind}/{self.vocabulary}/{self.classes}".encode())
         for name, split in self.splits.items():
             content.update(name.encode())
@@ -239,6 +249,12 @@ def _by_length(split: Split, rows: Ids, size: int) -> list[Ids]:
 
 def _cut_up(rows: Ids, size: int) -> list[Ids]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def _without_empty_end(words: Ids) -> Ids:
+    """Columns up to the last one with a position in it, one at the least."""
+    used = np.flatnonzero((words >= 0).any(axis=0))
+    return words[:, : used.max(initial=0) + 1]
 
 
 def _width(array: Ids | None) -> int:

@@ -97,16 +97,16 @@ def tagging(
     tokens = tokenized({"source": texts}, vocabulary, {"source": max_length})
 
     def made(name: str) -> Split:
-        source = tokens.arrays[f"source/{name}"]
+        source, words = (tokens.arrays[f"{what}/{name}"] for what in ("source", "words/source"))
         target = np.full_like(source, IGNORE)
         references = []
         for row, (_, tags) in enumerate(splits[name]):
-            places = tokens.arrays[f"words/source/{name}"][row, : len(tags)].tolist()
+            places = words[row, : len(tags)].tolist()
             for place, tag in zip(places, tags, strict=True):
                 if place >= 0:  # a tag that training lacks cannot be learned, only missed
                     target[row, place] = known.get(tag, IGNORE)
             references.append((places, list(tags)))
-        return Split(source, target, references)
+        return Split(source, target, references, words=words)
 
     def score_ids(predictions: Sequence[Sequence[int]], references: Sequence[Any]) -> Scores:
         found = [

@@ -108,7 +108,7 @@ def test_padding_changes_no_label_logits(make: Any) -> None:
     alone = torch.cat([encoder(tensors(task.train.batch(np.array([i])))) for i in range(8)])
     assert torch.allclose(encoder(batch), alone, atol=1e-12)
     found = argmax()(encoder, batch)
-    assert torch.allclose(found.exp().sum(-1), torch.ones(8))
+    assert torch.allclose(found.exp().sum(-1), torch.ones(8).double())
 
 
 def wide(model: Any) -> Any:

@@ -407,6 +407,43 @@ def register_decoders(register: Register) -> None:
         fits=["classify", "tag"],
     )
     register(
+        "prior-corrected",
+        "msbench.builtin.labels:prior_corrected",
+        idea="The highest score once common labels have lost what being common gives them.",
+        paper="Menon et al., 2021, Long-tail learning via logit adjustment; Saerens et al., 2002",
+        fits=["classify"],
+    )
+    register(
+        "temperature",
+        "msbench.builtin.labels:temperature",
+        idea="Argmax's labels, and probabilities as sure as validation says they may be.",
+        paper="Guo et al., 2017, On calibration of modern neural networks",
+        fits=["classify"],
+        preload=["scipy.optimize"],
+    )
+    register(
+        "mc-dropout",
+        "msbench.builtin.labels:mc_dropout",
+        idea="The mean prediction of several passes with dropout left on.",
+        paper="Gal and Ghahramani, 2016, Dropout as a Bayesian approximation",
+        steps="decoding",
+        fits=["classify"],
+    )
+    register(
+        "candidate-loss",
+        "msbench.builtin.labels:candidate_loss",
+        idea="The label of the lowest loss, by any loss: one candidate after the other.",
+        paper="LeCun et al., 2006, A tutorial on energy-based learning",
+        fits=["classify"],
+    )
+    register(
+        "viterbi",
+        "msbench.builtin.tags:viterbi",
+        idea="The likeliest tags of all words among those in which spans begin with B.",
+        paper="Viterbi, 1967; Ratinov and Roth, 2009, Design challenges (BIO)",
+        fits=["tag"],
+    )
+    register(
         "likelihood",
         "msbench.builtin.scoring:likelihood",
         idea="How likely the text is as it stands: perplexity and bits per byte.",
