@@ -5,13 +5,16 @@
 Both models have width 128, 3 + 3 layers, 4 heads of 32, a feed-forward part of 512, a vocabulary
 of 4,000 and random weights; 16 sources of 24 tokens, exactly 32 new ones, one thread. Rounds are
 interleaved; the ratio is formed within the round, and the median of the rounds counts. `--long`
-also shows that time per step and memory do not grow with the square of the length.
+shows instead how time per step and memory grow with the length, up to 512 tokens of a beam of 64.
 """
 
 import argparse
 import statistics
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -104,17 +107,27 @@ def compare(rounds: int) -> None:
         )
 
 
+LONGEST = 512
+
+
 def grow() -> None:
-    """Beam search of width 64 for up to 512 new tokens."""
-    for new in (128, 256, 512):
-        task = make_task(new)
-        model, batch = make_model(task), task.test.batch(np.arange(1)).map(torch.from_numpy)
-        memory = PeakMemory()
-        seconds = timed(ours(beam(64, length_penalty=0.0, min_length=new), batch, model, new))
-        print(
-            f"width 64, {new:3d} new tokens: {1e3 * seconds / new:6.2f} ms a step, "
-            f"peak {memory.bytes() / 1e6:6.0f} MB"
-        )
+    """Beam search of width 64 over one source, each length in a process of its own."""
+    for new in (64, 128, 256, LONGEST):
+        subprocess.run([sys.executable, __file__, "--one", str(new)], check=True)
+
+
+def one(new: int) -> None:
+    """Time and memory of exactly `new` tokens."""
+    task = make_task(LONGEST)
+    model, batch = make_model(task), task.test.batch(np.arange(1)).map(torch.from_numpy)
+    wide = partial(beam, 64, length_penalty=0.0)
+    ours(wide(min_length=8, max_length=8), batch, model, 8)()
+    memory = PeakMemory()
+    seconds = timed(ours(wide(min_length=new, max_length=new), batch, model, new))
+    print(
+        f"width 64, {new:3d} new tokens: {1e3 * seconds / new:5.2f} ms a step, "
+        f"{memory.bytes() / 1e6:4.0f} MB more"
+    )
 
 
 if __name__ == "__main__":
@@ -123,7 +136,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--long", action="store_true")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    compare(chosen.rounds)
-    if chosen.long:
+    if chosen.one:
+        one(chosen.one)
+    elif chosen.long:
         grow()
+    else:
+        compare(chosen.rounds)
