@@ -13,6 +13,7 @@ from msbench.sources import Source, check, fetch, open_source
 from msbench.spec import Choice, Measurement, Part, Record, Suite, TaskKind, Trial
 
 if TYPE_CHECKING:
+    from msbench.dataframes import frames
     from msbench.device import PeakMemory
     from msbench.learner import Decoder, Learner, Meter, Schedule, Step
     from msbench.metrics import (
@@ -67,6 +68,7 @@ __version__ = "0.1.0"
 
 _LATE = {
     "device": "PeakMemory",
+    "dataframes": "frames",
     "learner": "Decoder Learner Meter Schedule Step",
     "metrics": "POINTS TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
     "options": "supplied",
@@ -126,6 +128,7 @@ __all__ = [
     "exact_f1",
     "fetch",
     "fetch_with_bar",
+    "frames",
     "hookimpl",
     "label_scores",
     "language_modelling",
