@@ -440,7 +440,7 @@ def register_decoders(register: Register) -> None:
         "viterbi",
         "msbench.builtin.tags:viterbi",
         idea="The likeliest tags of all words among those in which spans begin with B.",
-        paper="Viterbi, 1967; Ratinov and Roth, 2009, Design challenges (BIO)",
+        paper="Viterbi, 1967; He et al., 2017, Deep semantic role labeling (constrained tags)",
         fits=["tag"],
     )
     register(

@@ -17,8 +17,8 @@ OUTSIDE = "O"
 def viterbi(task: Task) -> Decoder:
     """(B, S) ids: the likeliest tags of a text's words among the sequences that keep BIO.
 
-    I-x stands only behind B-x or I-x (Ratinov and Roth, 2009, have these rules). A word is as
-    likely to have a tag as the logits at its first token say, and all allowed transitions are
+    I-x stands only behind B-x or I-x (He et al., 2017, constrain tags of semantic roles so). A word
+    is as likely to have a tag as the logits at its first token say, and all allowed transitions are
     alike, so this is Viterbi's algorithm (1967) with rules in place of transition scores. All other
     tokens are O, and so are words that were cut, as they are where spans are scored. The names of
     the tags are `task.notes["labels"]`; where words begin is `Batch.words`.
