@@ -81,7 +81,7 @@ def register_schedules(register: Register) -> None:
 
 @hookspec
 def register_decoders(register: Register) -> None:
-    """Decoders: `factory(**options) -> (model, batch) -> predictions`."""
+    """Decoders: `factory([task,] **options) -> (model, batch) -> predictions`."""
 
 
 @hookspec

@@ -146,7 +146,22 @@ def test_task_training_problems_name_the_task(write_suite: Write) -> None:
         ('base = { name = "adamw", lr = 3e-3 }', "rho = 0.1", "option 'base' is missing"),
         ('base = { name = "adamw", lr = 3e-3 }', 'base = "adamw"', "base must be a table with a"),
         ('name = "beam"', 'name = "argmax"', "no option 'width'"),
-        ("width = 2", "width = 0", "beam needs a width of 1 or more, not 0"),
+        ("width = 2", "width = 0", "option 'width': Input should be greater than or equal to 1"),
+        (
+            '"greedy"',
+            '"sample"\ntop_p = 1.5',
+            "option 'top_p': Input should be less than or equal to 1",
+        ),
+        (
+            '"greedy"',
+            '"sample"\ntemperature = 0.0',
+            "option 'temperature': Input should be greater",
+        ),
+        (
+            '"greedy"',
+            '"greedy"\nmin_length = 5\nmax_length = 2',
+            "min_length 5 is above max_length 2",
+        ),
         ("lr = 3e-3\n", "lr = -1\n", "option 'lr': Input should be greater than 0, not -1"),
         ("lr = 3e-3\n", "lr = 2020-01-01\n", "option 'lr': Input should be a valid number"),
         ("heads = 2", "heads = 0", "option 'heads': Input should be greater than or equal to 1"),
