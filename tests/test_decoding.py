@@ -15,6 +15,7 @@ from test_models import make_lm, make_task, tensors
 from torch import Tensor
 
 from msbench import BEGIN, END, PAD, Batch, Meter, MsbenchError, Split
+from msbench.builtin.agreement import TABLES
 from msbench.builtin.beam import beam, first_best, search
 from msbench.builtin.encoder_decoder import EncoderDecoder
 from msbench.builtin.generation import greedy, probabilities, sample
@@ -451,6 +452,26 @@ def test_a_second_model_is_trained_and_disturbs_nothing() -> None:
     torch.manual_seed(5)
     again.calibrate(model)
     assert loss(again.model) == loss(second.model)
+
+
+def test_agreement_is_sacrebleus() -> None:
+    """On all pairs, with repeats, empty and very short texts, spaces and other scripts."""
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    texts = [
+        "the cat sat on the mat",
+        "the cat sat",
+        "a  dog ran",
+        "",
+        "a",
+        "\u00e9t\u00e9 \u4f60\u597d",
+        "aaaa aaa",
+        " the cat sat ",
+    ]
+    for name, metric in (("chrf", CHRF()), ("bleu", BLEU(effective_order=True))):
+        expected = [[metric.sentence_score(a, [b]).score for b in texts] for a in texts]
+        assert np.allclose(TABLES[name](texts), expected, atol=1e-9)
 
 
 def test_mbr_takes_what_the_others_agree_with() -> None:

@@ -5,16 +5,17 @@ An output is a list of token ids without BEGIN and END.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
 
 import msbench
 from msbench import Batch, Decoder, Task
+from msbench.builtin.agreement import TABLES
 from msbench.builtin.beam import beam
 from msbench.builtin.generation import sample
 from msbench.builtin.losses import Loss, cross_entropy
@@ -103,7 +104,7 @@ def mbr(
     Byrne, 2004; Eikema and Aziz, 2020).
 
     decoder: what writes them, `sample` (the default) or `beam`. utility: how much one text agrees
-    with another, by sacrebleu. An output that was drawn twice counts twice.
+    with another, as sacrebleu has it. An output that was drawn twice counts twice.
     """
     if task.spell is None:
         raise msbench.MsbenchError("mbr compares texts, and this task has no spell()")
@@ -131,31 +132,11 @@ class MBR:
         for outputs, reference in zip(written, batch.references, strict=True):
             group = distinct(outputs)
             weights = [outputs.count(each) for each in group]
-            texts = self.task.spell(group, [reference] * len(group))
-            worth = [expected_utility(text, texts, weights, self.utility) for text in texts]
-            best.append(group[max(range(len(group)), key=worth.__getitem__)])
+            table = TABLES[self.utility](self.task.spell(group, [reference] * len(group)))
+            # To rounding, so that equals are equal.
+            worth = (table @ np.array(weights) / sum(weights)).round(9)
+            best.append(group[int(worth.argmax())])
         return best
-
-
-def expected_utility(
-    text: str, others: Sequence[str], weights: Sequence[float], utility: str
-) -> float:
-    """Mean agreement with the others, of 100."""
-    agree = _utilities()[utility]
-    pairs = zip(others, weights, strict=True)
-    return sum(weight * agree(text, other) for other, weight in pairs) / sum(weights)
-
-
-@cache
-def _utilities() -> dict[str, Callable[[str, str], float]]:
-    from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
-
-    chrf, bleu = CHRF(), BLEU(effective_order=True)
-    return {
-        "chrf": lambda text, other: chrf.sentence_score(text, [other]).score,
-        "bleu": lambda text, other: bleu.sentence_score(text, [other]).score,
-    }
 
 
 def distinct(outputs: Sequence[Output]) -> list[Output]:
