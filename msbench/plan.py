@@ -8,6 +8,7 @@ from typing import Any
 
 from msbench import tuning
 from msbench.errors import PluginError, SuiteError, did_you_mean
+from msbench.ladder import rungs
 from msbench.plugins import Entry, Registry
 from msbench.spec import (
     Choice,
@@ -155,12 +156,9 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
     problems = []
     for kind, choices in lists.items():
         for choice in choices:
-            try:
-                part = registry.resolve(kind, choice)
-                _try_building(registry, kind, part)
-                parts[kind].append((choice, registry.find(kind, choice.name), part))
-            except PluginError as error:
-                problems += [f"{choice.where}: {line}" for line in str(error).splitlines()]
+            found, wrong = resolve(registry, kind, choice)
+            parts[kind] += found
+            problems += wrong
     known = [_display(task) for task in suite.tasks] + [task.name for task in suite.tasks]
     for choice in (c for kind, choices in lists.items() if kind != "task" for c in choices):
         for name in choice.tasks:
@@ -177,6 +175,25 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
             f"{did_you_mean(suite.baseline, optimizers)}"
         )
     return parts, problems
+
+
+def resolve(registry: Registry, kind: Kind, choice: Choice) -> tuple[Resolved, list[str]]:
+    """What a choice stands for, of a decoder every rung; and what is wrong with it."""
+    found: Resolved = []
+    problems: list[str] = []
+    try:
+        entry = registry.find(kind, choice.name)
+        each_one = rungs(entry, choice) if kind == "decoder" else [choice]
+    except PluginError as error:
+        each_one, problems = [], str(error).splitlines()
+    for each in each_one:
+        try:
+            part = registry.resolve(kind, each)
+            _try_building(registry, kind, part)
+            found.append((each, entry, part))
+        except PluginError as error:
+            problems += str(error).splitlines()
+    return found, [f"{choice.where}: {line}" for line in dict.fromkeys(problems)]
 
 
 def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
@@ -253,6 +270,8 @@ def _trials(
         for model, loss, optimizer, schedule in product(*axes):
             framework = model[0].learner
             decoders = [p for e, p in fitting["decoder"] if e.learner == framework]
+            # One that two tables name, one of them by a ladder, is one.
+            unique = {digest(asdict(part)): part for part in decoders}
             if {loss[0].learner, optimizer[0].learner} != {framework}:
                 continue
             yield Trial(
@@ -261,7 +280,7 @@ def _trials(
                 loss=loss[1],
                 optimizer=optimizer[1],
                 schedule=schedule[1],
-                decoders=tuple(sorted(decoders, key=lambda part: digest(asdict(part)))),
+                decoders=tuple(unique[each] for each in sorted(unique)),
                 learner=learners[framework],
                 training=suite.training[_display(task[0])],
                 seed=seed,
