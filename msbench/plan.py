@@ -222,14 +222,14 @@ def _fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved])
     for kind in ("model", "loss", "optimizer", "schedule", "decoder"):
         for choice, entry, _ in parts[kind]:
             if choice.tasks:
-                misfits = [t for t in tasks if _names(choice, t[0]) and not _kind_fits(entry, t)]
+                misfits = [t for t in tasks if _names(choice, t[0]) and not kind_fits(entry, t)]
             else:
-                misfits = [] if any(_kind_fits(entry, t) for t in tasks) else tasks
+                misfits = [] if any(kind_fits(entry, t) for t in tasks) else tasks
             for task in misfits:
                 problems.append(
                     f"{choice.where}: {kind} {entry.name!r} works on "
                     f"{' and '.join(entry.fits)} tasks, and {_display(task[0])!r} is a "
-                    f"{' or '.join(_kinds(task))} task"
+                    f"{' or '.join(task_kinds(task))} task"
                 )
         for task in tasks:
             if not any(_fits(choice, entry, task) for choice, entry, _ in parts[kind]):
@@ -318,28 +318,29 @@ def _phase_problems(suite: Suite, registry: Registry, tasks: Resolved) -> list[s
             entry = registry.find(kind, choice.name)
             problems += [
                 f"{choice.where}: {kind} {entry.name!r} works on {' and '.join(entry.fits)} tasks, "
-                f"and {_display(task[0])!r} is a {' or '.join(_kinds(task))} task"
+                f"and {_display(task[0])!r} is a {' or '.join(task_kinds(task))} task"
                 for task in tasks
-                if not _kind_fits(entry, task)
+                if not kind_fits(entry, task)
             ]
     return problems
 
 
 def _fits(choice: Choice, entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
     named = not choice.tasks or _names(choice, task[0])
-    return named and _kind_fits(entry, task)
+    return named and kind_fits(entry, task)
 
 
 def _names(choice: Choice, task: Choice) -> bool:
     return bool({task.name, _display(task)} & set(choice.tasks))
 
 
-def _kind_fits(entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
-    kinds = _kinds(task)
-    return not entry.fits or not kinds or bool(set(entry.fits) & set(kinds))
+def kind_fits(entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
+    """Whether a part works on a task's kind."""
+    several = task_kinds(task)
+    return not entry.fits or not several or bool(set(entry.fits) & set(several))
 
 
-def _kinds(task: tuple[Choice, Entry, Part]) -> Sequence[str]:
+def task_kinds(task: tuple[Choice, Entry, Part]) -> Sequence[str]:
     """What a task is registered as; of several kinds, the one that its option `kind` says."""
     kind = task[2].options.get("kind")
     return [kind] if isinstance(kind, str) and kind in task[1].fits else task[1].fits
