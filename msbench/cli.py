@@ -437,7 +437,7 @@ def _print_decoded(rows: Sequence[Mapping[str, Any]]) -> None:
             },
             "metrics": ", ".join(f"{name} {number(x)}" for name, x in row["metrics"].items()),
             "steps": f"{row['model_steps']:,}",
-            "tokens/s": number(row["tokens_per_second"]),
+            "tokens/s": f"{row['tokens_per_second']:,.0f}",
             "length ratio": number(row["length_ratio"]),
             "log-probability": number(row["log_probability"]),
             "empty": number(row["empty"]),

@@ -122,7 +122,8 @@ def completed(record: Record, original: Record) -> Record:
 def rows(records: Iterable[Record], names: Mapping[str, str]) -> list[Row]:
     """A row per trial and decoder: what it scored and cost, and what it wrote.
 
-    names: of decoders, by the digest of their parts, in the order of the rows. `metrics` is a mapping, the main one first.
+    names: of decoders, by the digest of their parts, in the order of the rows. `metrics` is a
+    mapping, the main one first.
     """
     found = []
     order = list(names)
@@ -135,6 +136,7 @@ def rows(records: Iterable[Record], names: Mapping[str, str]) -> list[Row]:
             seconds = decoded["seconds"]
             found.append(
                 {
+                    "trial": record.results[SOURCE],
                     "task": _display(record.job["task"]),
                     "optimizer": _display(record.job["optimizer"]),
                     "seed": record.job["seed"],

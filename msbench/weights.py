@@ -28,6 +28,7 @@ def keep(learner: Learner, folder: Path, key: str) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         learner.mode(training=False)
         learner.save(half, {"trial": key, "msbench": msbench.__version__})
+        half.chmod(folder.stat().st_mode & 0o666)  # safetensors lets nobody else read
         with half.open("rb") as written:
             os.fsync(written.fileno())
         half.replace(weights_file(folder, key))

@@ -24,17 +24,18 @@ from msbench.builtin.losses import cross_entropy
 from msbench.builtin.lstm import LSTM
 from msbench.builtin.optimizers import adamw
 from msbench.builtin.wrappers import EMA
+from msbench.compare import compare
 from msbench.errors import RecordsError, SuiteError
 from msbench.plan import Fingerprint, plan
 from msbench.plugins import Registry, load_plugins
 from msbench.redecoding import chosen, completed, redecoding
 from msbench.runner import run, run_again
-from msbench.spec import Choice, Record, Suite, Trial
+from msbench.spec import Choice, Record, Suite, Trial, record
+from msbench.store import read
 from msbench.suite import choice_of, load_suite
-from msbench.weights import check_weights, keep, weights_file
+from msbench.weights import check_weights, find_weights, keep, weights_file
 
 Write = Callable[..., Path]
-Make = Callable[..., TorchLearner]
 
 
 def make_task(kind: Any) -> Task:
@@ -220,6 +221,18 @@ def test_decoding_again_gives_the_same_bits(
             assert chosen([original, whole]) == [original], "what was decoded again has no weights"
 
 
+def test_the_same_decoders_again_are_the_same_trial(
+    trained: tuple[list[Record], Path, Registry], dice: str, fingerprint: Fingerprint
+) -> None:
+    records, weights, registry = trained
+    choices = [choice_of("dice", ""), choice_of("greedy", "")]
+    again = redecoding(records[:1], choices, weights, registry, fingerprint)
+    assert list(again.trials) == [records[0].key]
+    made = run_again(again.trials[records[0].key], again.weights, [dice])
+    whole = completed(made, records[0])
+    assert chosen([whole]) == [whole], "it takes the old record's place, and has its weights"
+
+
 def test_keeping_weights_is_no_part_of_a_trial(
     write_suite: Write, registry: Registry, trials: list[Trial]
 ) -> None:
@@ -284,7 +297,7 @@ def test_weights_are_found_by_the_beginning_of_a_key(tmp_path: Path) -> None:
     assert find_weights("abf", tmp_path) == tmp_path / "a" / "weights" / "abff.safetensors"
     with pytest.raises(RecordsError, match="2 trials with kept weights begin with 'abcd'"):
         find_weights("abcd", tmp_path)
-    with pytest.raises(RecordsError, match="no trial with kept weights under .* begins with 'ac'"):
+    with pytest.raises(RecordsError, match=r"no trial with kept weights under .* begins with 'ac'"):
         find_weights("ac", tmp_path)
 
 
@@ -372,42 +385,43 @@ def test_keep_and_decode_from_the_command_line(write_suite: Write, tmp_path: Pat
     lists = {'name = "beam"\nwidth = 2': 'name = "beam"\nlabel = "wide"\nwidth = [2, 3]'}
     msbench("run", write_suite(**lists), "--seeds", "1", cwd=tmp_path)
     assert not (folder / "weights").exists()
-    none = msbench("decode", "tiny", "--decoder", "greedy", cwd=tmp_path, check=2)
-    assert "none of the 2 chosen trials has kept weights: put keep_weights = true" in none.stderr
 
-    suite = write_suite(top="keep_weights = true", **lists)
-    more = msbench("run", suite, cwd=tmp_path)
+    more = msbench("run", write_suite(top="keep_weights = true", **lists), cwd=tmp_path)
     assert "2 of 4 trials are done already" in more.stderr, "what is kept changes no trial"
     assert "2 of 4 trials have no kept weights" in more.stderr
-    lines = (folder / "trials.jsonl").read_text().splitlines()
-    keys = {job["key"] for job in map(json.loads, lines[2:])}
-    assert {path.name for path in (folder / "weights").iterdir()} == {
-        f"{key}.safetensors" for key in keys
-    }
     assert "wide (width=2)" in more.stdout
     assert "wide (width=3)" in more.stdout
+    lines = (folder / "trials.jsonl").read_text().splitlines()
+    keys = [json.loads(line)["key"] for line in lines[2:]]
+    kept = {path.name for path in (folder / "weights").iterdir()}
+    assert kept == {f"{key}.safetensors" for key in keys}
 
-    words = ("--decoder", "beam: width = [2, 4]", "--decoder", "greedy", "--optimizer", "adamw")
-    done = msbench("decode", "tiny", *words, cwd=tmp_path)
-    assert len(done.stdout.splitlines()) == 5
-    shown = zip(done.stdout.splitlines()[2:], ("beam (width=2)", "beam (width=4)", "greedy"))
-    assert all(f"numbers-fr  adamw        1       {name}" in line for line, name in shown)
-    new = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()[4:]]
-    assert len(new) == 1
-    assert len(new[0]["job"]["decoders"]) == 3
-    rows = json.loads(msbench("compare", "tiny", "--format", "json", cwd=tmp_path).stdout)
-    wide = [
-        row for row in rows if row["optimizer"] == "adamw" and row["decoder"].startswith("beam")
-    ]
-    assert {row["decoder"] for row in wide} == {"beam (width=2)", "beam (width=4)"}
-    assert all((row["n"], row["passes"]) == (1, 12) for row in wide)
+    words = ("--decoder", "beam: width = [2, 4]", "--decoder", "greedy")
+    done = msbench("decode", keys[0][:8], *words, cwd=tmp_path)
+    for line, name in zip(
+        done.stdout.splitlines()[2:], ("beam (width=2)", "beam (width=4)", "greedy"), strict=True
+    ):
+        assert f"  1       {name}" in line
+    *before, made = read(folder / "trials.jsonl").records
+    assert [each.key for each in before] == [json.loads(line)["key"] for line in lines]
+    assert len(made.job["decoders"]) == 3
+    rows = compare([*before, made]).accuracy
+    rows = [row for row in rows if row["decoder"].startswith("beam")]
+    assert {row["decoder"] for row in rows} == {"beam (width=2)", "beam (width=4)"}
+    assert all((row["n"], row["passes"]) == (1, 12) for row in rows)
 
-    key = min(keys)
-    found = msbench("decode", key[:6], "--decoder", "greedy", cwd=tmp_path)
-    assert len(found.stdout.splitlines()) == 3
-    before = (folder / "trials.jsonl").read_text()
-    file = next((folder / "weights").iterdir())
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "import msbench\n\n@msbench.hookimpl\ndef register_decoders(register):\n"
+        "    register('fails', lambda: lambda model, batch: 1 / 0)\n"
+    )
+    words = ("--plugin", plugin, "--decoder", "fails", "--decoder", "greedy")
+    fails = msbench("decode", "tiny", *words, cwd=tmp_path, check=3)
+    assert "failed: ZeroDivisionError: division by zero (mine.py:5)" in fails.stderr
+    assert "2 of 2 could not be decoded" in fails.stderr
+
+    file = weights_file(folder / "weights", keys[0])
     file.write_bytes(file.read_bytes()[:-1])
     bad = msbench("decode", "tiny", "--decoder", "greedy", cwd=tmp_path, check=2)
     assert f"{file.name}: these are no whole weights" in bad.stderr
-    assert (folder / "trials.jsonl").read_text() == before
+    assert len(read(folder / "trials.jsonl").records) == 5
