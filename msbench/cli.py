@@ -432,6 +432,7 @@ def _print_decoded(rows: Sequence[Mapping[str, Any]]) -> None:
 
     shown = [
         {
+            "trial": row["trial"][:8],
             **{
                 name: printable(str(row[name])) for name in ("task", "optimizer", "seed", "decoder")
             },
