@@ -2,9 +2,10 @@
 
 import math
 import os
+import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
@@ -14,7 +15,7 @@ import click
 
 import msbench
 from msbench.errors import MsbenchError, PluginError, printable
-from msbench.spec import FORMATS, KINDS, Choice, Job, Measurement, Part, Record, Suite, Trial
+from msbench.spec import FORMATS, KINDS, Choice, Job, Kind, Measurement, Part, Record, Suite, Trial
 
 if TYPE_CHECKING:
     from msbench.plugins import Entry, Registry
@@ -142,7 +143,7 @@ def run(
         click.echo(f"{len(every) - len(trials)} of {len(every)} trials are done already", err=True)
     else:
         click.echo(f"all {len(every)} trials are done already: {folder}", err=True)
-    do = partial(_do, registry, chosen, folder)
+    do = partial(_run, registry, chosen, folder)
     tried: set[str] = set()
     # A search decides which trials are next, so the plan is made again until nothing is left to do.
     while trials and not {trial.key for trial in trials} <= tried:
@@ -164,9 +165,101 @@ def run(
     if missing:
         _leave(NOT_OK, f"{missing} of {len(keys)} left no record: the launcher lost them")
     _print_tables(finished, baseline=_baseline(chosen), target=chosen.targets or None)
+    if without := _without_weights(chosen, folder, finished):
+        click.echo(f"msbench: {without}", err=True)
     bad = [record for record in finished if record.status != "ok" and not record.is_search]
     if bad:
         _leave(NOT_OK, f"{len(bad)} of {len(finished)} did not end ok (msbench run --retry)")
+
+
+@main.command()
+@click.argument("results")
+@click.option(
+    "--decoder",
+    "decoders",
+    multiple=True,
+    required=True,
+    metavar="NAME[: OPTIONS]",
+    help="What to decode with, such as 'beam: width = [4, 8]', with options as in a suite (may be "
+    "given more than once).",
+)
+@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only trials of this task.")
+@click.option("--optimizer", "optimizers", multiple=True, metavar="NAME", help="Only of this one.")
+@click.option("--seed", "seeds", multiple=True, type=int, metavar="N", help="Only of this seed.")
+@click.option(
+    "--limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=Suite.limit,
+    show_default=True,
+    help="Seconds that decoding one trial may take.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Trials at once.  [default: one a core]",
+)
+@plugin_option
+def decode(
+    results: str,
+    decoders: tuple[str, ...],
+    tasks: tuple[str, ...],
+    optimizers: tuple[str, ...],
+    seeds: tuple[int, ...],
+    limit: float,
+    workers: int,
+    plugins: tuple[str, ...],
+) -> None:
+    """Decode again from kept weights, without training.
+
+    RESULTS: a folder, the name of a suite or the first digits of a trial's key. What comes out is
+    printed and added to the records, so that `msbench compare` shows it beside the rest.
+    """
+    from msbench.device import limit_threads
+    from msbench.redecoding import chosen, completed, redecoding, rows
+    from msbench.runner import run_again
+    from msbench.store import append, prepare_folder, read
+    from msbench.suite import choice_of
+    from msbench.weights import FOLDER
+
+    limit_threads(1)
+    signal.signal(signal.SIGINT, _quit)
+    choices = [choice_of(text, f"--decoder {text!r}") for text in decoders]
+    registry = _loaded(plugins)
+    source, key = _decodable(results)
+    folder = source if source.is_dir() else source.parent
+    stored = read(source)
+    for problem in stored.problems:
+        click.echo(f"msbench: {printable(problem)}", err=True)
+    records = chosen(stored.records, key=key, seeds=seeds, tasks=tasks, optimizers=optimizers)
+    fingerprint = cache_by_part(partial(_fingerprint, registry, fetching=True))
+    again = redecoding(records, choices, folder / FOLDER, registry, fingerprint)
+    if again.skipped:
+        said = f"{again.skipped} of {len(records)} trials have no kept weights, or no such decoder"
+        click.echo(f"msbench: {said}", err=True)
+    prepare_folder(folder)
+    made: list[Record] = []
+
+    def keep(record: Record) -> None:
+        # What went wrong in decoding must not stand for the trial, whose training went well.
+        if record.status == "ok":
+            made.append(completed(record, again.originals[record.key]))
+            append(folder, made[-1])
+
+    trials = list(again.trials.values())
+    _do(
+        registry,
+        trials,
+        Choice("processes", {"workers": workers}),
+        "decoding",
+        run=partial(run_again, weights=again.weights, files=tuple(registry.files)),
+        keep=keep,
+        limit=limit,
+        preload=_modules(registry, _entries(registry, trials)),
+    )
+    _print_decoded(rows(made, again.names))
+    if len(made) < len(trials):
+        _leave(NOT_OK, f"{len(trials) - len(made)} of {len(trials)} could not be decoded")
 
 
 @main.command()
@@ -260,7 +353,7 @@ def _missing(jobs: Sequence[AnyJob], records: Sequence[Record]) -> list[AnyJob]:
     return [job for job in jobs if job.key not in done]
 
 
-def _do(
+def _run(
     registry: "Registry",
     suite: Suite,
     folder: Path,
@@ -268,25 +361,47 @@ def _do(
     launcher: Choice,
     title: str,
 ) -> None:
-    """Launch jobs and put every record on disk before the next one is awaited."""
-    from msbench.progress import show_progress
+    """Launch jobs of a suite."""
     from msbench.runner import run as run_job
     from msbench.store import append
+    from msbench.weights import FOLDER
+
+    choices = [(kind, each) for kind, several in suite.choices().items() for each in several]
+    weights = folder / FOLDER if suite.keep_weights else None
+    _do(
+        registry,
+        jobs,
+        launcher,
+        title,
+        run=partial(run_job, files=tuple(registry.files), weights=weights),
+        keep=partial(append, folder),
+        limit=suite.limit * max(map(_strategies, jobs), default=1),
+        preload=_modules(registry, [registry.find(kind, each.name) for kind, each in choices]),
+    )
+
+
+def _do(
+    registry: "Registry",
+    jobs: Sequence[Job],
+    launcher: Choice,
+    title: str,
+    *,
+    run: Callable[[Job], Record],
+    keep: Callable[[Record], None],
+    limit: float,
+    preload: Sequence[str],
+) -> None:
+    """Launch jobs and keep every record before the next one is awaited."""
+    from msbench.progress import show_progress
 
     if not jobs:
         return
     launch = registry.build("launcher", registry.resolve("launcher", launcher))()
     with _ended_by_signals(), show_progress(title, len(jobs)) as progress:
-        records = launch(
-            jobs,
-            partial(run_job, files=tuple(registry.files)),
-            limit=suite.limit * max(_strategies(job) for job in jobs),
-            preload=_modules(registry, suite),
-            started=progress.started,
-        )
+        records = launch(jobs, run, limit=limit, preload=preload, started=progress.started)
         try:
             for record in records:
-                append(folder, record)
+                keep(record)
                 progress.finished(record)
         finally:
             getattr(records, "close", lambda: None)()  # any iterator will do
@@ -297,15 +412,77 @@ def _strategies(job: Job) -> int:
     return len(job.strategies) if isinstance(job, Measurement) else 1
 
 
-def _modules(registry: "Registry", suite: Suite) -> list[str]:
-    """The modules that the suite's parts live in and that a server can import by name."""
+def _modules(registry: "Registry", entries: Sequence["Entry"]) -> list[str]:
+    """The modules that parts and their learners live in and that a server can import by name."""
     from importlib.util import find_spec
 
-    choices = [(kind, each) for kind, several in suite.choices().items() for each in several]
-    entries = [registry.find(kind, choice.name) for kind, choice in choices]
-    entries += [registry.find("learner", name) for name in {e.learner for e in entries}]
+    learners = {entry.learner for entry in entries}
+    entries = [*entries, *(registry.find("learner", name) for name in learners)]
     modules = {m for e in entries if (m := e.module()) in sys.modules and find_spec(m)}
     return sorted(modules | {module for e in entries for module in e.preload})
+
+
+def _entries(registry: "Registry", trials: Sequence[Trial]) -> list["Entry"]:
+    """Where the tasks, models and decoders of trials come from."""
+    names: set[tuple[Kind, str]] = set()
+    for trial in trials:
+        names |= {("task", trial.task.name), ("model", trial.model.name)}
+        names |= {("decoder", part.name) for part in trial.decoders}
+    return [registry.find(kind, name) for kind, name in sorted(names)]
+
+
+def _decodable(results: str) -> tuple[Path, str]:
+    """The records to decode from, and the key of the only one if that was asked for."""
+    from msbench.errors import RecordsError
+    from msbench.store import find_results
+    from msbench.weights import find_weights
+
+    try:
+        return find_results(results), ""
+    except RecordsError:
+        if not re.fullmatch("[0-9a-f]{4,20}", results):
+            raise
+    file = find_weights(results, Path("results"))
+    return file.parent.parent, file.stem
+
+
+def _without_weights(suite: Suite, folder: Path, records: Sequence[Record]) -> str:
+    """Empty, or how many trials of a suite that keeps weights have left none."""
+    from msbench.weights import FOLDER, weights_file
+
+    trained = [r for r in records if r.is_trial and not r.is_search and r.status == "ok"]
+    lacking = [r for r in trained if not weights_file(folder / FOLDER, r.key).is_file()]
+    if not suite.keep_weights or not lacking:
+        return ""
+    return (
+        f"{len(lacking)} of {len(trained)} trials have no kept weights: done before they were "
+        f"asked for, or not to be written; another folder (--out) does them again"
+    )
+
+
+def _print_decoded(rows: Sequence[Mapping[str, Any]]) -> None:
+    from tabulate import tabulate
+
+    def number(value: Any) -> str:
+        return "" if value is None or math.isnan(value) else f"{value:,.4g}"
+
+    shown = [
+        {
+            "trial": row["trial"][:8],
+            **{
+                name: printable(str(row[name])) for name in ("task", "optimizer", "seed", "decoder")
+            },
+            "metrics": ", ".join(f"{name} {number(x)}" for name, x in row["metrics"].items()),
+            "steps": f"{row['model_steps']:,}",
+            "tokens/s": f"{row['tokens_per_second']:,.0f}",
+            "length ratio": number(row["length_ratio"]),
+            "log-probability": number(row["log_probability"]),
+            "empty": number(row["empty"]),
+        }
+        for row in rows
+    ]
+    if shown:
+        click.echo(tabulate(shown, "keys", tablefmt="simple", disable_numparse=True))
 
 
 @contextmanager

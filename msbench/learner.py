@@ -1,8 +1,9 @@
 """The contract between the loop and a framework: a model that can take a step and predict."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -124,6 +125,13 @@ class Learner(Protocol):
 
     def mode(self, training: bool) -> None:
         """Called before training steps, and before validation and prediction."""
+
+    def save(self, path: Path, about: Mapping[str, str]) -> None:
+        """Write the weights as they are now as safetensors, with these words as its metadata."""
+
+    def load(self, path: Path) -> None:
+        """The weights that `save` wrote, to be evaluated and not trained; MsbenchError if they are
+        of another model, or not whole."""
 
     def synchronize(self) -> None:
         """Wait until the device has done all it was given."""

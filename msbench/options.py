@@ -46,12 +46,17 @@ def _is_nested(value: Any) -> bool:
     return bool(several) and all(isinstance(each, Part) for each in several)
 
 
+def annotated(parameter: inspect.Parameter) -> Any:
+    """An option's type: its annotation, else the type of its default, else anything."""
+    if parameter.annotation is not inspect.Parameter.empty:
+        return parameter.annotation
+    unknown = parameter.default is inspect.Parameter.empty or parameter.default is None
+    return Any if unknown else type(parameter.default)
+
+
 def _field(parameter: inspect.Parameter) -> tuple[Any, Any]:
     default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-    annotation = parameter.annotation
-    if annotation is inspect.Parameter.empty:
-        annotation = Any if default is ... or default is None else type(default)
-    return annotation, default
+    return annotated(parameter), default
 
 
 def _aliased(annotation: Any, default: Any, name: str) -> tuple[Any, Any]:
@@ -62,7 +67,10 @@ def _problem(error: Any) -> str:
     name = ".".join(str(step) for step in error["loc"])
     if error["type"] == "missing":
         return f"option {name!r} is missing and has no default"
-    return f"option {name!r}: {error['msg']}, not {error['input']!r}"
+    hint = ""
+    if isinstance(error["input"], list) and error["type"].endswith("_type") and "." not in name:
+        hint = "; several values are for the options of a [[decoder]] itself and for [tuning]"
+    return f"option {name!r}: {error['msg']}, not {error['input']!r}{hint}"
 
 
 def supplied(factory: Callable[..., Any], **context: Any) -> Any:

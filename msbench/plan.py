@@ -8,6 +8,7 @@ from typing import Any
 
 from msbench import tuning
 from msbench.errors import PluginError, SuiteError, did_you_mean
+from msbench.ladder import rungs
 from msbench.plugins import Entry, Registry
 from msbench.spec import (
     Choice,
@@ -155,12 +156,9 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
     problems = []
     for kind, choices in lists.items():
         for choice in choices:
-            try:
-                part = registry.resolve(kind, choice)
-                _try_building(registry, kind, part)
-                parts[kind].append((choice, registry.find(kind, choice.name), part))
-            except PluginError as error:
-                problems += [f"{choice.where}: {line}" for line in str(error).splitlines()]
+            found, wrong = resolve(registry, kind, choice)
+            parts[kind] += found
+            problems += wrong
     known = [_display(task) for task in suite.tasks] + [task.name for task in suite.tasks]
     for choice in (c for kind, choices in lists.items() if kind != "task" for c in choices):
         for name in choice.tasks:
@@ -177,6 +175,25 @@ def _resolve(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], li
             f"{did_you_mean(suite.baseline, optimizers)}"
         )
     return parts, problems
+
+
+def resolve(registry: Registry, kind: Kind, choice: Choice) -> tuple[Resolved, list[str]]:
+    """What a choice stands for, of a decoder every rung; and what is wrong with it."""
+    found: Resolved = []
+    problems: list[str] = []
+    try:
+        entry = registry.find(kind, choice.name)
+        each_one = rungs(entry, choice) if kind == "decoder" else [choice]
+    except PluginError as error:
+        each_one, problems = [], str(error).splitlines()
+    for each in each_one:
+        try:
+            part = registry.resolve(kind, each)
+            _try_building(registry, kind, part)
+            found.append((each, entry, part))
+        except PluginError as error:
+            problems += str(error).splitlines()
+    return found, [f"{choice.where}: {line}" for line in dict.fromkeys(problems)]
 
 
 def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
@@ -205,14 +222,14 @@ def _fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved])
     for kind in ("model", "loss", "optimizer", "schedule", "decoder"):
         for choice, entry, _ in parts[kind]:
             if choice.tasks:
-                misfits = [t for t in tasks if _names(choice, t[0]) and not _kind_fits(entry, t)]
+                misfits = [t for t in tasks if _names(choice, t[0]) and not kind_fits(entry, t)]
             else:
-                misfits = [] if any(_kind_fits(entry, t) for t in tasks) else tasks
+                misfits = [] if any(kind_fits(entry, t) for t in tasks) else tasks
             for task in misfits:
                 problems.append(
                     f"{choice.where}: {kind} {entry.name!r} works on "
                     f"{' and '.join(entry.fits)} tasks, and {_display(task[0])!r} is a "
-                    f"{' or '.join(_kinds(task))} task"
+                    f"{' or '.join(task_kinds(task))} task"
                 )
         for task in tasks:
             if not any(_fits(choice, entry, task) for choice, entry, _ in parts[kind]):
@@ -253,6 +270,8 @@ def _trials(
         for model, loss, optimizer, schedule in product(*axes):
             framework = model[0].learner
             decoders = [p for e, p in fitting["decoder"] if e.learner == framework]
+            # One that two tables name, one of them by a ladder, is one.
+            unique = {digest(asdict(part)): part for part in decoders}
             if {loss[0].learner, optimizer[0].learner} != {framework}:
                 continue
             yield Trial(
@@ -261,7 +280,7 @@ def _trials(
                 loss=loss[1],
                 optimizer=optimizer[1],
                 schedule=schedule[1],
-                decoders=tuple(sorted(decoders, key=lambda part: digest(asdict(part)))),
+                decoders=tuple(unique[each] for each in sorted(unique)),
                 learner=learners[framework],
                 training=suite.training[_display(task[0])],
                 seed=seed,
@@ -299,28 +318,29 @@ def _phase_problems(suite: Suite, registry: Registry, tasks: Resolved) -> list[s
             entry = registry.find(kind, choice.name)
             problems += [
                 f"{choice.where}: {kind} {entry.name!r} works on {' and '.join(entry.fits)} tasks, "
-                f"and {_display(task[0])!r} is a {' or '.join(_kinds(task))} task"
+                f"and {_display(task[0])!r} is a {' or '.join(task_kinds(task))} task"
                 for task in tasks
-                if not _kind_fits(entry, task)
+                if not kind_fits(entry, task)
             ]
     return problems
 
 
 def _fits(choice: Choice, entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
     named = not choice.tasks or _names(choice, task[0])
-    return named and _kind_fits(entry, task)
+    return named and kind_fits(entry, task)
 
 
 def _names(choice: Choice, task: Choice) -> bool:
     return bool({task.name, _display(task)} & set(choice.tasks))
 
 
-def _kind_fits(entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
-    kinds = _kinds(task)
-    return not entry.fits or not kinds or bool(set(entry.fits) & set(kinds))
+def kind_fits(entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
+    """Whether a part works on a task's kind."""
+    several = task_kinds(task)
+    return not entry.fits or not several or bool(set(entry.fits) & set(several))
 
 
-def _kinds(task: tuple[Choice, Entry, Part]) -> Sequence[str]:
+def task_kinds(task: tuple[Choice, Entry, Part]) -> Sequence[str]:
     """What a task is registered as; of several kinds, the one that its option `kind` says."""
     kind = task[2].options.get("kind")
     return [kind] if isinstance(kind, str) and kind in task[1].fits else task[1].fits

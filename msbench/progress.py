@@ -45,7 +45,7 @@ class _Progress:
         """A job has left its record."""
         self._tally.done += 1
         self._tally.running -= 1
-        if record.status != "ok":  # names and reasons are a plugin's: never markup
+        if record.status != "ok" or record.reason:  # names and reasons are a plugin's: never markup
             said = f"{_what(record)}: {record.status}: {record.reason}"
             self._console.print(Text(printable(said)))
         if self._bar is not None and self._task is not None:

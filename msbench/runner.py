@@ -1,10 +1,10 @@
-"""Trial -> Record, and Measurement -> Record: what happens inside one worker."""
+"""Trial -> Record, trained or decoded again, and Measurement -> Record: what a worker does."""
 
 import math
 import random
 import statistics
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from msbench.spec import Job, Kind, Measurement, Part, Record, Status, Trial, re
 from msbench.streams import derive, stream
 from msbench.task import Batch, Task, evaluation_batches, training_batches
 from msbench.train import Run, train
+from msbench.weights import keep
 
 EVALUATION_BATCH = 64
 WARM_UP = 3
@@ -34,24 +35,50 @@ GENTLE = 0.01
 of the best rates would not last through them."""
 
 
-def run(job: Job, files: Sequence[str] = ()) -> Record:
+Outcome = tuple[Status, str, dict[str, Any]]
+"""Status, reason and results."""
+
+
+def run(job: Job, files: Sequence[str] = (), weights: Path | None = None) -> Record:
     """Do one job and say how it ended. Only the death of the process gets out of here.
 
-    files: plugin files to load besides what is installed.
+    files: plugin files to load besides what is installed. weights: the folder that a trial leaves
+    its weights in; without it, it leaves none.
     """
+
+    def work(registry: Registry) -> Outcome:
+        if not isinstance(job, Trial):
+            assert isinstance(job, Measurement)
+            return "ok", "", run_measurement(job, registry)
+        learner, results = run_trial(job, registry)
+        if diverged := results["training"]["diverged"]:
+            return "diverged", diverged, results
+        lost = "" if weights is None or job.is_search else keep(learner, weights, job.key)
+        return "ok", lost, results
+
+    return _recorded(job, files, work)
+
+
+def run_again(job: Job, weights: Mapping[str, Path], files: Sequence[str] = ()) -> Record:
+    """Measure the decoders of a trial on weights that are trained already: those at its key.
+
+    `decoding` is all that the record has for results.
+    """
+
+    def work(registry: Registry) -> Outcome:
+        assert isinstance(job, Trial)
+        return "ok", "", {"decoding": decode_again(job, registry, weights[job.key])}
+
+    return _recorded(job, files, work)
+
+
+def _recorded(job: Job, files: Sequence[str], work: Callable[[Registry], Outcome]) -> Record:
     start = perf_counter()
-    status: Status = "ok"
-    reason, results = "", {}
+    status: Status
     try:
-        registry = load_plugins(files)
-        if isinstance(job, Trial):
-            results = run_trial(job, registry)
-            reason = results["training"]["diverged"]
-            status = "diverged" if reason else "ok"
-        elif isinstance(job, Measurement):
-            results = run_measurement(job, registry)
+        status, reason, results = work(load_plugins(files))
     except Exception as error:  # whatever a plugin throws costs this trial only
-        status, reason = _status(error), _reason(error)
+        status, reason, results = _status(error), _reason(error), {}
     seconds = perf_counter() - start
     made = record(job, status, reason, results=results, seconds=seconds, machine=machine())
     try:
@@ -61,15 +88,13 @@ def run(job: Job, files: Sequence[str] = ()) -> Record:
     return made
 
 
-def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
-    """Train once, then measure every decoder on the test split, which is read only here.
+def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, dict[str, Any]]:
+    """Train once, then measure every decoder on the test split; the trained learner, and results.
 
     A trial of a search measures them on the validation split instead.
     """
     start = perf_counter()
-    task: Task = registry.build("task", trial.task)()
-    if task.fingerprint() != trial.data:
-        raise MsbenchError("the data changed after the trial was planned: run the suite again")
+    task = _task(trial, registry)
     learner = make_learner(trial, task, registry)
     setup = perf_counter() - start
     training, compute = train_phases(learner, trial, task, registry)
@@ -89,23 +114,47 @@ def run_trial(trial: Trial, registry: Registry) -> dict[str, Any]:
         "peak_memory": compute["peak_memory"],
         "decoding": [],
     }
-    if training.diverged:
-        return results
+    if not training.diverged:
+        results["decoding"] = _decoded(learner, trial, task, registry)
+        if not trial.is_search:
+            results["losses"] = final_losses(learner, task)
+    return learner, results
+
+
+def decode_again(trial: Trial, registry: Registry, weights: Path) -> list[dict[str, Any]]:
+    """What the trial's decoders give with these weights, measured as after training."""
+    check_versions(trial, registry, ("task", "model", "learner"))
+    task = _task(trial, registry)
+    learner = _learner(trial, task, registry)
+    learner.load(weights)
+    return _decoded(learner, trial, task, registry)
+
+
+def _task(trial: Trial, registry: Registry) -> Task:
+    task: Task = registry.build("task", trial.task)()
+    if task.fingerprint() != trial.data:
+        raise MsbenchError("the data changed after the trial was planned: run the suite again")
+    return task
+
+
+def _decoded(
+    learner: Learner, trial: Trial, task: Task, registry: Registry
+) -> list[dict[str, Any]]:
+    """Every decoder on the test split, which is read only here."""
     held_out = task.validation if trial.is_search else task.test
     tests = evaluation_batches(held_out, EVALUATION_BATCH)
+    found = []
     for part in trial.decoders:
         _seed_libraries(trial.seed, "decoding")
         learner.reseed("decoding")
         decoder = supplied(registry.build("decoder", part), task=task)
         streams = registry.find("decoder", part.name).streams
         decoded = decode(learner, decoder, task, held_out, tests, streams)
-        results["decoding"].append({"decoder": asdict(part), **decoded.to_dict()})
-    if not trial.is_search:
-        results["losses"] = final_losses(learner, task, tests)
-    return results
+        found.append({"decoder": asdict(part), **decoded.to_dict()})
+    return found
 
 
-def final_losses(learner: Learner, task: Task, tests: Sequence[Batch]) -> dict[str, float]:
+def final_losses(learner: Learner, task: Task) -> dict[str, float]:
     """The loss at the end on the test split and on as many examples of the training split.
 
     The latter are evenly spread over it, the same in every trial. Their difference is the
@@ -118,6 +167,7 @@ def final_losses(learner: Learner, task: Task, tests: Sequence[Batch]) -> dict[s
         for start in range(0, count, EVALUATION_BATCH)
     ]
     learner.mode(training=False)
+    tests = evaluation_batches(task.test, EVALUATION_BATCH)
     return {"train": learner.validate(batches), "test": learner.validate(tests)}
 
 
@@ -216,7 +266,11 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
 
 def make_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
     """The trial's learner in its first phase, its weights drawn from the seed and nothing else."""
-    _check_versions(trial, registry)
+    check_versions(trial, registry)
+    return _learner(trial, task, registry)
+
+
+def _learner(trial: Trial, task: Task, registry: Registry) -> Learner:
     _seed_libraries(trial.seed, "libraries")
     first = trial.stages()[0]
     learner: Learner = registry.build("learner", trial.learner)(
@@ -293,12 +347,18 @@ def _strategy(trial: Trial) -> dict[str, Any]:
     return {**told, "tuned": trial.tuned and asdict(trial.tuned)}
 
 
-def _check_versions(trial: Trial, registry: Registry) -> None:
-    """A plugin file may have been edited since; its results must not go under the old version."""
-    kinds: tuple[Kind, ...] = ("task", "model", "loss", "optimizer", "schedule", "learner")
+TRAINED: tuple[Kind, ...] = ("task", "model", "loss", "optimizer", "schedule", "learner")
+
+
+def check_versions(trial: Trial, registry: Registry, kinds: Sequence[Kind] = TRAINED) -> None:
+    """A plugin file may have been edited since; its results must not go under the old version.
+
+    kinds: of the parts that matter, besides decoders; phases are looked at with all of them.
+    """
     parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
     parts += [("decoder", part) for part in trial.decoders]
-    parts += [each for phase in trial.phases for each in phase.parts().items()]
+    if kinds == TRAINED:
+        parts += [each for phase in trial.phases for each in phase.parts().items()]
     for kind, part in (inside for each in parts for inside in parts_in(*each)):
         found = registry.find(kind, part.name).version
         if found != part.version:

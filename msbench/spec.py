@@ -193,6 +193,8 @@ class Suite:
     device: str = "cpu"
     threads: int = 1
     dtype: str = "float32"
+    keep_weights: bool = False
+    """Whether every trial leaves its weights beside its record."""
     path: str = ""
 
     def choices(self) -> dict[Kind, tuple[Choice, ...]]:
@@ -298,7 +300,7 @@ class Record:
     """The trial or measurement as plain data."""
     status: Status
     reason: str = ""
-    """Why the status is not ok, in words."""
+    """Why the status is not ok, in words; of one that is ok, what was lost nevertheless."""
     results: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     """Wall clock from start to end, everything included."""

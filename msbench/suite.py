@@ -101,6 +101,7 @@ class _Suite(_Table):
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     threads: Positive = 1
     dtype: str = Field(default="float32", pattern=r"^(float32|float64)$")
+    keep_weights: bool = False
 
 
 def shipped_suites() -> dict[str, Path]:
@@ -168,6 +169,7 @@ def _suite(path: Path, read: _Suite) -> Suite:
         device=read.device,
         threads=read.threads,
         dtype=read.dtype,
+        keep_weights=read.keep_weights,
         path=str(path),
     )
 
@@ -272,6 +274,25 @@ def _phases(path: Path, read: _Suite, trainings: Mapping[str, Training]) -> tupl
         )
         for number, each in enumerate(read.phase, start=1)
     )
+
+
+def choice_of(text: str, where: str) -> Choice:
+    """The choice that a command line says: `beam`, or `beam: width = [4, 8], label = "wide"`, where
+    behind the colon is what would be in the braces of a TOML inline table."""
+    name, _, options = text.partition(":")
+    try:
+        read = tomllib.loads(f"options = {{ {options} }}")
+        if "name" in read["options"] or len(read) > 1:
+            raise SuiteError([f"{where}: the name stands before the colon, and options behind it"])
+        return _choice(_Unlisted.model_validate({"name": name.strip(), **read["options"]}), where)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise SuiteError(
+            [f"{where}: not NAME or NAME: option = value, option = value, as in TOML: {error}"]
+        ) from error
+    except ValidationError as error:
+        raise SuiteError(
+            [f"{where}: {e['loc'][0]}: {e['msg']}, not {e['input']!r}" for e in error.errors()]
+        ) from error
 
 
 def _choice(read: _Choice, where: str) -> Choice:

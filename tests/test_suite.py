@@ -255,3 +255,108 @@ def test_targets_belong_to_tasks_and_change_no_trial(
     assert "target.numbers-fx: no such task; did you mean 'numbers-fr'?" in said
     (said,) = problems(write_suite(bottom='\n[target]\nnumbers-fr = "low"\n'), registry)
     assert "target.numbers-fr: Input should be a valid number, not 'low'" in said
+
+
+BEAM = 'name = "beam"\nwidth = 2'
+
+
+def decoders(path: Path, registry: Registry) -> list[Part]:
+    (trial, *_) = plan(load_suite(str(path)), registry, (), lambda part: "data")
+    return [part for part in trial.decoders if part.name == "beam"]
+
+
+def test_a_ladder_is_the_product_of_its_lists(write_suite: Write, registry: Registry) -> None:
+    ladder = 'name = "beam"\nlabel = "wide"\nwidth = [1, 2, 4]\nlength_penalty = [0.0, 1]'
+    found = decoders(write_suite(**{BEAM: ladder}), registry)
+    pairs = {(part.options["width"], part.options["length_penalty"]) for part in found}
+    assert len(found) == 6
+    assert pairs == {(w, p) for w in (1, 2, 4) for p in (0.0, 1.0)}
+    assert {part.label for part in found} == {"wide"}
+
+
+def test_a_rung_is_the_decoder_that_says_it_alone(write_suite: Write, registry: Registry) -> None:
+    bottom = '\n[[decoder]]\nname = "beam"\nwidth = 4\n'
+    ladder = decoders(write_suite(**{BEAM: BEAM.replace("2", "[4, 2]")}), registry)
+    assert ladder == decoders(write_suite(bottom=bottom), registry)
+    twice = write_suite(bottom=bottom, **{BEAM: BEAM.replace("2", "[2, 4]")})
+    assert ladder == decoders(twice, registry), "one that two tables name is one"
+
+
+LISTS = """
+from collections.abc import Sequence
+import msbench
+
+
+@msbench.hookimpl
+def register_decoders(register):
+    register("lists", lists, fits=["seq2seq"])
+    register("outer", outer, fits=["seq2seq"])
+
+
+def lists(
+    typed: tuple[float, ...] = (), several: Sequence[int] | None = None, defaulted=[1], free=None,
+    one: int | str = 1,
+):
+    return lambda model, batch: [[] for _ in batch.rows]
+
+
+def outer(decoder):
+    return decoder()
+"""
+
+
+@pytest.fixture
+def with_lists(tmp_path: Path) -> Registry:
+    file = tmp_path / "lists.py"
+    file.write_text(LISTS)
+    return load_plugins([str(file)])
+
+
+def test_a_list_stays_a_value_where_the_option_takes_lists(
+    write_suite: Write, with_lists: Registry
+) -> None:
+    text = (
+        '\n[[decoder]]\nname = "lists"\ntyped = [0.5, 1]\nseveral = [1, 2]\n'
+        'defaulted = [3, 4]\nfree = [5, 6]\none = [7, "8"]\n'
+    )
+    suite = load_suite(str(write_suite(bottom=text)))
+    (trial, *_) = plan(suite, with_lists, (), lambda part: "data")
+    found = [dict(part.options) for part in trial.decoders if part.name == "lists"]
+    whole = {"typed": (0.5, 1.0), "several": [1, 2], "defaulted": [3, 4], "free": [5, 6]}
+    assert sorted(map(str, found)) == sorted(str({**whole, "one": one}) for one in (7, "8"))
+
+
+@pytest.mark.parametrize(
+    ("ladder", "expected"),
+    [
+        ("width = []", ["option 'width': an empty list leaves no decoder"]),
+        ("width = [4, 2, 4]", ["option 'width': 4 is in the list twice"]),
+        (
+            'width = [1, "x", true]\nlength_penalty = [0, "y"]',
+            [
+                "option 'width': Input should be a valid integer, not 'x'",
+                "option 'width': Input should be a valid integer, not True",
+                "option 'length_penalty': Input should be a valid number, not 'y'",
+            ],
+        ),
+        ("width = [2, 0]", ["option 'width': Input should be greater than or equal to 1, not 0"]),
+        ("widht = [1, 2]", ["decoder 'beam' has no option 'widht'; did you mean 'width'?"]),
+    ],
+)
+def test_wrong_ladders(
+    write_suite: Write, registry: Registry, ladder: str, expected: list[str]
+) -> None:
+    said = problems(write_suite(**{BEAM: f'name = "beam"\n{ladder}'}), registry)
+    assert len(said) == len(expected), said
+    assert all("decoder[2]: " in line for line in said)
+    assert all(any(each in line for line in said) for each in expected), said
+
+
+def test_only_a_decoder_itself_has_ladders(write_suite: Write, with_lists: Registry) -> None:
+    nested = '\n[[decoder]]\nname = "outer"\ndecoder = { name = "beam", width = [2, 4] }\n'
+    path = write_suite(bottom=nested, **{"lr = 3e-3\n": "lr = [1e-3, 3e-3]\n"})
+    said = problems(path, with_lists)
+    hint = "; several values are for the options of a [[decoder]] itself and for [tuning]"
+    assert len(said) == 2
+    assert all(line.endswith(hint) for line in said), said
+    assert "decoder: decoder 'beam': option 'width': Input should be a valid integer" in said[1]

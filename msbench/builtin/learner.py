@@ -1,12 +1,15 @@
 """The PyTorch learner: places batches, runs the closure, counts the passes."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import clip_grad_norm_
@@ -192,6 +195,40 @@ class TorchLearner:
         switch = getattr(self.optimizer, "train" if training else "eval", None)
         if switch is not None:
             switch()
+
+    def save(self, path: Path, about: Mapping[str, str]) -> None:
+        """The model's state as it is now; weights that two parts share are written once."""
+        # Copies, since cuDNN makes an LSTM's weights views of one block, which cannot be written.
+        state = {name: each.to("cpu", copy=True) for name, each in self._state().items()}
+        save_file({name: each.contiguous() for name, each in state.items()}, path, dict(about))
+
+    def load(self, path: Path) -> None:
+        """That state into a model of the same shape, which is not trained from here on."""
+        try:
+            saved = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise msbench.MsbenchError(f"{path}: these are no whole weights: {error}") from error
+        state = self._state()
+        theirs, ours = (
+            {name: (tuple(each.shape), each.dtype) for name, each in several.items()}
+            for several in (saved, state)
+        )
+        if wrong := sorted(n for n in {*theirs, *ours} if theirs.get(n) != ours.get(n)):
+            raise msbench.MsbenchError(
+                f"{path}: weights of another model: {len(wrong)} of {len(ours)} do not fit, such "
+                f"as {wrong[0]!r}"
+            )
+        for name, each in state.items():
+            each.copy_(saved[name])
+        # What it averaged is nothing yet, and would take the place of what was loaded.
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.0)
+
+    def _state(self) -> dict[str, Tensor]:
+        """Weights and buffers, each once and by the first of its names."""
+        found: dict[tuple[Any, ...], tuple[str, Tensor]] = {}
+        for name, each in self.model.state_dict().items():
+            found.setdefault((each.data_ptr(), each.shape, each.stride()), (name, each))
+        return dict(found.values())
 
     def synchronize(self) -> None:
         """Wait for a CUDA device."""
