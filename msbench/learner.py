@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Protocol
@@ -62,25 +63,33 @@ class Meter:
 
 
 class _Watched:
+    """To decoders it is the model, its class included."""
+
     def __init__(self, model: Any, meter: Meter):
         self._model, self._meter = model, meter
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self._model)
+
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
+        found = getattr(self._model, name)
+        return partial(getattr(self, f"_{name}"), found) if name in ("start", "step") else found
 
     def __call__(self, batch: Batch) -> Any:
-        read = batch.source if batch.input is None else batch.input
-        both = 0 if read is batch.source or batch.source is None else math.prod(batch.source.shape)
-        self._meter.count(math.prod(read.shape) + both)
+        size = 0 if batch.input is None else math.prod(batch.input.shape)
+        if not size or not (batch.split is not None and batch.split.prompted):
+            size += math.prod(batch.source.shape)  # of a prompted text, the source is its beginning
+        self._meter.count(size)
         return self._model(batch)
 
-    def start(self, batch: Batch) -> Any:
+    def _start(self, start: Callable[[Batch], Any], batch: Batch) -> Any:
         self._meter.count(math.prod(batch.source.shape), steps=0)
-        return self._model.start(batch)
+        return start(batch)
 
-    def step(self, state: Any, tokens: Any) -> Any:
+    def _step(self, step: Callable[[Any, Any], Any], state: Any, tokens: Any) -> Any:
         self._meter.count(math.prod(tokens.shape), generated=True)
-        return self._model.step(state, tokens)
+        return step(state, tokens)
 
 
 class Learner(Protocol):

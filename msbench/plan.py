@@ -9,7 +9,7 @@ from typing import Any
 from msbench import tuning
 from msbench.errors import PluginError, SuiteError, did_you_mean
 from msbench.ladder import rungs
-from msbench.plugins import Entry, Registry
+from msbench.plugins import Entry, Registry, parts_in
 from msbench.spec import (
     Choice,
     Kind,
@@ -209,6 +209,10 @@ def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
             raise PluginError(f"optimizer {part.name!r}: {reason}")
     if kind not in ("loss", "schedule", "decoder", "launcher"):
         return
+    if kind == "decoder":  # of one that needs a task at least what is inside is made
+        for nested, inside in parts_in(kind, part):
+            if inside is not part:
+                _try_building(registry, nested, inside)
     try:
         if "task" not in inspect.signature(build).parameters:  # some losses read their samples
             build()

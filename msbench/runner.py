@@ -27,6 +27,9 @@ from msbench.train import Run, train
 from msbench.weights import keep
 
 EVALUATION_BATCH = 64
+Made = tuple[Part, Decoder, bool]
+"""A decoder, and whether it streams."""
+
 WARM_UP = 3
 """Steps before anything is timed."""
 
@@ -96,6 +99,7 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, dict[str, Any]
     start = perf_counter()
     task = _task(trial, registry)
     learner = make_learner(trial, task, registry)
+    decoders = _decoders(trial.decoders, task, registry)  # now: if one cannot be, nothing is lost
     setup = perf_counter() - start
     training, compute = train_phases(learner, trial, task, registry)
     results: dict[str, Any] = {
@@ -115,7 +119,7 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, dict[str, Any]
         "decoding": [],
     }
     if not training.diverged:
-        results["decoding"] = _decoded(learner, trial, task, registry)
+        results["decoding"] = _decoded(learner, trial, task, decoders)
         if not trial.is_search:
             results["losses"] = final_losses(learner, task)
     return learner, results
@@ -127,7 +131,7 @@ def decode_again(trial: Trial, registry: Registry, weights: Path) -> list[dict[s
     task = _task(trial, registry)
     learner = _learner(trial, task, registry)
     learner.load(weights)
-    return _decoded(learner, trial, task, registry)
+    return _decoded(learner, trial, task, _decoders(trial.decoders, task, registry))
 
 
 def _task(trial: Trial, registry: Registry) -> Task:
@@ -137,18 +141,27 @@ def _task(trial: Trial, registry: Registry) -> Task:
     return task
 
 
+def _decoders(parts: Sequence[Part], task: Task, registry: Registry) -> list[Made]:
+    return [
+        (
+            part,
+            supplied(registry.build("decoder", part), task=task),
+            registry.find("decoder", part.name).streams,
+        )
+        for part in parts
+    ]
+
+
 def _decoded(
-    learner: Learner, trial: Trial, task: Task, registry: Registry
+    learner: Learner, trial: Trial, task: Task, decoders: Sequence[Made]
 ) -> list[dict[str, Any]]:
     """Every decoder on the test split, which is read only here."""
     held_out = task.validation if trial.is_search else task.test
     tests = evaluation_batches(held_out, EVALUATION_BATCH)
     found = []
-    for part in trial.decoders:
+    for part, decoder, streams in decoders:
         _seed_libraries(trial.seed, "decoding")
         learner.reseed("decoding")
-        decoder = supplied(registry.build("decoder", part), task=task)
-        streams = registry.find("decoder", part.name).streams
         decoded = decode(learner, decoder, task, held_out, tests, streams)
         found.append({"decoder": asdict(part), **decoded.to_dict()})
     return found
@@ -224,6 +237,7 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
     trials = measurement.strategies
     task: Task = registry.build("task", trials[0].task)()
     throughput = measurement.throughput
+    decoders = [decoder for _, decoder, _ in _decoders(trials[0].decoders, task, registry)]
     able, learners, steps, failed = [], [], [], []
     for trial in trials:
         batches = _batches(trial, task)
@@ -245,7 +259,6 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
     trained = _rounds(steps, throughput.rounds)
     learners[0].mode(training=False)
     batch = evaluation_batches(task.test, EVALUATION_BATCH)[0]
-    decoders = [supplied(registry.build("decoder", part), task=task) for part in trials[0].decoders]
     for each in decoders:
         learners[0].calibrate(each)
     predictions = [partial(_timed_prediction, learners[0], each, batch) for each in decoders]

@@ -13,7 +13,15 @@ from torch.nn import functional
 
 import msbench
 from msbench import BEGIN, END, Batch, Decoder
-from msbench.builtin.generation import ANY, NOT_NUMBERS, Count, Limits, check_generates
+from msbench.builtin.generation import (
+    ANY,
+    Count,
+    Limits,
+    check_generates,
+    generate,
+    likeliest,
+    not_numbers,
+)
 
 BLOCK = 32
 """Tokens whose greatest logit is found first, so that few need to be sorted."""
@@ -56,7 +64,7 @@ class Hypothesis:
 
 def beam(
     width: Annotated[int, Field(ge=1)] = 4,
-    length_penalty: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0,
+    length_penalty: Annotated[float, Field(ge=0, le=10)] = 1.0,
     length_reward: Annotated[float, Field(allow_inf_nan=False)] = 0.0,
     min_length: Count = 0,
     max_length: Count = 0,
@@ -88,6 +96,8 @@ class Beam:
 
     def __call__(self, model: Any, batch: Batch) -> list[list[int]]:
         """The best output of each source."""
+        if self.width == 1:  # sums of logarithms would round, and make ties where logits differ
+            return generate(model, batch, likeliest, self.limits)
         return [
             found[0].tokens for found in search(model, batch, self.width, self.worth, self.limits)
         ]
@@ -139,7 +149,7 @@ def search(
         old = scores.shape[1]
         scores, parents, chosen = best_continuations(logs, scores, width)
         if bool(scores.isnan().any()):
-            raise NOT_NUMBERS
+            raise not_numbers()
         offsets = torch.arange(len(alive), device=device)[:, None] * old
         source, tokens = (parents + offsets).flatten(), chosen.flatten()
         written = written[source]

@@ -8,7 +8,7 @@ W width.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -65,14 +65,12 @@ class Cache:
         return mask.view(self.sources * self.heads, -1, mask.shape[-1])
 
     def make_room(self, new: int) -> None:
-        """Slots for so many more: cleared, if that frees a quarter of them, else added."""
+        """Add slots if there are not so many more."""
         capacity = self.capacity
-        if self.used + new <= capacity:
-            return
-        if self.hidden is not None and self._clear(capacity - capacity // 4 - new):
-            return
         while capacity < self.used + new:
             capacity *= 2
+        if capacity == self.capacity:
+            return
         before, more = self.held, capacity - self.capacity
         held = before.new_empty(*before.shape[:4], capacity, before.shape[5])
         held[..., : self.used, :] = before[..., : self.used, :]
@@ -88,7 +86,8 @@ class Cache:
         self.used, self.places = end, self.places + n
 
     def keep(self, counts: Tensor, n: int) -> None:
-        """(S H) of the n tokens of every hypothesis that were read last, how many stay."""
+        """(S H) of the n tokens of every hypothesis that were read last, how many stay. They were
+        read at once, or, where H is 1, since the last `keep` or `select`."""
         kept = counts.view(-1, self.hypotheses)
         if isinstance(self.places, int) and bool((kept == n).all()):
             return
@@ -100,6 +99,7 @@ class Cache:
         beyond = torch.arange(n, device=kept.device)[:, None] >= kept[:, None]
         own.masked_fill_(beyond, float("-inf"))
         self.places = self.places - n + kept
+        self._tidy(n)
 
     def select(self, rows: Tensor) -> Tensor | None:
         """Go on with the hypotheses `rows`, of S H, in that order; their sources, None if as
@@ -122,10 +122,12 @@ class Cache:
             self.places = self.places.flatten()[rows].view(-1, new)
         self.hypotheses = new
         self._owners = _range(sources).repeat_interleave(new)
-        if len(sources) == self.sources and torch.equal(sources, _range(sources)):
-            return None
-        self._hold(self.held[:, :, sources])
-        return sources
+        kept = None
+        if len(sources) != self.sources or not torch.equal(sources, _range(sources)):
+            kept = sources
+            self._hold(self.held[:, :, sources])
+        self._tidy(1)
+        return kept
 
     def _block(self, n: int) -> Tensor:
         """(H, n, H, n): each new token sees those of its own hypothesis up to itself."""
@@ -136,13 +138,17 @@ class Cache:
         hidden[:, :, : self.used] = 0
         return hidden.expand(-1, self.hypotheses, -1)
 
-    def _clear(self, most: int) -> bool:
-        """Move what is seen by anyone to the front, if that is no more than `most` slots."""
-        assert self.hidden is not None
+    def _tidy(self, n: int) -> None:
+        """Clear what no one sees, if the next n tokens would find no room and it makes some.
+
+        Only here, because the last tokens read must stay in their places until they are kept.
+        """
+        if self.hidden is None or self.used + n * self.hypotheses <= self.capacity:
+            return
         seen = (self.hidden[:, :, : self.used] == 0).any(1)
         count = int(seen.sum(1).max())
-        if count > most:
-            return False
+        if count + n * self.hypotheses > self.capacity - self.capacity // 4:
+            return
         order = seen.byte().argsort(dim=1, descending=True, stable=True)[:, :count]
         index = order[:, None, :, None].expand(-1, self.heads, -1, self.held.shape[-1])
         for layer in self.held.flatten(0, 1):
@@ -151,10 +157,9 @@ class Cache:
         self.hidden[:, :, :count] = self.hidden.gather(2, index)
         self.hidden[:, :, count:] = float("-inf")
         self.used = count
-        return True
 
 
-@cache
+@lru_cache(maxsize=8)
 def _block(hypotheses: int, n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     seen = torch.full((n, n), float("-inf"), dtype=dtype, device=device).triu(1)
     block = seen.new_full((hypotheses, n, hypotheses, n), float("-inf"))

@@ -17,7 +17,8 @@ import msbench
 from msbench import BEGIN, END, PAD, Batch, Decoder
 
 Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=1e-3, allow_inf_nan=False)]
+"""Less is greedy decoding but for rounding."""
 Share = Annotated[float, Field(gt=0, le=1)]
 
 Choose = Callable[[Tensor], Tensor]
@@ -69,8 +70,6 @@ class Limits:
 
 ANY = Limits()
 
-NOT_NUMBERS = msbench.MsbenchError("the model's logits are not numbers (NaN or infinite)")
-
 
 def greedy(min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count = 0) -> Decoder:
     """The likeliest token at every step; of equally likely ones, that with the smallest id."""
@@ -83,7 +82,7 @@ def greedy(min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count 
 
 
 def sample(
-    temperature: Positive = 1.0,
+    temperature: Temperature = 1.0,
     top_k: Count = 0,
     top_p: Share = 1.0,
     min_length: Count = 0,
@@ -183,8 +182,8 @@ def probabilities(logits: Tensor, temperature: float, top_k: int, top_p: float) 
     """(..., V) logits -> (..., V) what is drawn from; MsbenchError if these are no numbers."""
     logits = logits.float() / temperature
     if 0 < top_k < logits.shape[-1]:
-        least = logits.topk(top_k, dim=-1).values[..., -1:]
-        logits = logits.masked_fill(logits < least, float("-inf"))
+        best, places = logits.topk(top_k, dim=-1)
+        logits = torch.full_like(logits, float("-inf")).scatter(-1, places, best)
     shares = logits.softmax(-1)
     check_numbers(shares[..., 0])
     if top_p < 1:
@@ -208,7 +207,7 @@ def check_generates(model: Any) -> None:
     missing = [name for name in ("start", "step", "max_length") if not hasattr(model, name)]
     if missing:
         raise msbench.MsbenchError(
-            f"this decoder needs a model that generates, and {type(model).__name__} has no "
+            f"this decoder needs a model that generates, and {model.__class__.__name__} has no "
             f"{' and no '.join(missing)}"
         )
 
@@ -216,4 +215,9 @@ def check_generates(model: Any) -> None:
 def check_numbers(values: Tensor) -> None:
     """MsbenchError unless all are finite."""
     if not bool(values.isfinite().all()):
-        raise NOT_NUMBERS
+        raise not_numbers()
+
+
+def not_numbers() -> msbench.MsbenchError:
+    """What is wrong with a model whose logits cannot be decoded."""
+    return msbench.MsbenchError("the model's logits are not numbers (NaN or infinite)")

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 import msbench
 from msbench import Batch, Decoder, MsbenchError, Task
-from msbench.builtin.generation import check_numbers
+from msbench.builtin.generation import check_numbers, not_numbers
 from msbench.builtin.layers import Size
 from msbench.builtin.losses import cross_entropy
 
@@ -50,8 +50,8 @@ def argmax() -> Decoder:
     """The label with the highest logit: (B, C) log-probabilities, or (B, S) tag ids."""
 
     def decode(model: Any, batch: Batch) -> Tensor:
-        logits: Tensor = model(batch)
-        return _precise(logits).log_softmax(-1) if logits.ndim == 2 else logits.argmax(-1)
+        logits = _precise(model(batch))
+        return logits.log_softmax(-1) if logits.ndim == 2 else logits.argmax(-1)
 
     return decode
 
@@ -193,5 +193,7 @@ class _Answered:
 
 
 def _precise(logits: Tensor) -> Tensor:
-    """In single precision at the least."""
+    """In single precision at the least; MsbenchError if they are no numbers."""
+    if bool(logits.isnan().any()):
+        raise not_numbers()
     return logits.to(torch.promote_types(logits.dtype, torch.float32))

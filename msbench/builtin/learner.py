@@ -17,10 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import msbench
 from msbench import Batch, Decoder, Step, Task, derive
-from msbench.builtin.scoring import log_probabilities, taken
-
-LOGITS = 2**24
-"""Most numbers in one array of logits."""
+from msbench.builtin.scoring import scores_of
 
 Loss = Callable[[Any, Batch], tuple[Tensor, Tensor]]
 
@@ -178,16 +175,8 @@ class TorchLearner:
 
     @torch.inference_mode()
     def log_probabilities(self, batch: Batch, outputs: Sequence[Sequence[int]]) -> list[float]:
-        """Nats of one output for each example, as `scoring.log_probabilities` has them."""
-        placed, found = self._place(batch), list[float]()
-        # Logits are large: no more of them at once than fit 64 MB.
-        longest = 1 + max(len(output) for output in outputs) + batch.source.shape[1]
-        rows = max(1, LOGITS // (longest * self.task.vocabulary))
-        for first in range(0, len(outputs), rows):
-            index = list(range(first, min(first + rows, len(outputs))))
-            part = taken(placed, index)
-            found += log_probabilities(self.model, part, [outputs[i] for i in index]).tolist()
-        return found
+        """Nats of one output for each example, as `scoring.scores_of` has them."""
+        return scores_of(self.model, self._place(batch), outputs, self.task.vocabulary)
 
     def mode(self, training: bool) -> None:
         """Switch dropout, and optimizers that evaluate other weights than they train."""

@@ -19,7 +19,7 @@ from msbench.builtin.agreement import TABLES
 from msbench.builtin.beam import beam
 from msbench.builtin.generation import sample
 from msbench.builtin.losses import Loss, cross_entropy
-from msbench.builtin.scoring import answered, log_probabilities, taken
+from msbench.builtin.scoring import answered, scores_of, taken
 from msbench.builtin.second import Second
 
 Output = list[int]
@@ -34,7 +34,7 @@ def rerank(
     decoder: Any = None,
     count: Size = 8,
     by: Literal["score", "loss", "model"] = "score",
-    length_penalty: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0,
+    length_penalty: Annotated[float, Field(ge=0, le=10)] = 1.0,
     loss: Any = None,
     model: Any = None,
     passes: Size = 500,
@@ -44,7 +44,8 @@ def rerank(
 
     decoder: what writes them, `beam` (its n best; the default, as wide as `count`) or `sample`.
     by: `score`, log-probability / length ** length_penalty; `loss`, the least mean loss of the
-    output as if it were the right one (cross-entropy by default); `model`, the score mixed with
+    output as if it were the right one (cross-entropy by default, which is nearly the score with a
+    length_penalty of 1; not a loss that looks at rewards); `model`, the score mixed with
     that of a second model, `weight` of it, which is trained on the same data for so many passes
     before the clock starts (Ranzato et al., 2016; Yee et al., 2019, rerank by other models).
     """
@@ -54,7 +55,7 @@ def rerank(
     if by != "loss" and loss is not None:
         raise msbench.MsbenchError(f"rerank by {by} has no use for a loss")
     if by == "score":
-        return Rerank(writes, count, partial_score(length_penalty))
+        return Rerank(writes, count, by_length(length_penalty, task))
     if by == "loss":
         judge = cross_entropy() if loss is None else msbench.supplied(loss, task=task)
         return Rerank(writes, count, _less_loss(judge))
@@ -63,7 +64,7 @@ def rerank(
             'rerank by model needs a second one, such as model = {name = "encoder-decoder"}'
         )
     second = Second(task, model, passes)
-    return Rerank(writes, count, _mixed(second, length_penalty, weight), second)
+    return Rerank(writes, count, _mixed(second, by_length(length_penalty, task), weight), second)
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,14 @@ def distinct(outputs: Sequence[Output]) -> list[Output]:
     return [list(each) for each in dict.fromkeys(map(tuple, outputs))]
 
 
-def partial_score(length_penalty: float) -> Score:
-    """log-probability / length ** length_penalty; the length counts END."""
+def by_length(length_penalty: float, task: Task) -> Score:
+    """log-probability / length ** length_penalty; the length counts END where there is one."""
 
     def score(model: Any, batch: Batch, outputs: Sequence[Output]) -> list[float]:
-        logs = log_probabilities(model, batch, outputs).tolist()
-        pairs = zip(logs, outputs, strict=True)
-        return [each / (len(output) + 1) ** length_penalty for each, output in pairs]
+        logs = scores_of(model, batch, outputs, task.vocabulary)
+        lengths = [min(len(output) + 1, model.max_length) for output in outputs]
+        pairs = zip(logs, lengths, strict=True)
+        return [each / length**length_penalty for each, length in pairs]
 
     return score
 
@@ -169,9 +171,7 @@ def _less_loss(loss: Loss) -> Score:
     return score
 
 
-def _mixed(second: Second, length_penalty: float, weight: float) -> Score:
-    plain = partial_score(length_penalty)
-
+def _mixed(second: Second, plain: Score, weight: float) -> Score:
     def score(model: Any, batch: Batch, outputs: Sequence[Output]) -> list[float]:
         mine, other = plain(model, batch, outputs), plain(second.model, batch, outputs)
         return [(1 - weight) * a + weight * b for a, b in zip(mine, other, strict=True)]

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from msbench import BEGIN, END, IGNORE, PAD, Batch, Decoder
-from msbench.builtin.generation import no_padding
+from msbench.builtin.generation import no_padding, not_numbers
 
 Output = Sequence[int]
 
@@ -26,9 +26,32 @@ def likelihood() -> Decoder:
         lost = functional.cross_entropy(
             logits.transpose(1, 2), batch.target, ignore_index=IGNORE, reduction="none"
         )
-        return -lost.double().sum(1)
+        found = -lost.double().sum(1)
+        if bool(found.isnan().any()):
+            raise not_numbers()
+        return found
 
     return decode
+
+
+LOGITS = 2**24
+"""Most numbers in one array of logits, where outputs can be taken part by part."""
+
+
+@torch.no_grad()
+def scores_of(model: Any, batch: Batch, outputs: Sequence[Output], vocabulary: int) -> list[float]:
+    """Log-probability, in nats, of one output for each example, a few examples at a time.
+
+    END is part of an output that is shorter than the model's limit.
+    """
+    longest = 1 + max(map(len, outputs), default=0) + batch.source.shape[1]
+    rows = max(1, LOGITS // (longest * vocabulary))
+    found: list[float] = []
+    for first in range(0, len(outputs), rows):
+        index = list(range(first, min(first + rows, len(outputs))))
+        part = log_probabilities(model, taken(batch, index), [outputs[i] for i in index])
+        found += part.tolist()
+    return found
 
 
 def log_probabilities(
@@ -36,7 +59,8 @@ def log_probabilities(
 ) -> Tensor:
     """(B,) log-probability, under what `draw` draws from, of one output for each example."""
     spoken = answered(batch, outputs, model.max_length)
-    logits = no_padding(model(spoken) / temperature)
+    logits = model(spoken)
+    logits = no_padding(logits if temperature == 1 else logits / temperature)
     lost = functional.cross_entropy(
         logits.transpose(1, 2), spoken.target, ignore_index=IGNORE, reduction="none"
     )

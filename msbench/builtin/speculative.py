@@ -67,9 +67,9 @@ class Rule:
 class Draft(Protocol):
     """What proposes; it knows of each row what was written so far."""
 
-    def propose(self, last: Tensor) -> tuple[Tensor, Tensor | None]:
-        """(R,) last tokens -> (R, n) proposals, and (R, n, V) probabilities that they were drawn
-        by; None if they were not drawn."""
+    def propose(self, last: Tensor, n: int) -> tuple[Tensor, Tensor | None]:
+        """(R,) last tokens -> (R, n) proposals or fewer, and (R, n, V) probabilities that they were
+        drawn by; None if they were not drawn."""
 
     def accept(self, written: Tensor, lengths: Tensor, counts: Tensor) -> None:
         """(R, limit) written so far, (R,) how much of it, and how many proposals were right."""
@@ -98,11 +98,7 @@ class Speculative:
         """One output for each source."""
         check_generates(model)
         state = model.start(batch)
-        if not hasattr(state, "keep"):
-            raise msbench.MsbenchError(
-                f"speculative decoding takes tokens back, which the state of "
-                f"{type(model).__name__} cannot: it has no keep()"
-            )
+        check_keeps(model, state)
         limit, device = self.limits.most(model), batch.source.device
         rows = len(batch.rows)
         last = torch.full((rows,), BEGIN, device=device)
@@ -111,18 +107,17 @@ class Speculative:
         alive = torch.arange(rows, device=device)
         outputs: list[list[int]] = [[] for _ in range(rows)]
         draft: Draft = (
-            Lookup(batch.source, self.ngram, self.tokens)
+            Lookup(batch.source, self.ngram)
             if self.second is None
-            else Small(self.second.model, batch, self.rule, self.tokens)
+            else Small(self.second.model, batch, self.rule)
         )
         while len(alive):
-            proposed, drawn_by = draft.propose(last)
-            # No row may be asked for more tokens than the model can write.
+            # No row is given more tokens than the model can write.
             room = limit - int(lengths.max()) - 1
-            offered = proposed[:, :room]
+            offered, drawn_by = draft.propose(last, min(self.tokens, room))
             logits, state = model.step(state, torch.cat([last[:, None], offered], dim=1))
             counts, last = verify(no_padding(logits), offered, drawn_by, self.rule)
-            state = state.keep(counts + 1)
+            state = state.keep(counts + 1, offered.shape[1] + 1)
             places = lengths[:, None] + torch.arange(offered.shape[1] + 1, device=device)
             mine = torch.cat([offered, last[:, None]], dim=1)
             mine = mine.scatter(1, counts[:, None], last[:, None])
@@ -177,15 +172,24 @@ def verify(
     return counts, more.multinomial(1)[:, 0]
 
 
+def check_keeps(model: Any, state: Any) -> None:
+    """MsbenchError unless tokens can be taken back from the model's state."""
+    if not hasattr(state, "keep"):
+        raise msbench.MsbenchError(
+            f"speculative decoding takes tokens back, which the state of "
+            f"{model.__class__.__name__} cannot: it has no keep()"
+        )
+
+
 class Lookup:
     """Proposes what follows the last tokens elsewhere in the source or in the output."""
 
-    def __init__(self, source: Tensor, ngram: int, n: int):
-        self.source, self.ngram, self.n = source, ngram, n
+    def __init__(self, source: Tensor, ngram: int):
+        self.source, self.ngram = source, ngram
         self.text = source
         self.ends = torch.zeros(len(source), dtype=torch.long, device=source.device)
 
-    def propose(self, last: Tensor) -> tuple[Tensor, None]:
+    def propose(self, last: Tensor, n: int) -> tuple[Tensor, None]:
         """From the longest match, of equals the last; END where there is none."""
         text, length = self.text, self.text.shape[1]
         places = torch.arange(length, device=text.device)
@@ -201,7 +205,7 @@ class Lookup:
         matched[places[None] >= (self.ends - 1)[:, None]] = 0
         best = (matched * length + places).argmax(1)
         found = matched.gather(1, best[:, None]) > 0
-        ahead = best[:, None] + 1 + torch.arange(self.n, device=text.device)
+        ahead = best[:, None] + 1 + torch.arange(n, device=text.device)
         proposed = text.gather(1, ahead.clamp(max=length - 1))
         return torch.where(found & (ahead < self.ends[:, None].clamp(min=1)), proposed, END), None
 
@@ -218,14 +222,19 @@ class Lookup:
 class Small:
     """Proposes what a smaller model would write."""
 
-    def __init__(self, model: Any, batch: Batch, rule: Rule, n: int):
-        self.model, self.rule, self.n = model, rule, n
+    def __init__(self, model: Any, batch: Batch, rule: Rule):
+        check_generates(model)
+        self.model, self.rule = model, rule
         self.state = model.start(batch)
+        self.read, self.written = 0, 0
+        check_keeps(model, self.state)
 
-    def propose(self, last: Tensor) -> tuple[Tensor, Tensor | None]:
-        """By the rule that the large model is decoded by."""
+    def propose(self, last: Tensor, n: int) -> tuple[Tensor, Tensor | None]:
+        """By the rule that the large model is decoded by, up to its own limit."""
+        n = min(n, max(0, self.model.max_length - self.written - 1))
+        self.read = n + 1 if self.written < self.model.max_length else 0
         proposed, shares = [], []
-        for _ in range(self.n):
+        for _ in range(n):
             logits, self.state = self.model.step(self.state, last)
             if self.rule.temperature == 0:
                 last = likeliest(no_padding(logits))
@@ -233,12 +242,17 @@ class Small:
                 shares.append(self.rule.shares(no_padding(logits)))
                 last = shares[-1].multinomial(1)[:, 0]
             proposed.append(last)
-        _, self.state = self.model.step(self.state, last)  # it must have read all that may be taken
+        if self.read:  # it must have read all that may be taken
+            _, self.state = self.model.step(self.state, last)
+        if not n:
+            return last.new_empty(len(last), 0), None
         return torch.stack(proposed, dim=1), torch.stack(shares, dim=1) if shares else None
 
     def accept(self, written: Tensor, lengths: Tensor, counts: Tensor) -> None:
         """Take back what was not taken."""
-        self.state = self.state.keep(counts + 1, self.n + 1)
+        if self.read:
+            self.state = self.state.keep(counts + 1, self.read)
+        self.written = int(lengths.max())
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from msbench import Batch, Decoder, MsbenchError, Task
+from msbench.builtin.generation import not_numbers
 
 OUTSIDE = "O"
 
@@ -36,6 +37,8 @@ def viterbi(task: Task) -> Decoder:
         if batch.words is None:
             raise MsbenchError("the decoder 'viterbi' needs to know where words begin: Split.words")
         logits: Tensor = model(batch)
+        if bool(logits.isnan().any()):
+            raise not_numbers()
         rows, columns = (batch.words >= 0).nonzero(as_tuple=True)
         places = batch.words[rows, columns]
         scores = logits.new_full((*batch.words.shape, len(labels)), float("-inf")).double()
