@@ -450,19 +450,12 @@ def check() -> None:
     rng = np.random.default_rng(1)
     sample = very_skewed(rng, (1, 12)) + 0.4
     found = bootstraps(sample, rng)
-    for name, method in (("percentile", "percentile"), ("BCa", "BCa")):
-        for at, effect in enumerate(EFFECTS[:1]):
-            p = float(found[name][at, 0])
-            interval = reference.bootstrap(
-                (sample[0] + effect,),
-                np.mean,
-                confidence_level=1 - p,
-                n_resamples=20_000,
-                method=method,
-                rng=2,
-            ).confidence_interval
-            near = min(abs(interval.low), abs(interval.high))
-            assert near < 0.05, (name, p, interval)
+    for method in ("percentile", "BCa"):
+        p = float(found[method][0, 0])
+        interval = reference.bootstrap(
+            sample, np.mean, confidence_level=1 - p, n_resamples=20_000, method=method, rng=2
+        ).confidence_interval
+        assert min(abs(interval.low), abs(interval.high)) < 0.05, (method, p, interval)
 
 
 def simulate(samples: Mapping[str, Draw], seed: int = 0) -> dict[str, Any]:
