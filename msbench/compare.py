@@ -22,8 +22,8 @@ from msbench.verdicts import Scored, scored, verdict_rows
 BY = ("optimizer", "loss", "decoder", "model", "schedule")
 """What can be compared: strategies that are equal but for it."""
 
-PLAIN = ("greedy", "argmax")
-"""Decoders that others are compared with unless told otherwise."""
+PLAIN = ("greedy", "argmax", "cross-entropy", "constant")
+"""Decoders, losses and schedules that others are compared with unless told otherwise."""
 
 
 def compare(
@@ -38,33 +38,24 @@ def compare(
     """Tables of all records, which may be a stream; differences and ratios are to `baseline`.
 
     by: the axis, one of BY, that the baseline is a value of. Without `baseline`, the optimizer that
-    throughput was measured against, the plain decoder, else the first by name. metric: shown
+    throughput was measured against, else one of PLAIN, else the first by name. metric: shown
     instead of each task's own. target: a validation loss to reach, for all tasks or one per task;
     without it, the median of the baseline's best. margin: of equivalence, in the metric's unit.
 
     Trials that did not end ok count in `n`, never in a mean, and are never ranked best. Raises
     MsbenchError if there is nothing to compare, or no such baseline, metric or axis.
     """
-    if by not in BY:
-        raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, BY)}")
-    if margin is not None and not (margin > 0 and math.isfinite(margin)):
-        raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
-    ledger = collect(records, metric)
-    if not ledger.groups:
-        told = f" yet, only {len(ledger.searches)} of a search" if ledger.searches else ""
-        raise MsbenchError(f"there are no trials to compare{told}")
-    if metric and metric not in ledger.metrics:
-        raise MsbenchError(
-            f"no metric {metric!r} in these results{did_you_mean(metric, ledger.metrics)}"
-        )
+    ledger = _asked(records, by, metric, margin)
     measured = [record for record in ledger.measured if record.status == "ok"]
     labels = Labels([*ledger.groups, *measured, *ledger.searches])
     ledger, left = _newest_winners(ledger, labels)
-    machines = [*ledger.machines]
-    machines += [r.machine for r in measured if r.machine not in machines]
-    machines = [m for i, m in enumerate(machines) if m not in machines[:i]]
+    machines = [*ledger.machines]  # in its order, which the ledger's numbers are of
+    for record in measured:
+        machines += [] if record.machine in machines else [record.machine]
     names, differing = machine_names(machines)
     scores = scored(ledger, labels, metric)
+    if not scores.cells:
+        raise MsbenchError("no trial has a decoder: there are no scores to compare")
     bases, baseline = _bases(scores, by, baseline or _default(by, scores, measured, labels))
     machine_of = {r.key: names[machines.index(r.machine)] for r in measured}
     throughput = speed_rows(measured, labels, by, bases, machine_of)
@@ -110,6 +101,23 @@ def compare(
     )
 
 
+def _asked(records: Iterable[Record], by: str, metric: str, margin: float | None) -> Ledger:
+    """The ledger, if what is asked of it makes sense."""
+    if by not in BY:
+        raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, BY)}")
+    if margin is not None and not (margin > 0 and math.isfinite(margin)):
+        raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
+    ledger = collect(records, metric)
+    if not ledger.groups:
+        told = f" yet, only {len(ledger.searches)} of a search" if ledger.searches else ""
+        raise MsbenchError(f"there are no trials to compare{told}")
+    if metric and metric not in ledger.metrics:
+        raise MsbenchError(
+            f"no metric {metric!r} in these results{did_you_mean(metric, ledger.metrics)}"
+        )
+    return ledger
+
+
 def _newest_winners(ledger: Ledger, labels: Labels) -> tuple[Ledger, list[str]]:
     """The ledger without trials of winners that a later search has replaced, and a note of it."""
     axes = {
@@ -152,9 +160,7 @@ def _default(by: str, scores: Scored, measured: Sequence[Record], labels: Labels
     if by == "optimizer" and measured:
         record = measured[-1]
         return str(labels.strategy(record, record.job["strategies"][0])["optimizer"])
-    if by == "decoder":
-        return next((plain for plain in PLAIN if plain in names), names[0])
-    return names[0]
+    return next((plain for plain in PLAIN if plain in names), names[0])
 
 
 def _tuning(ledger: Ledger, labels: Labels) -> list[Row]:

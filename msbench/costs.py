@@ -92,24 +92,22 @@ def decoding_rows(
     """
     if np.isnan(ledger.decoded["steps"]).all():
         return []
-    where = {int(trial): i for i, trial in enumerate(trials.trial)}
-    mine = np.array([where.get(int(t), -1) for t in ledger.decoded["trial"]], dtype=np.int64)
-    there = mine >= 0
+    where = np.full(len(ledger.kept), -1)
+    where[trials.trial] = np.arange(len(trials.trial))
+    there = where[ledger.decoded["trial"]] >= 0
     columns = {name: column[there] for name, column in ledger.decoded.items()}
-    columns["tokens_per_second"] = columns["tokens"] / np.where(
-        columns["seconds"] > 0, columns["seconds"], np.nan
-    )
+    seconds = np.where(columns["seconds"] > 0, columns["seconds"], np.nan)
+    columns["tokens_per_second"] = columns["tokens"] / seconds
     names = [
         [labels.of(record, "decoder", part) for part in record.job["decoders"]]
         for record in ledger.groups
     ]
     decoders = sorted({name for several in names for name in several})
-    groups = ledger.trials["group"][columns["trial"]]
-    decoder = np.array(
-        [decoders.index(names[g][p]) for g, p in zip(groups, columns["place"], strict=True)],
-        dtype=np.int64,
-    )
-    codes = trials.cell[mine[there]] * len(decoders) + decoder
+    known = np.zeros((len(names), max(map(len, names))), dtype=np.int64)
+    for group, several in enumerate(names):
+        known[group, : len(several)] = [decoders.index(name) for name in several]
+    decoder = known[ledger.trials["group"][columns["trial"]], columns["place"]]
+    codes = trials.cell[where[columns["trial"]]] * len(decoders) + decoder
     found, inverse = np.unique(codes, return_inverse=True)
     shown = ("tokens_per_second", *DECODED)
     averages = {name: _means(inverse, columns[name], len(found)) for name in shown}

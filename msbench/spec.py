@@ -346,7 +346,9 @@ class Record:
             raise ValueError(f"record layout {data.get('schema')}, this msbench reads {SCHEMA}")
         if data.get("status") not in STATUSES:
             raise ValueError(f"unknown status {data.get('status')!r}")
-        made = cls(**{name: data[name] for name in _RECORD if name in data})
+        if not data.keys() <= _RECORD:  # a later version may have added some
+            data = {name: value for name, value in data.items() if name in _RECORD}
+        made = cls(**data)
         try:
             if not whole:
                 Trial.of(made.job) if made.is_trial else Measurement.of(made.job)
@@ -357,7 +359,7 @@ class Record:
         return made
 
 
-_RECORD = tuple(each.name for each in fields(Record))
+_RECORD = frozenset(each.name for each in fields(Record))
 
 
 Row = dict[str, Any]

@@ -29,12 +29,12 @@ def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
 
 def legend(comparison: Comparison) -> list[str]:
     """What the tables mean and what was left open, a sentence a line."""
-    base, lines = comparison.baseline, []
-    lines.append(
-        f"Mean [95 % interval over seeds]. Differences to {base} are paired by seed; p is adjusted "
-        f"for all verdicts shown (Holm); {_margins(comparison)}; not shown: so many seeds see a "
-        f"difference of that size in 4 of 5 single tests."
-    )
+    base = comparison.baseline
+    lines = [
+        f"Mean [95 % interval over seeds]; differences to {base} are paired by seed.",
+        f"Verdicts: p is adjusted for all that are shown (Holm); {_margins(comparison)}.",
+        "Not shown: so many seeds see a difference of that size in 4 of 5 single tests.",
+    ]
     if any(not math.isnan(row["example_p"]) for row in comparison.accuracy):
         lines.append("Per example: over seeds and test examples, so also for other examples.")
     if comparison.training:

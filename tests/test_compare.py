@@ -262,6 +262,9 @@ def test_what_is_asked_for_must_exist(records: list[Record]) -> None:
         compare(records, "beem", by="decoder")
     with pytest.raises(MsbenchError, match="a margin of equivalence must be positive, not -1"):
         compare(records, margin=-1.0)
+    silent = replace(records[0], job={**records[0].job, "decoders": []}, results={})
+    with pytest.raises(MsbenchError, match="there are no scores to compare"):
+        compare([silent])
     broken = replace(records[0], results={**records[0].results, "training": {"passes": "many"}})
     with pytest.raises(MsbenchError, match="its results are not whole"):
         compare([broken])
