@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from msbench.costs import costs_by_cell, decoding_rows, training_rows
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.labels import AXES, Labels, machine_names
-from msbench.ledger import Ledger, collect, newest_winners, trained
+from msbench.ledger import Ledger, checked, collect, newest_winners, trained
 from msbench.ranks import profile_rows, rank_rows
 from msbench.spec import STATUSES, Comparison, Record, Row
 from msbench.speeds import speed_rows
@@ -106,15 +106,7 @@ def _asked(records: Iterable[Record], by: str, metric: str, margin: float | None
         raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, BY)}")
     if margin is not None and not (margin > 0 and math.isfinite(margin)):
         raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
-    ledger = collect(records, metric)
-    if not ledger.groups:
-        told = f" yet, only {len(ledger.searches)} of a search" if ledger.searches else ""
-        raise MsbenchError(f"there are no trials to compare{told}")
-    if metric and metric not in ledger.metrics:
-        raise MsbenchError(
-            f"no metric {metric!r} in these results{did_you_mean(metric, ledger.metrics)}"
-        )
-    return ledger
+    return checked(collect(records, metric), metric)
 
 
 def _bases(scores: Scored, by: str, baseline: str) -> tuple[dict[str, str], str]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.errors import RecordsError
+from msbench.errors import MsbenchError, RecordsError, did_you_mean
 from msbench.labels import AXES, Labels, text_of
 from msbench.spec import STATUSES, Record, Row
 
@@ -102,6 +102,18 @@ def collect(records: Iterable[Record], metric: str = "") -> Ledger:
             return book.closed()
         except _NOT_WHOLE as error:
             raise RecordsError(f"a record: {_told(error)}") from error
+
+
+def checked(ledger: Ledger, metric: str = "") -> Ledger:
+    """The ledger, if it holds trials and, where one is asked for, the metric."""
+    if not ledger.groups:
+        told = f" yet, only {len(ledger.searches)} of a search" if ledger.searches else ""
+        raise MsbenchError(f"there are no trials to compare{told}")
+    if metric and metric not in ledger.metrics:
+        raise MsbenchError(
+            f"no metric {metric!r} in these results{did_you_mean(metric, ledger.metrics)}"
+        )
+    return ledger
 
 
 @contextmanager

@@ -393,6 +393,29 @@ class Comparison:
     """Per strategy and multiple of the baseline's cost: the share of problems solved."""
 
 
+@dataclass(frozen=True)
+class Claims:
+    """What records say of multi-step strategies."""
+
+    rows: Sequence[Row]
+    """Per claim, strategy, task and equal budget: the effect, its interval, the verdict."""
+    summary: Sequence[Row]
+    """Per claim, strategy and budget: in how many of them it was supported and contradicted."""
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which strategy to use at a budget, by records."""
+
+    rows: Sequence[Row]
+    """Per task, the strategies that there is evidence on, best first."""
+    advice: Sequence[str]
+    """What follows from it, in sentences."""
+    budget: str
+    notes: Sequence[str] = ()
+
+
 def record(
     job: Job,
     status: Status,
