@@ -128,11 +128,18 @@ def _reached(row: Row) -> str:
 def _verdict(row: Row) -> str:
     """Such as "supported (p 0.003)"."""
     if row["verdict"] == "not shown":
-        least = row["detectable"]
-        sees = "too few seeds" if row["pairs"] < 2 else f"sees {least:.{digits(least)}f}"
-        sees = "no spread" if row["pairs"] > 1 and math.isnan(least) else sees
+        sees = _sees(row)
         told = "" if math.isnan(row["p_adjusted"]) else f"p {p_value(row['p_adjusted'])}; "
         return f"not shown ({told}{sees})"
     word = f"{row['verdict']} (p {p_value(row['p_adjusted'])})"
     lost = row["claim"] != "compute" and row["pairs"] < row["seeds"]
     return f"{word}, of those ok" if lost else word
+
+
+def _sees(row: Row) -> str:
+    """Which effect would have been found, or why that cannot be said."""
+    if row["pairs"] < 2:
+        some = "too few seeds" if row["pairs"] else "not measured so early"
+        return "no ratio" if row["claim"] == "compute" else some
+    least = row["detectable"]
+    return "no spread" if math.isnan(least) else f"sees {least:.{digits(least)}f}"

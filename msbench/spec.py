@@ -410,9 +410,10 @@ class Recommendation:
 
     rows: Sequence[Row]
     """Per task, the strategies that there is evidence on, best first."""
-    advice: Sequence[str]
-    """What follows from it, in sentences."""
-    budget: str
+    choices: Sequence[Row]
+    """Per task, the best, the runner-up, whether they differ, and what may be tried next."""
+    unit: str
+    amount: float
     notes: Sequence[str] = ()
 
 
