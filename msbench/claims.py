@@ -480,7 +480,8 @@ def _conditioned(rows: list[Row]) -> list[Row]:
     """With what sets a row apart: a size that varies in these results, several tasks, rewards."""
     sizes: dict[str, set[object]] = {}
     for row in rows:
-        sizes.setdefault(row["task_name"], set()).add(row["train_examples"])
+        if not row["multitask"]:
+            sizes.setdefault(row["task_name"], set()).add(row["train_examples"])
         sizes.setdefault(f"{row['task']} {row['base']}", set()).add(row["parameters"])
     for row in rows:
         told = []

@@ -187,4 +187,4 @@ def _mean_best(ledger: Ledger, trials: Trials) -> float:
     """The mean over seeds of the best validation loss; what did not end ok is infinite."""
     there = trials[trials >= 0]
     best = np.where(ledger.ok[there], ledger.trials["best"][there], np.inf)
-    return float(np.nan_to_num(best, nan=np.inf).mean())
+    return float(np.where(np.isnan(best), np.inf, best).mean())

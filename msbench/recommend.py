@@ -227,7 +227,7 @@ def _falling(ledger: Ledger, curves: Curves, candidate: _Candidate) -> bool:
     there = candidate.trials[candidate.trials >= 0]
     ends = [curves.of(int(trial), "passes").loss[-2:] for trial in there[ledger.ok[there]]]
     fell = [end[1] < end[0] * (1 - FALLING) for end in ends if len(end) == 2]
-    return bool(fell) and sum(fell) > len(fell) / 2
+    return bool(sum(fell) > len(fell) / 2)
 
 
 def _nothing(
