@@ -13,6 +13,9 @@ from msbench.spec import Record
 
 TRIALS, THROUGHPUT = "trials.jsonl", "throughput.jsonl"
 
+_BUFFER = 2**20
+"""Bytes read at once: with the usual 8 KiB, two records, reading takes four times as long."""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -114,7 +117,7 @@ def _with_records(folder: Path) -> list[str]:
 def _lines(path: Path) -> Iterator[tuple[Path, int, bytes]]:
     try:
         for file in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
-            with file.open("rb") as lines:
+            with file.open("rb", buffering=_BUFFER) as lines:
                 for number, line in enumerate(lines, start=1):
                     if not line.isspace():
                         yield file, number, line
