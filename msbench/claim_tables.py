@@ -4,22 +4,17 @@ import math
 from collections.abc import Sequence
 
 from msbench.cells import Cells, digits, interval, number, p_value
-from msbench.spec import Claims, Row
-
-SAID = {
-    "accuracy": "It raises accuracy",
-    "generalization": "It improves generalization",
-    "overfitting": "It reduces overfitting",
-    "compute": "It lowers compute",
-}
+from msbench.spec import CLAIMS, Claims, Row
 
 
 def claim_tables(claims: Claims, *, short: bool = False) -> list[tuple[str, Cells]]:
     """(title, rows) of every table that has rows; `short`: only the summary."""
     every = [("Claims in short", _summary(claims.summary))]
     if not short:
-        for claim, title in SAID.items():
-            every.append((title, _tests([row for row in claims.rows if row["claim"] == claim])))
+        for claim, said in CLAIMS.items():
+            every.append(
+                (f"It {said}", _tests([row for row in claims.rows if row["claim"] == claim]))
+            )
     return [(title, rows) for title, rows in every if rows]
 
 
@@ -56,7 +51,7 @@ def _summary(summary: Sequence[Row]) -> Cells:
     for row in summary:
         key = tuple(row[name] for name in ("claim", "kind", "strategy", "base"))
         about = {
-            "claim": SAID[row["claim"]].removeprefix("It "),
+            "claim": CLAIMS[row["claim"]],
             "strategy": row["strategy"],
             "base": row["base"],
             "multi-step by": row["steps"],

@@ -7,7 +7,7 @@ neither torch nor the plugins: what those declare is handed in as plain data.
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,26 +17,17 @@ from msbench.curves import NEAR, Curve, Curves
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.labels import AXES, Labels, machine_names
 from msbench.ledger import Ledger, checked, collect, newest_winners
-from msbench.pairs import Declared, Pair, decoder_pairs, optimizer_pairs
-from msbench.spec import Claims, Record, Row
+from msbench.pairs import Declared, Pair, decoder_of, decoder_pairs, optimizer_pairs
+from msbench.spec import CLAIMS, UNITS, Claims, Record, Row
 from msbench.stats import holm, paired_tests
 from msbench.verdicts import LEVEL, Scored, scored
-
-CLAIMS = {
-    "accuracy": "raises accuracy",
-    "generalization": "improves generalization",
-    "overfitting": "reduces overfitting",
-    "compute": "lowers compute",
-}
-"""What is said of multi-step strategies."""
-
-UNITS = {"passes": "passes", "steps": "steps", "seconds": "train_seconds"}
-"""What budgets are equal in, and the column of a trial that counts it."""
 
 SAMPLING = ("self-critical", "minimum-risk")
 """Losses that learn from outputs drawn from the model, as in reinforcement learning."""
 
 Array = NDArray[np.float64]
+Mains = Mapping[tuple[str, ...], Mapping[str, int]]
+"""By AXES and decoder, the cell of the task's metric."""
 DecodingCosts = dict[str, dict[tuple[int, int], float]]
 """By unit, trial and place of the decoder."""
 
@@ -76,14 +67,20 @@ def claims(
         if not trained and not decoded:
             what = f"no multi-step strategy {strategy!r} beside its base in these results"
             raise MsbenchError(what + did_you_mean(strategy, known))
-    curves = Curves(ledger)
+    curves, mains = Curves(ledger), _mains(scores)
     tests: list[_Test] = []
     for pair in trained:
         about = _about(ledger, pair)
         tests += [
             replace(test, row={**about, **test.row})
             for made in (
-                _accuracy(ledger, curves, scores, declared, pair, machines),
+                _accuracy(
+                    ledger,
+                    curves,
+                    _test_metric(ledger, scores, mains, declared, pair),
+                    pair,
+                    machines,
+                ),
                 _generalization(ledger, curves, pair, machines),
                 _overfitting(ledger, curves, pair, machines),
                 _compute(ledger, curves, pair, machines),
@@ -93,7 +90,7 @@ def claims(
     costs = _decoding_costs(ledger) if decoded else {}
     for pair in decoded:
         about = _about(ledger, pair)
-        made = [*_decoded(ledger, scores, pair), *_decoding(ledger, costs, pair, machines)]
+        made = [*_decoded(scores, mains, pair), *_decoding(ledger, costs, pair, machines)]
         tests += [replace(test, row={**about, **test.row}) for test in made]
     rows = _conditioned(_judged(tests))
     return Claims(
@@ -162,21 +159,17 @@ def _distinct(tests: Iterable[_Test]) -> list[_Test]:
 def _accuracy(
     ledger: Ledger,
     curves: Curves,
-    scores: Scored,
-    declared: Declared,
+    metric: "_Metric | None",
     pair: Pair,
     machines: Sequence[str],
 ) -> Iterator[_Test]:
     """The test metric where budgets are equal, else validation loss at the common amount."""
-    metric = _test_metric(ledger, scores, declared, pair)
     for unit, machine, both in _budgets(ledger, pair, machines):
         ends = _ends(curves, pair, unit, both)
         common = ends.min(axis=0)
         if _equal(ends) and metric:
-            name, lower, differences = metric
-            kept = np.where(both, differences, np.nan)
-            better = "lower" if lower else "higher"
-            row = _row("accuracy", unit, f"test {name}", better, machine=machine)
+            kept = np.where(both, metric.differences, np.nan)
+            row = _row("accuracy", unit, metric.name, metric.better, machine=machine)
         else:
             mine, theirs = _by_seed(curves, pair, unit, common, Curve.at)
             kept = mine - theirs
@@ -251,19 +244,11 @@ def _compute(
         yield _Test(row, finite, sooner, later)
 
 
-def _decoded(ledger: Ledger, scores: Scored, pair: Pair) -> Iterator[_Test]:
+def _decoded(scores: Scored, mains: Mains, pair: Pair) -> Iterator[_Test]:
     """The test metric of two decoders with one trained model: training was equal in all units."""
-    cells = {
-        (*(cell[axis] for axis in AXES), cell["decoder"]): number
-        for number, cell in enumerate(scores.cells)
-        if cell["main"]
-    }
-    axes = tuple(pair.cell[axis] for axis in AXES)
-    mine, theirs = cells[(*axes, pair.name)], cells[(*axes, pair.base)]
-    cell = scores.cells[mine]
-    better = "lower" if cell["lower_is_better"] else "higher"
-    row = _row("accuracy", "training", f"test {cell['metric']}", better)
-    yield _Test(row, scores.values[mine] - scores.values[theirs])
+    decoders = mains[tuple(pair.cell[axis] for axis in AXES)]
+    metric = _metric(scores, decoders[pair.name], decoders[pair.base])
+    yield _Test(_row("accuracy", "training", metric.name, metric.better), metric.differences)
 
 
 def _decoding(
@@ -287,29 +272,43 @@ def _decoding(
         yield _Test(row, ratios)
 
 
-def _test_metric(
-    ledger: Ledger, scores: Scored, declared: Declared, pair: Pair
-) -> tuple[str, bool, Array] | None:
-    """(name, lower is better, difference by seed) of the task's metric, by a plain decoder."""
-    axes = tuple(pair.cell[axis] for axis in AXES)
-    cells: dict[tuple[str, ...], list[int]] = {}
+@dataclass(frozen=True)
+class _Metric:
+    """A test metric, and the difference in it by seed."""
+
+    name: str
+    better: str
+    differences: Array
+
+
+def _metric(scores: Scored, mine: int, theirs: int) -> _Metric:
+    cell = scores.cells[mine]
+    better = "lower" if cell["lower_is_better"] else "higher"
+    return _Metric(f"test {cell['metric']}", better, scores.values[mine] - scores.values[theirs])
+
+
+def _mains(scores: Scored) -> Mains:
+    found: dict[tuple[str, ...], dict[str, int]] = {}
     for number, cell in enumerate(scores.cells):
         if cell["main"]:
-            cells.setdefault(tuple(cell[axis] for axis in AXES), []).append(number)
-    base = (*axes[: AXES.index("optimizer")], pair.base, *axes[AXES.index("optimizer") + 1 :])
-    theirs = {scores.cells[n]["decoder"]: n for n in cells.get(base, ())}
-    mine = [n for n in cells.get(axes, ()) if scores.cells[n]["decoder"] in theirs]
-    if not mine:
-        return None
+            axes = tuple(cell[axis] for axis in AXES)
+            found.setdefault(axes, {})[cell["decoder"]] = number
+    return found
 
-    def multi_step(number: int) -> tuple[bool, str]:
-        name = scores.cells[number]["decoder"].partition(" (")[0]
-        return bool(declared.get(("decoder", name), ("", ""))[0]), name
 
-    chosen = min(mine, key=multi_step)
-    cell = scores.cells[chosen]
-    other = theirs[cell["decoder"]]
-    return cell["metric"], cell["lower_is_better"], scores.values[chosen] - scores.values[other]
+def _test_metric(
+    ledger: Ledger, scores: Scored, mains: Mains, declared: Declared, pair: Pair
+) -> _Metric | None:
+    """The task's metric by a decoder that both have, by a single-step one if there is one."""
+    mine = mains.get(tuple(pair.cell[axis] for axis in AXES), {})
+    theirs = mains.get(tuple({**pair.cell, "optimizer": pair.base}[axis] for axis in AXES), {})
+
+    def multi_step(decoder: str) -> tuple[bool, str]:
+        name = decoder_of(ledger, scores, mine[decoder])["name"]
+        return bool(declared.get(("decoder", name), ("", ""))[0]), decoder
+
+    chosen = min((each for each in mine if each in theirs), key=multi_step, default=None)
+    return None if chosen is None else _metric(scores, mine[chosen], theirs[chosen])
 
 
 # ── amounts, budgets and curves ─────────────────────────────────────────────────────────────
@@ -331,7 +330,7 @@ def _budgets(
     pair: Pair,
     machines: Sequence[str],
     among: NDArray[np.bool_] | None = None,
-    units: Sequence[str] = tuple(UNITS),
+    units: Sequence[str] = UNITS,
 ) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
     """(unit, machine, seeds): seconds of each machine for themselves, all else together."""
     both = _ok(ledger, pair) if among is None else among
@@ -370,7 +369,8 @@ def _by_seed(
 
 
 def _ends(curves: Curves, pair: Pair, unit: str, both: NDArray[np.bool_]) -> Array:
-    return _by_seed(curves, pair, unit, np.where(both, 0.0, np.nan), lambda curve, _: curve.end)
+    """(2, seeds): what either side had spent at its last validation."""
+    return np.where(both, _sides(pair, curves.ends(unit)), np.nan)
 
 
 def _decoding_costs(ledger: Ledger) -> DecodingCosts:
@@ -407,9 +407,9 @@ def _judged(tests: Sequence[_Test]) -> list[Row]:
             {
                 **test.row,
                 "scale": "ratio" if ratio else "difference",
-                "effect": math.exp(effect) if ratio else effect,
-                "low": math.exp(low) if ratio else low,
-                "high": math.exp(high) if ratio else high,
+                "effect": float(np.exp(effect)) if ratio else effect,
+                "low": float(np.exp(low)) if ratio else low,
+                "high": float(np.exp(high)) if ratio else high,
                 "pairs": int(found.n[i]),
                 "p": float(p[i]),
                 "p_adjusted": float(adjusted[i]),
@@ -478,16 +478,22 @@ def _where(rows: Sequence[Row], verdict: str) -> list[str]:
 
 def _conditioned(rows: list[Row]) -> list[Row]:
     """With what sets a row apart: a size that varies in these results, several tasks, rewards."""
-    sizes: dict[str, set[object]] = {}
+    sizes: dict[tuple[str, ...], set[int]] = {}
+    keys = {"train_examples": ("task_name", "multitask"), "parameters": ("task", "base")}
     for row in rows:
-        if not row["multitask"]:
-            sizes.setdefault(row["task_name"], set()).add(row["train_examples"])
-        sizes.setdefault(f"{row['task']} {row['base']}", set()).add(row["parameters"])
+        for size, names in keys.items():
+            if row[size] is not None:  # nothing ended that would have counted
+                sizes.setdefault((size, *(row[n] for n in names)), set()).add(row[size])
+
+    def varies(row: Row, size: str) -> bool:
+        found = sizes.get((size, *(row[name] for name in keys[size])), set())
+        return row[size] is not None and len(found) > 1
+
     for row in rows:
         told = []
-        if not row["multitask"] and len(sizes[row["task_name"]]) > 1:
+        if varies(row, "train_examples") and not row["multitask"]:
             told.append(f"{row['train_examples']:,} examples")
-        if len(sizes[f"{row['task']} {row['base']}"]) > 1:
+        if varies(row, "parameters"):
             told.append(f"{row['parameters']:,} weights")
         told += ["several tasks in one"] if row["multitask"] else []
         told += ["rewards of drawn outputs"] if row["reinforcement"] else []

@@ -56,6 +56,14 @@ class Curves:
         self._ledger = ledger
         self._start = np.searchsorted(ledger.curve["trial"], np.arange(len(ledger.kept) + 1))
 
+    def ends(self, unit: str) -> Array:
+        """Per trial, what had been spent at its last validation; NaN without one."""
+        columns, trials = self._ledger.curve, self._ledger.trials
+        some = self._start[1:] > self._start[:-1]
+        found = np.full(len(some), np.nan)
+        found[some] = columns["passes" if unit == "flops" else unit][self._start[1:][some] - 1]
+        return found * (trials["flops"] / trials["passes"]) if unit == "flops" else found
+
     def of(self, trial: int, unit: str) -> Curve:
         """Over passes, steps, seconds or FLOPs: those of the trial, by its share of passes."""
         at = slice(self._start[trial], self._start[trial + 1])

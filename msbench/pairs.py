@@ -100,7 +100,7 @@ def decoder_pairs(
     ledger: Ledger, scores: Scored, declared: Declared
 ) -> tuple[list[Pair], list[str]]:
     """As `optimizer_pairs`; both decoders predicted with the very same trained model."""
-    parts = [_decoder(ledger, scores, number) for number in range(len(scores.cells))]
+    parts = [decoder_of(ledger, scores, number) for number in range(len(scores.cells))]
     trials = np.where(scores.status >= 0, scores.trial, -1)
     around: dict[Axes, list[int]] = {}
     for number, cell in enumerate(scores.cells):
@@ -162,7 +162,8 @@ def _optimizer(ledger: Ledger, trials: Trials) -> Part:
     return part
 
 
-def _decoder(ledger: Ledger, scores: Scored, cell: int) -> Part:
+def decoder_of(ledger: Ledger, scores: Scored, cell: int) -> Part:
+    """The decoder that a cell is of."""
     seed = int(np.argmax(scores.status[cell] >= 0))
     job = ledger.groups[ledger.trials["group"][scores.trial[cell, seed]]].job
     part: Part = job["decoders"][scores.place[cell, seed]]

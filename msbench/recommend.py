@@ -249,10 +249,7 @@ def _nothing(
 
 def _ends(ledger: Ledger, curves: Curves, trials: Trials, unit: str) -> Array:
     """Per seed, what a trial had spent in the end; NaN where none ended ok."""
-    ends = np.full(len(trials), np.nan)
-    for seed in np.flatnonzero((trials >= 0) & ledger.ok[trials]).tolist():
-        ends[seed] = curves.of(int(trials[seed]), unit).end
-    return ends
+    return np.where((trials >= 0) & ledger.ok[trials], curves.ends(unit)[trials], np.nan)
 
 
 def _axes(cell: Row) -> Axes:

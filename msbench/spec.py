@@ -393,6 +393,15 @@ class Comparison:
     """Per strategy and multiple of the baseline's cost: the share of problems solved."""
 
 
+CLAIMS = {
+    "accuracy": "raises accuracy",
+    "generalization": "improves generalization",
+    "overfitting": "reduces overfitting",
+    "compute": "lowers compute",
+}
+"""What is said of multi-step strategies."""
+
+
 @dataclass(frozen=True)
 class Claims:
     """What records say of multi-step strategies."""
