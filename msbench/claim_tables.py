@@ -8,8 +8,11 @@ from msbench.spec import CLAIMS, Claims, Row
 
 
 def claim_tables(claims: Claims, *, short: bool = False) -> list[tuple[str, Cells]]:
-    """(title, rows) of every table that has rows; `short`: only the summary."""
-    every = [("Claims in short", _summary(claims.summary))]
+    """(title, rows) of every table that has rows; `short`: only summaries."""
+    every = [
+        ("Claims in short", _summary(claims.summary)),
+        ("By condition", _summary(claims.conditions, "condition")),
+    ]
     if not short:
         for claim, said in CLAIMS.items():
             every.append(
@@ -42,19 +45,20 @@ def claim_legend(claims: Claims) -> list[str]:
     return [*lines, *claims.notes]
 
 
-def _summary(summary: Sequence[Row]) -> Cells:
-    """A row per claim and strategy, a column per unit."""
+def _summary(summary: Sequence[Row], *more: str) -> Cells:
+    """A row per claim, strategy and `more`, a column per unit."""
     shown = ("passes", "steps", "seconds", "flops", "training")
     units = [unit for unit in shown if any(row["unit"] == unit for row in summary)]
     names = {"flops": "FLOPs", "training": "one trained model"}
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for row in summary:
-        key = tuple(row[name] for name in ("claim", "kind", "strategy", "base"))
+        key = tuple(row[name] for name in ("claim", "kind", "strategy", "base", *more))
         about = {
             "claim": CLAIMS[row["claim"]],
             "strategy": row["strategy"],
             "base": row["base"],
             "multi-step by": row["steps"],
+            **{name: row[name] for name in more},
             **{f"at equal {names.get(unit, unit)}": "" for unit in units},
         }
         unit = names.get(row["unit"], row["unit"])
@@ -66,7 +70,9 @@ def _counted(row: Row) -> str:
     """Such as "supported in 2 of 3, contradicted in 1"."""
     told = [f"{word} in {row[word]}" for word in ("supported", "contradicted") if row[word]]
     if not told:
-        return f"not shown in {row['of']}"
+        return f"not shown in {row['of']}" if row["of"] > 1 else "not shown"
+    if row["of"] == 1:
+        return told[0].partition(" ")[0]
     return ", ".join([f"{told[0]} of {row['of']}", *told[1:]])
 
 

@@ -96,6 +96,7 @@ def claims(
     return Claims(
         rows=rows,
         summary=_summary(rows),
+        conditions=_summary([row for row in rows if row["condition"]], "condition"),
         notes=[*_lacking(rows, ledger), *untrained, *undecoded, *left, *differing],
     )
 
@@ -444,20 +445,19 @@ def _order(row: Row) -> tuple[object, ...]:
     return (names.index(row["claim"]), *whose, *axes, units.index(row["units"][0]), row["machine"])
 
 
-def _summary(rows: Sequence[Row]) -> list[Row]:
-    """Per claim, strategy and unit: where it was supported, where contradicted, of how many."""
+def _summary(rows: Sequence[Row], *more: str) -> list[Row]:
+    """Per claim, strategy, unit and `more`: in how many rows it was supported and contradicted."""
+    keys = ("claim", "kind", "strategy", "base", "steps", *more)
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
         for unit in row["units"]:
-            whose = (row["claim"], row["kind"], row["strategy"], row["base"], row["steps"], unit)
-            groups.setdefault(whose, []).append(row)
-    keys = ("claim", "kind", "strategy", "base", "steps", "unit")
+            groups.setdefault((*(row[key] for key in keys), unit), []).append(row)
     made = []
     for key, several in groups.items():
         counts = Counter(row["verdict"] for row in several)
         made.append(
             {
-                **dict(zip(keys, key, strict=True)),
+                **dict(zip((*keys, "unit"), key, strict=True)),
                 "supported": counts["supported"],
                 "contradicted": counts["contradicted"],
                 "of": len(several),

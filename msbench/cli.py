@@ -220,7 +220,7 @@ def compare(
 @click.argument("results")
 @click.option("--strategy", default="", metavar="NAME", help="Judge this one alone.")
 @click.option("--metric", default="", metavar="NAME", help="Instead of each task's own.")
-@click.option("--short", is_flag=True, help="Only the summary.")
+@click.option("--short", is_flag=True, help="Only the summaries.")
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
 @plugin_option
 def claims(

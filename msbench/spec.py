@@ -409,7 +409,9 @@ class Claims:
     rows: Sequence[Row]
     """Per claim, strategy, task and equal budget: the effect, its interval, the verdict."""
     summary: Sequence[Row]
-    """Per claim, strategy and budget: in how many of them it was supported and contradicted."""
+    """Per claim, strategy and unit of the budget: where it was supported and contradicted."""
+    conditions: Sequence[Row]
+    """The same by condition: sizes of data and model, several tasks in one, rewards."""
     notes: Sequence[str] = ()
 
 

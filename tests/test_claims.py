@@ -377,6 +377,9 @@ def test_conditions_are_told_apart(name: str, conditions: set[str]) -> None:
         # The tasks are four, each with a size of its own under one name.
         told = {r["condition"].split(", ")[0] for r in found.rows}
     assert told == conditions
+    assert {r["condition"].split(", ")[0] for r in found.conditions} == conditions - {""}
+    for name in conditions - {""}:
+        assert name in rendered(found, found.rows, claim_tables(found, short=True), [])
 
 
 def test_sizes_of_models_are_a_condition() -> None:
