@@ -76,7 +76,7 @@ def _next(found: Recommendation, choice: Row) -> list[str]:
         else:
             tries.append(
                 f"run about {needed:.0f} seeds (msbench run --seeds): a difference of this size "
-                "and spread is then found in 4 of 5 single tests"
+                "and spread is then found in 4 of 5 cases"
             )
     for name, options in choice["edges"].items():
         tries.append(f"widen the space of {name}: its {', '.join(options)} is at the edge of it")

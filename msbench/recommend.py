@@ -193,7 +193,11 @@ def _ranked(
         )
     two = order[1] if len(order) > 1 and n_ok[order[1]] else None
     shown = two is not None and rows[1]["verdict"] == "worse"
-    needed = math.nan if two is None else seeds_needed((values[first] - values[two]).tolist())
+    needed = math.nan
+    if two is not None:
+        apart = (values[first] - values[two]).tolist()
+        # What was not shown by so many seeds is not promised of as few.
+        needed = max(seeds_needed(apart, tests=len(pairs)), float(tests.n[two] + 1))
     finalists = [i for i in (first, two) if i is not None]
     choice = {
         **about,

@@ -173,6 +173,7 @@ def test_seeds_needed_is_the_power_of_the_test() -> None:
         return float(scipy_stats.nct.sf(critical, seeds - 1, effect * math.sqrt(seeds)))
 
     assert power(n) >= 0.8 > power(n - 1)
+    assert seeds_needed(differences, tests=100) > n
     assert seeds_needed([1.0, 1.0, 1.0]) == 6  # two to the minus five is the first below 0.05
     assert seeds_needed([1.0, -1.0]) == math.inf
     assert math.isnan(seeds_needed([1.0]))
