@@ -18,12 +18,16 @@ from msbench.errors import MsbenchError, PluginError, printable
 from msbench.spec import FORMATS, KINDS, Choice, Job, Kind, Measurement, Part, Record, Suite, Trial
 
 if TYPE_CHECKING:
+    from msbench.pairs import Declared
     from msbench.plugins import Entry, Registry
     from msbench.targets import Target
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
 NOT_OK, INTERRUPTED = 3, 130
+
+WRAPPED = "adamw"
+"""The base over which wrappers are measured."""
 
 plugin_option = click.option(
     "--plugin",
@@ -298,17 +302,66 @@ def compare(
     style: str,
 ) -> None:
     """Print the tables of RESULTS: a folder, a file or the name of a suite."""
-    from msbench.store import find_results, stream
-
-    problems: list[str] = []
     wanted = _target(target)
-    records = stream(find_results(results), problems)
-    try:
+    with _streamed(results) as records:
         _print_tables(
             records, style, baseline=baseline, by=by, metric=metric, target=wanted, margin=margin
         )
-    finally:
-        _print_problems(problems)
+
+
+@main.command()
+@click.argument("results")
+@click.option("--strategy", default="", metavar="NAME", help="Judge this one alone.")
+@click.option("--metric", default="", metavar="NAME", help="Instead of each task's own.")
+@click.option("--short", is_flag=True, help="Only the summaries.")
+@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
+@plugin_option
+def claims(
+    results: str, strategy: str, metric: str, short: bool, style: str, plugins: tuple[str, ...]
+) -> None:
+    """Test what is said of multi-step strategies on RESULTS: a folder, a file or a suite's name.
+
+    That they raise accuracy, improve generalization, reduce overfitting and lower compute, each
+    against its single-step base at equal passes, steps and seconds.
+    """
+    from msbench.claim_tables import claim_legend, claim_tables
+    from msbench.claims import claims as claims_of
+    from msbench.render import rendered
+
+    declared = _declared(_loaded(plugins))
+    with _streamed(results) as records:
+        found = claims_of(records, declared, strategy=strategy, metric=metric)
+    tables, lines = claim_tables(found, short=short), claim_legend(found)
+    sys.stdout.write(rendered(found, found.rows, tables, lines, style) + "\n")
+
+
+@main.command()
+@click.argument("results")
+@click.option(
+    "--budget",
+    "allowed",
+    required=True,
+    metavar="AMOUNT",
+    help="What training may take: 500passes, 200steps, 60s or 1e12flops.",
+)
+@click.option("--task", default="", metavar="NAME", help="This task alone.")
+@click.option("--metric", default="", metavar="NAME", help="Instead of each task's own.")
+@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
+def recommend(results: str, allowed: str, task: str, metric: str, style: str) -> None:
+    """Say which strategy to use at a budget, by RESULTS: a folder, a file or a suite's name.
+
+    With the runner-up, the worst seed, whether the two are shown to differ, and what to try next.
+    """
+    from msbench.advice import advice_lines, advice_tables
+    from msbench.recommend import budget
+    from msbench.recommend import recommend as recommended
+    from msbench.render import rendered
+
+    unit, amount = budget(allowed)
+    with _streamed(results) as records:
+        found = recommended(records, unit, amount, task=task, metric=metric)
+    text = rendered(found, found.rows, advice_tables(found), advice_lines(found), style)
+    sys.stdout.write(text + "\n")
 
 
 @main.command("list")
@@ -336,14 +389,14 @@ def list_parts(kind: str | None, style: str, plugins: tuple[str, ...]) -> None:
 @click.argument("part", metavar="KIND:NAME")
 @plugin_option
 def info(part: str, plugins: tuple[str, ...]) -> None:
-    """Explain one part: idea, source, options, data and licence."""
+    """Explain one part: idea, source, when it helps, what it costs, options, data and licence."""
     from msbench.plugins import kind_of
 
     kind, colon, name = part.partition(":")
     if not colon or not name:
         raise MsbenchError(f"{part!r} is not KIND:NAME, such as optimizer:adamw")
-    entry = _loaded(plugins).find(kind_of(kind), name)
-    for line in _info_lines(entry):
+    registry = _loaded(plugins)
+    for line in _info_lines(registry, registry.find(kind_of(kind), name)):
         click.echo(printable(line))
 
 
@@ -571,6 +624,23 @@ def _print_tables(records: Iterable[Record], style: str = "text", **asked: Any) 
     sys.stdout.write(render(compare_records(records, **asked), style) + "\n")
 
 
+@contextmanager
+def _streamed(results: str) -> Iterator[Iterator[Record]]:
+    """The records of a folder, a file or a suite's name as they are read; then what was skipped."""
+    from msbench.store import find_results, stream
+
+    problems: list[str] = []
+    try:
+        yield stream(find_results(results), problems)
+    finally:
+        _print_problems(problems)
+
+
+def _declared(registry: "Registry") -> "Declared":
+    """What plugins say of how strategies are multi-step, as plain data."""
+    return {key: (entry.steps, entry.base) for key, entry in registry.entries.items()}
+
+
 def _print_problems(problems: Sequence[str]) -> None:
     """The first ten lines that were skipped, and how many more there are."""
     for problem in problems[:10]:
@@ -668,15 +738,18 @@ def _suite_rows() -> list[dict[str, Any]]:
     ]
 
 
-def _info_lines(entry: "Entry") -> Iterator[str]:
+def _info_lines(registry: "Registry", entry: "Entry") -> Iterator[str]:
     import inspect
 
     facts = {
         "plugin": f"{entry.plugin} {entry.version}",
         "idea": entry.idea,
         "paper": entry.paper,
-        "multi-step": entry.steps,
+        "helps": entry.helps,
+        "multi-step": entry.steps and f"by {entry.steps}",
+        "base": _base_of(entry),
         "passes a step": f"{entry.passes:g}" if entry.kind == "optimizer" else "",
+        "state": _state(registry, entry) if entry.kind == "optimizer" else "",
         "fits": ", ".join(entry.fits),
     }
     yield f"{entry.kind} {entry.name}"
@@ -696,3 +769,33 @@ def _info_lines(entry: "Entry") -> Iterator[str]:
         space = (entry.space or {}).get(name)
         told = "required" if required else f"default {parameter.default!r}"
         yield f"    {name}: {told}" + (f", searched over {tuple(space)}" if space else "")
+    if entry.kind == "optimizer" and "base" in entry.options():
+        yield "  With [tuning], what its base's space names is searched, too."
+
+
+def _base_of(entry: "Entry") -> str:
+    if not entry.steps:
+        return ""
+    return "the optimizer that it wraps" if "base" in _names(entry) else entry.base
+
+
+def _names(entry: "Entry") -> Iterable[str]:
+    return entry.options() if entry.kind != "command" else ()
+
+
+def _state(registry: "Registry", entry: "Entry") -> str:
+    """What an optimizer keeps from step to step, measured; or why that cannot be."""
+    measure = getattr(registry.find("learner", entry.learner).load(), "state_bytes", None)
+    if measure is None:
+        return f"not measured: the learner {entry.learner} cannot"
+    wraps = "base" in _names(entry)
+    inner = Choice(WRAPPED)
+    options = {"base": inner} if wraps else {}
+    try:
+        part = registry.resolve("optimizer", Choice(entry.name, options))
+        size = measure(registry.build("optimizer", part))
+        own = measure(registry.build("optimizer", registry.resolve("optimizer", inner)))
+    except Exception as error:  # a plugin's step may fail in any way
+        return f"not measured: {type(error).__name__}: {error}"
+    told = f"{size:.3g} bytes a weight of float32, measured on a small model"
+    return f"{told} over {WRAPPED}, which alone keeps {own:.3g}" if wraps else told

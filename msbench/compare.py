@@ -7,12 +7,11 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from msbench.costs import costs_by_cell, decoding_rows, training_rows
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.labels import AXES, Labels, machine_names
-from msbench.ledger import Ledger, collect, trained
+from msbench.ledger import Ledger, checked, collect, newest_winners, trained
 from msbench.ranks import profile_rows, rank_rows
 from msbench.spec import STATUSES, Comparison, Record, Row
 from msbench.speeds import speed_rows
@@ -48,7 +47,7 @@ def compare(
     ledger = _asked(records, by, metric, margin)
     measured = [record for record in ledger.measured if record.status == "ok"]
     labels = Labels([*ledger.groups, *measured, *ledger.searches])
-    ledger, left = _newest_winners(ledger, labels)
+    ledger, left = newest_winners(ledger, labels)
     machines = [*ledger.machines]  # in its order, which the ledger's numbers are of
     for record in measured:
         machines += [] if record.machine in machines else [record.machine]
@@ -107,33 +106,7 @@ def _asked(records: Iterable[Record], by: str, metric: str, margin: float | None
         raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, BY)}")
     if margin is not None and not (margin > 0 and math.isfinite(margin)):
         raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
-    ledger = collect(records, metric)
-    if not ledger.groups:
-        told = f" yet, only {len(ledger.searches)} of a search" if ledger.searches else ""
-        raise MsbenchError(f"there are no trials to compare{told}")
-    if metric and metric not in ledger.metrics:
-        raise MsbenchError(
-            f"no metric {metric!r} in these results{did_you_mean(metric, ledger.metrics)}"
-        )
-    return ledger
-
-
-def _newest_winners(ledger: Ledger, labels: Labels) -> tuple[Ledger, list[str]]:
-    """The ledger without trials of winners that a later search has replaced, and a note of it."""
-    axes = {
-        trial: tuple(labels.axes(ledger.groups[ledger.trials["group"][trial]]).values())
-        for trial in ledger.tuned
-        if ledger.kept[trial]
-    }
-    newest = {cell: ledger.tuned[trial]["options"] for trial, cell in axes.items()}
-    old = [trial for trial, cell in axes.items() if ledger.tuned[trial]["options"] != newest[cell]]
-    if not old:
-        return ledger, []
-    kept = ledger.kept.copy()
-    kept[old] = False
-    return replace(ledger, kept=kept), [
-        f"{len(old)} trials of winners of an earlier search are left out"
-    ]
+    return checked(collect(records, metric), metric)
 
 
 def _bases(scores: Scored, by: str, baseline: str) -> tuple[dict[str, str], str]:

@@ -32,6 +32,8 @@ class Register(Protocol):
         paper: str = "",
         steps: Steps = "",
         passes: float = 1,
+        base: str = "",
+        helps: str = "",
         space: Mapping[str, Sequence[Any]] | None = None,
         fits: Sequence[str] = (),
         learner: str = "torch",
@@ -45,6 +47,9 @@ class Register(Protocol):
         factory: a function (or class) whose parameters are the part's options.
         idea: one line for a reader who has to choose. paper: where the method comes from.
         steps, passes: how it is multi-step, and the passes one step costs (optimizers).
+        base: the single-step part that `msbench claims` compares it with; of an optimizer with an
+            option `base` it is what that one says.
+        helps: one sentence on when it tends to help, and who found so.
         space: what tuning searches, `{"lr": (1e-4, 1e-1, "log")}`; also "linear", "int", "choice".
         fits: the task kinds it works on (for a task: its own kind); empty = all.
         learner: the framework it is written for (models, losses, optimizers, decoders).

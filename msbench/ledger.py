@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.errors import RecordsError
+from msbench.errors import MsbenchError, RecordsError, did_you_mean
 from msbench.labels import AXES, Labels, text_of
 from msbench.spec import STATUSES, Record, Row
 
@@ -28,7 +28,7 @@ COSTS = (
 )
 """What a trial's training took, one number each."""
 
-TRIAL = ("group", "seed", "status", "machine", *COSTS, "best", "last", "gap")
+TRIAL = ("group", "seed", "status", "machine", *COSTS, "best", "last", "gap", "parameters")
 
 DECODED = (
     "seconds",
@@ -57,11 +57,12 @@ class Ledger:
     """What the records of each group say of their task: its metric and the like."""
     trials: Columns
     """TRIAL: positions in `groups`, `seeds`, STATUSES and `machines`; costs; the `best` and the
-    `last` validation loss of the last phase, and the `gap` of training and test loss."""
+    `last` validation loss of the last phase, the `gap` of training and test loss, and how many
+    `parameters` were trained."""
     kept: NDArray[np.bool_]
     """Which trials count: of equal keys the last one does."""
     curve: Columns
-    """Per measured point of the last phase: trial, passes, seconds, loss."""
+    """Per measured point of the last phase: trial, passes, steps, seconds, loss."""
     scores: Columns
     """Per trial, decoder and metric: trial, place (of the decoder in its job), metric, value."""
     decoded: Columns
@@ -101,6 +102,18 @@ def collect(records: Iterable[Record], metric: str = "") -> Ledger:
             return book.closed()
         except _NOT_WHOLE as error:
             raise RecordsError(f"a record: {_told(error)}") from error
+
+
+def checked(ledger: Ledger, metric: str = "") -> Ledger:
+    """The ledger, if it holds trials and, where one is asked for, the metric."""
+    if not ledger.groups:
+        told = f" yet, only {len(ledger.searches)} of a search" if ledger.searches else ""
+        raise MsbenchError(f"there are no trials to compare{told}")
+    if metric and metric not in ledger.metrics:
+        raise MsbenchError(
+            f"no metric {metric!r} in these results{did_you_mean(metric, ledger.metrics)}"
+        )
+    return ledger
 
 
 @contextmanager
@@ -158,7 +171,25 @@ def trained(ledger: Ledger, labels: Labels, machines: Sequence[str]) -> Trained:
     return Trained(cells, cell, trial[chosen])
 
 
-_POINT = itemgetter("passes", "seconds", "validation_loss")
+def newest_winners(ledger: Ledger, labels: Labels) -> tuple[Ledger, list[str]]:
+    """The ledger without trials of winners that a later search has replaced, and a note of it."""
+    axes = {
+        trial: tuple(labels.axes(ledger.groups[ledger.trials["group"][trial]]).values())
+        for trial in ledger.tuned
+        if ledger.kept[trial]
+    }
+    newest = {cell: ledger.tuned[trial]["options"] for trial, cell in axes.items()}
+    old = [trial for trial, cell in axes.items() if ledger.tuned[trial]["options"] != newest[cell]]
+    if not old:
+        return ledger, []
+    kept = ledger.kept.copy()
+    kept[old] = False
+    return replace(ledger, kept=kept), [
+        f"{len(old)} trials of winners of an earlier search are left out"
+    ]
+
+
+_POINT = itemgetter("passes", "steps", "seconds", "validation_loss")
 
 
 class _Book:
@@ -205,6 +236,7 @@ class _Book:
         seed = self.seeds.setdefault(int(record.job["seed"]), len(self.seeds))
         about = (group, seed, STATUSES.index(record.status), self._machine(record.machine))
         self.rows += (*about, *_costs(results), *self._losses(trial, results))
+        self.rows.append(results.get("parameters"))
         self._decoding(trial, group, parts, results, record.status == "ok")
 
     def _group(self, record: Record) -> tuple[int, list[Any]]:
@@ -296,7 +328,7 @@ class _Book:
             kept=kept,
             curve={
                 "trial": np.repeat(*_columns(("trial", "points"), self.points, 2).values()),
-                **_columns(("passes", "seconds", "loss"), self.curve, 0),
+                **_columns(("passes", "steps", "seconds", "loss"), self.curve, 0),
             },
             scores=self._scores_by_trial(metrics),
             decoded=_columns(("trial", "place", *DECODED), self.decoded, 2),

@@ -83,6 +83,8 @@ class Entry:
     paper: str = ""
     steps: hookspecs.Steps = ""
     passes: float = 1
+    base: str = ""
+    helps: str = ""
     space: Mapping[str, Sequence[Any]] | None = None
     fits: Sequence[str] = ()
     learner: str = "torch"
@@ -365,6 +367,9 @@ def _register(
         raise PluginError(f"a {kind} needs a name, not {name!r}")
     if not callable(factory) and not (isinstance(factory, str) and ":" in factory):
         raise PluginError(f'{kind} {name!r}: a factory is a function or "module:attribute"')
+    for key in ("base", "helps"):
+        if not isinstance(facts.get(key, ""), str):
+            raise PluginError(f"{kind} {name!r}: {key} is a text, not {facts[key]!r}")
     for key in ("fits", "sources", "preload"):
         if isinstance(facts.get(key), str):
             raise PluginError(f"{kind} {name!r}: {key} is a list, not {facts[key]!r}")

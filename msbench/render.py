@@ -17,28 +17,38 @@ from msbench.tables import legend, tables
 
 
 def render(comparison: Comparison, format: str = "text") -> str:
-    """The comparison in one of `spec.FORMATS`.
+    """The comparison in one of `spec.FORMATS`; csv has the rows of accuracy."""
+    return rendered(comparison, comparison.accuracy, tables(comparison), legend(comparison), format)
 
-    json holds everything, unrounded, csv the rows of accuracy with all their columns. There NaN
+
+def rendered(
+    whole: Any,
+    rows: Sequence[Row],
+    titled: Sequence[tuple[str, Sequence[Mapping[str, str]]]],
+    lines: Sequence[str],
+    format: str = "text",
+) -> str:
+    """Tables and the lines below them, in one of `spec.FORMATS`.
+
+    json holds `whole`, a dataclass, unrounded, csv the rows with all their columns. There NaN
     (not known) is null or empty, infinity `inf`; a csv cell that starts with a double quote is a
     JSON string. The others show rounded values.
     """
     if format == "json":
-        return _json(comparison)
+        return _json(whole)
     if format == "csv":
-        return _csv(comparison.accuracy)
+        return _csv(rows)
     style, escape = {
         "text": ("simple", printable),
         "markdown": ("pipe", _markdown),
         "latex": ("latex_booktabs", printable),  # which escapes by itself
     }[format]
     pieces = [
-        f"{_title(title, format)}\n\n{_table(rows, style, escape)}"
-        for title, rows in tables(comparison)
+        f"{_title(title, format)}\n\n{_table(cells, style, escape)}" for title, cells in titled
     ]
     comment = "% " if format == "latex" else ""
     ending = "\n\n" if format == "markdown" else "\n"  # where lines would run together
-    pieces.append(ending.join(comment + escape(line) for line in legend(comparison)))
+    pieces.append(ending.join(comment + escape(line) for line in lines))
     return "\n\n".join(pieces)
 
 
@@ -52,8 +62,8 @@ def _title(title: str, format: str) -> str:
     return {"markdown": f"## {title}", "latex": f"% {title}"}.get(format, title.upper())
 
 
-def _json(comparison: Comparison) -> str:
-    text = json.dumps(_plain(asdict(comparison)), indent=1, ensure_ascii=False, allow_nan=False)
+def _json(whole: Any) -> str:
+    text = json.dumps(_plain(asdict(whole)), indent=1, ensure_ascii=False, allow_nan=False)
     # Characters that a terminal would obey, but JSON would not escape.
     return re.sub(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f]", _escaped, text)
 
@@ -63,6 +73,8 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _csv(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
     out = io.StringIO()
     writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -71,7 +83,9 @@ def _csv(rows: Sequence[Row]) -> str:
 
 
 def _csv_cell(value: Any) -> Any:
-    """A text that a spreadsheet would run or a terminal obey, as a JSON string."""
+    """A text that a spreadsheet would run or a terminal obey, as a JSON string; so is a list."""
+    if isinstance(value, list):
+        return json.dumps(_plain(value))
     if not isinstance(value, str):
         return _plain(value)
     return json.dumps(value) if re.match(r'["=+\-@]', value) or not value.isprintable() else value

@@ -76,6 +76,29 @@ def paired_tests(differences: ArrayLike, level: float = 0.95) -> "Tests":
     return Tests(mean, mean - half, mean + half, np.where(still, same, p), n, away * error)
 
 
+def seeds_needed(differences: Sequence[float], *, tests: int = 1, most: int = 10_000) -> float:
+    """How many seeds a two-sided 5 % test needs to find in 80 % of all cases a difference of the
+    size and spread that these have. tests: for how many its p is adjusted, at worst.
+
+    Infinite if more than `most` would be, also for no difference; NaN for fewer than two. Without
+    a spread, as many as must agree (`paired_tests`). It is as rough as the spread of few seeds.
+    """
+    from scipy.special import nctdtrinc
+
+    (mean,), (sd,), (n,) = _moments(np.asarray(differences, dtype=float)[None, :])
+    if n < 2 or not np.isfinite(mean):
+        return float("nan")
+    if mean == 0:
+        return float("inf")
+    counts, alpha = np.arange(2, most + 1), ALPHA / tests
+    if sd <= CONSTANT * abs(mean):
+        enough = 2.0 ** (1 - counts.astype(float)) <= alpha
+    else:
+        away = nctdtrinc(counts - 1.0, 1 - POWER, _critical(counts, 1 - alpha))
+        enough = away * sd / np.sqrt(counts) <= abs(mean)
+    return float(counts[np.argmax(enough)]) if enough.any() else float("inf")
+
+
 def paired_examples(mine: ArrayLike, base: ArrayLike, level: float = 0.95) -> "Test":
     """Is the mean difference zero over new seeds and new examples of the same kind?
 

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from msbench.cells import Cells, digits, ditto, interval, number, p_value
 from msbench.spec import Comparison, Row
-
-Cells = list[dict[str, str]]
-"""Rows of a table, column by column; all rows have the same columns."""
 
 GROUPED = ("model", "loss", "schedule")
 """Axes that are shown where they tell rows of one task apart."""
@@ -51,7 +49,7 @@ def legend(comparison: Comparison) -> list[str]:
     if comparison.ranks:
         row = comparison.ranks[0]
         lines.append(
-            f"Ranks: 1 is best, by task; Friedman p {_p(row['p'])}; ranks closer than "
+            f"Ranks: 1 is best, by task; Friedman p {p_value(row['p'])}; ranks closer than "
             f"{row['critical_difference']:.2f} are not told apart (same letter, Nemenyi 5 %)."
         )
     if comparison.profiles:
@@ -88,16 +86,16 @@ def _accuracy(comparison: Comparison) -> Cells:
                 **{axis: row[axis] for axis in shown},
                 "metric": row["metric"],
                 comparison.by: row[comparison.by],
-                "mean": _interval(row["mean"], row["low"], row["high"]),
+                "mean": interval(row["mean"], row["low"], row["high"]),
                 f"vs {comparison.baseline}": ""
                 if row["baseline"]
-                else _interval(row["difference"], low, high, "+"),
+                else interval(row["difference"], low, high, "+"),
                 "verdict": _verdict(row),
                 **({"per example": _per_example(row)} if examples else {}),
                 "ok": f"{row['n_ok']}/{row['n']}",
             }
         )
-    return _ditto(rows)
+    return ditto(rows)
 
 
 def _verdict(row: Row) -> str:
@@ -108,11 +106,11 @@ def _verdict(row: Row) -> str:
     elif word == "not shown":
         least = row["detectable"]
         unsure = math.isnan(least) or math.isinf(least)
-        sees = "too few seeds" if unsure else f"sees {least:.{_digits(least)}f}"
-        told = "" if math.isnan(row["p_adjusted"]) else f"p {_p(row['p_adjusted'])}; "
+        sees = "too few seeds" if unsure else f"sees {least:.{digits(least)}f}"
+        told = "" if math.isnan(row["p_adjusted"]) else f"p {p_value(row['p_adjusted'])}; "
         word = f"{word} ({told}{sees})"
     elif word:
-        word = f"{word} (p {_p(row['p_adjusted'])})"
+        word = f"{word} (p {p_value(row['p_adjusted'])})"
     return f"{word}, of those ok" if word and row["n_ok"] < row["n"] else word
 
 
@@ -120,7 +118,7 @@ def _per_example(row: Row) -> str:
     if math.isnan(row["example_p_adjusted"]):
         return ""
     difference = row["example_difference"]
-    return f"{difference:+.{_digits(abs(difference))}f} (p {_p(row['example_p_adjusted'])})"
+    return f"{difference:+.{digits(abs(difference))}f} (p {p_value(row['example_p_adjusted'])})"
 
 
 def _training(comparison: Comparison) -> Cells:
@@ -133,19 +131,19 @@ def _training(comparison: Comparison) -> Cells:
             {
                 "task": row["task"],
                 **_strategy(comparison, main, row),
-                "passes": _number(row["passes"]),
-                **({"GFLOP": _number(row["flops"] / 1e9)} if flops else {}),
-                **({"sent MB": _number(row["sent_bytes"] / 1e6)} if sent else {}),
-                "train s": _number(row["train_seconds"]),
-                **({"speed ratio": _number(row["throughput_ratio"])} if ratio else {}),
-                "peak MB": _number(row["peak_memory"] / 1e6),
-                "best loss": _number(row["best_loss"]),
-                "rise": _number(row["overfitting"]),
-                **({"gap": _number(row["gap"])} if gap else {}),
+                "passes": number(row["passes"]),
+                **({"GFLOP": number(row["flops"] / 1e9)} if flops else {}),
+                **({"sent MB": number(row["sent_bytes"] / 1e6)} if sent else {}),
+                "train s": number(row["train_seconds"]),
+                **({"speed ratio": number(row["throughput_ratio"])} if ratio else {}),
+                "peak MB": number(row["peak_memory"] / 1e6),
+                "best loss": number(row["best_loss"]),
+                "rise": number(row["overfitting"]),
+                **({"gap": number(row["gap"])} if gap else {}),
                 "ok": f"{row['n_ok']}/{row['n']}",
             }
         )
-    return _ditto(rows)
+    return ditto(rows)
 
 
 def _targets(comparison: Comparison) -> Cells:
@@ -156,14 +154,14 @@ def _targets(comparison: Comparison) -> Cells:
             {
                 "task": row["task"],
                 **_strategy(comparison, comparison.targets, row),
-                "target": _number(row["target"]),
+                "target": number(row["target"]),
                 "reached": f"{row['reached']:.0%} of {row['n']}",
-                "passes": _number(row["passes"]),
-                **({"GFLOP": _number(row["flops"] / 1e9)} if flops else {}),
-                "seconds": _number(row["seconds"]),
+                "passes": number(row["passes"]),
+                **({"GFLOP": number(row["flops"] / 1e9)} if flops else {}),
+                "seconds": number(row["seconds"]),
             }
         )
-    return _ditto(rows)
+    return ditto(rows)
 
 
 def _decoding(comparison: Comparison) -> Cells:
@@ -175,16 +173,16 @@ def _decoding(comparison: Comparison) -> Cells:
                 **_strategy(comparison, main, row),
                 "decoder": row["decoder"],
                 "metric": row["metric"],
-                "mean": _number(row["mean"]),
-                "model steps": _number(row["steps"]),
-                "tokens/s": _number(row["tokens_per_second"]),
-                "first ms": _number(row["first_token_seconds"] * 1e3),
-                "length ratio": _number(row["length_ratio"]),
-                "log-probability": _number(row["log_probability"]),
-                "empty": _number(row["empty"]),
+                "mean": number(row["mean"]),
+                "model steps": number(row["steps"]),
+                "tokens/s": number(row["tokens_per_second"]),
+                "first ms": number(row["first_token_seconds"] * 1e3),
+                "length ratio": number(row["length_ratio"]),
+                "log-probability": number(row["log_probability"]),
+                "empty": number(row["empty"]),
             }
         )
-    return _ditto(rows)
+    return ditto(rows)
 
 
 def _tuning(comparison: Comparison) -> Cells:
@@ -202,14 +200,14 @@ def _tuning(comparison: Comparison) -> Cells:
                 "optimizer": row["optimizer"],
                 "winner": ", ".join(options) or "-",
                 "point": "-" if row["point"] is None else f"{row['point'] + 1} of {row['points']}",
-                "loss": _number(row["validation_loss"]),
-                "median": _number(row["median"]),
-                "worst": _number(row["worst"]),
+                "loss": number(row["validation_loss"]),
+                "median": number(row["median"]),
+                "worst": number(row["worst"]),
                 "ok": f"{row['ok']}/{row['points']}",
                 "at the edge": ", ".join(row["edge"]),
             }
         )
-    return _ditto(rows)
+    return ditto(rows)
 
 
 def _throughput(comparison: Comparison) -> Cells:
@@ -223,12 +221,12 @@ def _throughput(comparison: Comparison) -> Cells:
                 **{axis: row[axis] for axis in shown},
                 "strategy": row["optimizer"] or row["decoder"],
                 **({"machine": row["machine"]} if several else {}),
-                "speed": f"{_number(row['per_second'])} {row['unit']}",
-                "ratio": _interval(row["ratio"], row["ratio_low"], row["ratio_high"]),
+                "speed": f"{number(row['per_second'])} {row['unit']}",
+                "ratio": interval(row["ratio"], row["ratio_low"], row["ratio_high"]),
                 "rounds": str(row["rounds"]),
             }
         )
-    return _ditto(rows)
+    return ditto(rows)
 
 
 def _ranks(comparison: Comparison) -> Cells:
@@ -276,35 +274,3 @@ def _varies(rows: Sequence[Row], axis: str) -> bool:
     """Whether an axis tells rows of one task apart."""
     pairs = {(row["task"], row[axis]) for row in rows if row[axis]}
     return len(pairs) > len({task for task, _ in pairs})
-
-
-def _ditto(rows: Cells) -> Cells:
-    """The task only where it changes."""
-    tasks = [row["task"] for row in rows]
-    for index in range(len(rows) - 1, 0, -1):
-        if tasks[index] == tasks[index - 1]:
-            rows[index]["task"] = ""
-    return rows
-
-
-def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
-    if math.isnan(mean):
-        return "-"
-    digits = _digits(max(abs(x) for x in (mean, low, high) if not math.isnan(x)))
-    shown = f"{mean:{sign}.{digits}f}"
-    return shown if math.isnan(low) else f"{shown} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _digits(size: float) -> int:
-    """Decimals that leave about three significant digits."""
-    return 3 if size < 2 else 2 if size < 20 else 1
-
-
-def _p(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.2g}"
-
-
-def _number(value: float) -> str:
-    if math.isnan(value):
-        return "-"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

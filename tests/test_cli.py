@@ -10,6 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from msbench.cli import main
 
 Write = Callable[..., Path]
 HEAVY = ("torch", "pandas", "scipy", "tokenizers", "sacrebleu", "numpy")
@@ -99,16 +102,69 @@ def test_list_and_info(tmp_path: Path) -> None:
     assert "quick" in msbench("list", "suites", cwd=tmp_path).stdout
     for entry in everything:
         if entry["kind"] != "suite":
-            shown = msbench("info", f"{entry['kind']}:{entry['name']}", cwd=tmp_path).stdout
+            # In this process: torch is imported once, not once a part.
+            shown = CliRunner().invoke(main, ["info", f"{entry['kind']}:{entry['name']}"]).output
             assert entry["idea"] in shown
     task = msbench("info", "tasks:bbc-news", cwd=tmp_path).stdout
     assert "licence:" in task
     assert "max_length: default" in task
 
 
+def test_info_tells_what_a_strategy_costs_and_when_it_helps(tmp_path: Path) -> None:
+    adam = msbench("info", "optimizer:adam", cwd=tmp_path).stdout
+    assert "multi-step: by memory" in adam
+    assert "base: sgd" in adam
+    assert "state: 8 bytes a weight of float32" in adam  # two moments of 4 bytes each
+    assert "helps: Transformers" in adam
+    assert "lr: default 0.001, searched over (0.0003, 0.03, 'log')" in adam
+    wrapper = CliRunner().invoke(main, ["info", "optimizer:lookahead"]).output
+    assert "base: the optimizer that it wraps" in wrapper
+    assert "12 bytes" in wrapper
+    assert "over adamw, which alone keeps 8" in wrapper
+    plain = CliRunner().invoke(main, ["info", "optimizer:sgd"]).output
+    assert "multi-step" not in plain
+    assert "state: 0 bytes" in plain
+    assert "base: greedy" in CliRunner().invoke(main, ["info", "decoder:beam"]).output
+
+
+def test_info_of_an_optimizer_that_cannot_step(tmp_path: Path) -> None:
+    plugin = tmp_path / "bad.py"
+    plugin.write_text(
+        "import msbench\n\n@msbench.hookimpl\ndef register_optimizers(register):\n"
+        '    register("bad", bad, idea="None.")\n\n'
+        'def bad(model):\n    raise OSError("no device")\n'
+    )
+    shown = msbench("info", "optimizer:bad", "--plugin", plugin, cwd=tmp_path).stdout
+    assert "state: not measured: OSError: no device" in shown
+
+
+def test_claims_and_recommend(tmp_path: Path) -> None:
+    results = Path(__file__).parent.parent / "results/reference/quick"
+    text = msbench("claims", results, cwd=tmp_path).stdout
+    for title in ("CLAIMS IN SHORT", "IT RAISES ACCURACY", "IT LOWERS COMPUTE"):
+        assert title in text
+    assert "generalization: no records say" in text
+    short = msbench("claims", results, "--short", "--format", "markdown", cwd=tmp_path).stdout
+    assert "## It raises accuracy" not in short
+    rows = json.loads(msbench("claims", results, "--format", "json", cwd=tmp_path).stdout)["rows"]
+    assert {row["verdict"] for row in rows} <= {"supported", "contradicted", "not shown"}
+    advice = msbench("recommend", results, "--budget", "300passes", cwd=tmp_path).stdout
+    assert "bbc-news: use " in advice
+    assert "worst of 4 seeds" in advice
+    none = msbench("recommend", results, "--budget", "1passes", cwd=tmp_path)
+    assert "There is no evidence at this budget" in none.stdout
+    lines = msbench("recommend", results, "--budget", "60s", "--format", "csv", cwd=tmp_path)
+    assert lines.stdout.startswith("task,")
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["claims", "quik"], "no results 'quik', neither a path nor under results"),
+        (["claims", "."], "holds no .jsonl files"),
+        (["recommend", "quik", "--budget", "5"], "such as 500passes, 200steps, 60s or 1e12flops"),
+        (["recommend", "quik", "--budget", "-5passes"], "a budget is an amount and its unit"),
+        (["recommend", "quik"], "Missing option '--budget'"),
         (["run", "quik"], "unknown suite 'quik'; did you mean 'quick'?"),
         (["run", "absent.toml"], "absent.toml: no such suite file"),
         (["run", "quick", "--workers", "0"], "0 is not in the range x>=1"),

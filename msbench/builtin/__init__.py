@@ -187,24 +187,31 @@ def register_losses(register: Register) -> None:
         "msbench.builtin.losses:cross_entropy",
         idea="Negative log-likelihood of the right label or token; can smooth labels.",
         paper="Szegedy et al., 2016, Rethinking the inception architecture (label smoothing)",
+        helps="The default: it is least for the true probabilities; smoothed labels help "
+        "calibration (Müller et al., 2019).",
     )
     register(
         "mse",
         "msbench.builtin.losses:mse",
         idea="Squared distance from the probabilities to the one-hot target (Brier's score).",
         paper="Brier, 1950, Verification of forecasts expressed in terms of probability",
+        helps="Classification with few classes, where it is on a par with cross-entropy (Hui and "
+        "Belkin, 2021).",
     )
     register(
         "focal",
         "msbench.builtin.losses:focal",
         idea="Cross-entropy that counts little where the model is sure already.",
         paper="Lin et al., 2017, Focal loss for dense object detection",
+        helps="Many easy examples and few hard ones (Lin et al., 2017), and calibration (Mukhoti "
+        "et al., 2020).",
     )
     register(
         "r-drop",
         "msbench.builtin.losses:r_drop",
         idea="Cross-entropy under two dropout masks whose predictions should agree.",
         paper="Liang et al., 2021, R-Drop: regularized dropout for neural networks",
+        helps="Overfitting of models with dropout (Liang et al., 2021), at twice the work a step.",
     )
     register(
         "self-critical",
@@ -212,6 +219,8 @@ def register_losses(register: Register) -> None:
         idea="Makes drawn outputs likelier as far as their reward exceeds greedy output's.",
         paper="Rennie et al., 2017, Self-critical sequence training for image captioning",
         fits=["seq2seq", "lm"],
+        helps="After cross-entropy, where the metric is not likelihood (Rennie et al., 2017); "
+        "hardly from the start (Ranzato et al., 2016).",
     )
     register(
         "minimum-risk",
@@ -219,6 +228,8 @@ def register_losses(register: Register) -> None:
         idea="The expected loss of reward among a few drawn candidates.",
         paper="Shen et al., 2016, Minimum risk training for neural machine translation",
         fits=["seq2seq", "lm"],
+        helps="After cross-entropy (Shen et al., 2016); part of the gain is only a sharper "
+        "distribution (Choshen et al., 2020).",
     )
 
 
@@ -234,6 +245,8 @@ def register_optimizers(register: Register) -> None:
         idea="Stochastic gradient descent: one gradient, one step, no memory.",
         paper="Robbins and Monro, 1951, A stochastic approximation method",
         space=plain,
+        helps="Where rates are tuned and noise is small; on attention models it trails adaptive "
+        "methods (Zhang et al., 2020, Why are adaptive methods good for attention models?).",
     )
     register(
         "momentum",
@@ -242,6 +255,9 @@ def register_optimizers(register: Register) -> None:
         paper="Polyak, 1964, Some methods of speeding up the convergence of iteration methods",
         steps="memory",
         space=heavy,
+        base="sgd",
+        helps="Where curvature differs between directions (Sutskever et al., 2013); at small "
+        "rates it is hardly more than SGD with a larger one (Wang et al., 2024).",
     )
     register(
         "nesterov",
@@ -250,6 +266,8 @@ def register_optimizers(register: Register) -> None:
         paper="Nesterov, 1983; Sutskever et al., 2013, The importance of momentum",
         steps="memory",
         space=heavy,
+        base="sgd",
+        helps="As momentum, and stabler where momentum is close to 1 (Sutskever et al., 2013).",
     )
     register(
         "rmsprop",
@@ -258,6 +276,9 @@ def register_optimizers(register: Register) -> None:
         paper="Tieleman and Hinton, 2012, Lecture 6.5",
         steps="memory",
         space=adaptive,
+        base="sgd",
+        helps="Where the scale of gradients differs between weights and changes (Tieleman and "
+        "Hinton, 2012).",
     )
     register(
         "adagrad",
@@ -266,6 +287,8 @@ def register_optimizers(register: Register) -> None:
         paper="Duchi et al., 2011, Adaptive subgradient methods",
         steps="memory",
         space={"lr": (3e-3, 3e-1, "log")},
+        base="sgd",
+        helps="Rare features such as rare words (Duchi et al., 2011); its steps only ever shrink.",
     )
     register(
         "adam",
@@ -274,6 +297,9 @@ def register_optimizers(register: Register) -> None:
         paper="Kingma and Ba, 2015, Adam: A method for stochastic optimization",
         steps="memory",
         space=adaptive,
+        base="sgd",
+        helps="Transformers, and texts in which most words are rare (Kunstner et al., 2024, "
+        "Heavy-tailed class imbalance).",
     )
     register(
         "adamw",
@@ -282,6 +308,9 @@ def register_optimizers(register: Register) -> None:
         paper="Loshchilov and Hutter, 2019, Decoupled weight decay regularization",
         steps="memory",
         space=adaptive,
+        base="sgd",
+        helps="As Adam, where weights are decayed: rate and decay can be tuned apart (Loshchilov "
+        "and Hutter, 2019).",
     )
     register(
         "nadam",
@@ -290,6 +319,9 @@ def register_optimizers(register: Register) -> None:
         paper="Dozat, 2016, Incorporating Nesterov momentum into Adam",
         steps="memory",
         space=adaptive,
+        base="sgd",
+        helps="Where Adam does; tuned as well as Adam, it is never much worse (Choi et al., 2019, "
+        "On empirical comparisons of optimizers).",
     )
     register(
         "adafactor",
@@ -298,6 +330,8 @@ def register_optimizers(register: Register) -> None:
         paper="Shazeer and Stern, 2018, Adafactor",
         steps="memory",
         space={"lr": (3e-3, 3e-1, "log")},
+        base="sgd",
+        helps="Where memory is short: large matrices of embeddings (Shazeer and Stern, 2018).",
     )
     register(
         "muon",
@@ -306,6 +340,9 @@ def register_optimizers(register: Register) -> None:
         paper="Jordan et al., 2024, Muon; Liu et al., 2025, Muon is scalable for LLM training",
         steps="memory",
         space=adaptive,
+        base="sgd",
+        helps="Hidden matrices of transformers: half the compute of AdamW to the same loss (Liu "
+        "et al., 2025, of their models).",
     )
     register(
         "lbfgs",
@@ -315,6 +352,9 @@ def register_optimizers(register: Register) -> None:
         steps="passes",
         passes=5,
         space={"lr": (1e-2, 1.0, "log")},
+        base="sgd",
+        helps="Small models and gradients without noise, of all data at once; seldom with small "
+        "batches (Bottou et al., 2018).",
     )
     where = "msbench.builtin.wrappers:"
     register(
@@ -325,6 +365,8 @@ def register_optimizers(register: Register) -> None:
         steps="passes",
         passes=2,
         space={"rho": (1e-2, 3e-1, "log")},
+        helps="Little data, noisy labels and overfitting (Foret et al., 2021; of language models "
+        "Bahri et al., 2022), where twice the passes can be paid.",
     )
     register(
         "extragradient",
@@ -333,6 +375,8 @@ def register_optimizers(register: Register) -> None:
         paper="Korpelevich, 1976; Gidel et al., 2019, A variational inequality perspective on GANs",
         steps="passes",
         passes=2,
+        helps="Games of two players, such as GANs (Gidel et al., 2019); of one loss nothing is "
+        "promised.",
     )
     register(
         "lookahead",
@@ -340,6 +384,7 @@ def register_optimizers(register: Register) -> None:
         idea="k steps of a base optimizer, then slow weights move a part of the way.",
         paper="Zhang et al., 2019, Lookahead optimizer: k steps forward, 1 step back",
         steps="slow-weights",
+        helps="Bases whose rate is too high or hardly tuned (Zhang et al., 2019).",
     )
     register(
         "ema",
@@ -347,6 +392,8 @@ def register_optimizers(register: Register) -> None:
         idea="Evaluates a moving average of the weights instead of the last ones.",
         paper="Polyak and Juditsky, 1992, Acceleration of stochastic approximation by averaging",
         steps="slow-weights",
+        helps="Rates that do not fall to zero, whose last steps are noisy (Morales-Brotons et "
+        "al., 2024).",
     )
     register(
         "swa",
@@ -354,6 +401,8 @@ def register_optimizers(register: Register) -> None:
         idea="Evaluates the mean of the weights over the last part of training.",
         paper="Izmailov et al., 2018, Averaging weights leads to wider optima",
         steps="slow-weights",
+        helps="Rates that stay high to the end (Izmailov et al., 2018); a rate that falls to zero "
+        "does much of the same (Hägele et al., 2024).",
     )
     where = "msbench.builtin.local:"
     register(
@@ -362,6 +411,8 @@ def register_optimizers(register: Register) -> None:
         idea="Workers step on their own shards and average now and then.",
         paper="Stich, 2019, Local SGD converges fast; McMahan et al., 2017 (federated averaging)",
         steps="slow-weights",
+        helps="Workers with slow links, which send less for about the same loss (Stich, 2019); on "
+        "one machine it saves nothing.",
     )
     register(
         "diloco",
@@ -369,33 +420,55 @@ def register_optimizers(register: Register) -> None:
         idea="Local workers whose mean is the gradient of an outer Nesterov step.",
         paper="Douillard et al., 2023, DiLoCo: Distributed low-communication training",
         steps="slow-weights",
+        helps="Workers far apart, with hundreds of steps between two meetings (Douillard et al., "
+        "2023); on one machine it saves nothing.",
     )
 
 
 @msbench.hookimpl
 def register_schedules(register: Register) -> None:
     where = "msbench.builtin.schedules:"
-    register("constant", where + "constant", idea="One learning rate after the warm-up.")
-    register("linear", where + "linear", idea="Down to zero in a straight line.")
+    register(
+        "constant",
+        where + "constant",
+        idea="One learning rate after the warm-up.",
+        helps="Budgets that are not known yet, with averaged weights (Izmailov et al., 2018).",
+    )
+    register(
+        "linear",
+        where + "linear",
+        idea="Down to zero in a straight line.",
+        helps="Known budgets: best or close to it over many tasks (Defazio et al., 2023, Optimal "
+        "linear decay).",
+    )
     register(
         "cosine",
         where + "cosine",
         idea="Down to zero along half a cosine.",
         paper="Loshchilov and Hutter, 2017, SGDR",
+        helps="Known budgets: it must end where training does (Hoffmann et al., 2022).",
     )
     register(
         "wsd",
         where + "wsd",
         idea="Warm-up, one rate, and down to zero at the end.",
         paper="Hu et al., 2024, MiniCPM; Zhai et al., 2022, Scaling vision transformers",
+        helps="Budgets that are not known yet: the way down can start at any time (Hägele et al., "
+        "2024).",
     )
     register(
         "inverse-sqrt",
         where + "inverse_sqrt",
         idea="Falling as one over the root of the steps.",
         paper="Vaswani et al., 2017, Attention is all you need",
+        helps="Budgets that are not known yet, with a warm-up (Vaswani et al., 2017).",
     )
-    register("multistep", where + "multistep", idea="Ten times less at each milestone.")
+    register(
+        "multistep",
+        where + "multistep",
+        idea="Ten times less at each milestone.",
+        helps="Long training with SGD that stands still between milestones (He et al., 2016).",
+    )
 
 
 @msbench.hookimpl
@@ -405,6 +478,7 @@ def register_decoders(register: Register) -> None:
         "msbench.builtin.labels:argmax",
         idea="The label with the highest score.",
         fits=["classify", "tag"],
+        helps="Labels: nothing is more accurate for what the model believes.",
     )
     register(
         "prior-corrected",
@@ -412,6 +486,7 @@ def register_decoders(register: Register) -> None:
         idea="The highest score once common labels have lost what being common gives them.",
         paper="Menon et al., 2021, Long-tail learning via logit adjustment; Saerens et al., 2002",
         fits=["classify"],
+        helps="Rare labels, where each counts alike (macro-F1); it costs accuracy on common ones.",
     )
     register(
         "temperature",
@@ -420,6 +495,7 @@ def register_decoders(register: Register) -> None:
         paper="Guo et al., 2017, On calibration of modern neural networks",
         fits=["classify"],
         preload=["scipy.optimize"],
+        helps="Where probabilities are read: too sure a model is calibrated (Guo et al., 2017).",
     )
     register(
         "mc-dropout",
@@ -428,6 +504,8 @@ def register_decoders(register: Register) -> None:
         paper="Gal and Ghahramani, 2016, Dropout as a Bayesian approximation",
         steps="decoding",
         fits=["classify"],
+        base="argmax",
+        helps="Probabilities of models that were trained with dropout; seldom other labels.",
     )
     register(
         "candidate-loss",
@@ -435,6 +513,7 @@ def register_decoders(register: Register) -> None:
         idea="The label of the lowest loss, by any loss: one candidate after the other.",
         paper="LeCun et al., 2006, A tutorial on energy-based learning",
         fits=["classify"],
+        helps="Labels by a loss whose least value is not the likeliest label.",
     )
     register(
         "viterbi",
@@ -442,12 +521,14 @@ def register_decoders(register: Register) -> None:
         idea="The likeliest tags of all words among those in which spans begin with B.",
         paper="Viterbi, 1967; He et al., 2017, Deep semantic role labeling (constrained tags)",
         fits=["tag"],
+        helps="Few training texts: with many, tags rarely break the rules (He et al., 2017).",
     )
     register(
         "likelihood",
         "msbench.builtin.scoring:likelihood",
         idea="How likely the text is as it stands: perplexity and bits per byte.",
         fits=["lm"],
+        helps="Texts that are scored, not written.",
     )
     register(
         "greedy",
@@ -455,6 +536,8 @@ def register_decoders(register: Register) -> None:
         idea="The likeliest next token, one after the other.",
         fits=["seq2seq", "lm"],
         streams=True,
+        helps="Short outputs with one right form; of open text it repeats itself (Holtzman et "
+        "al., 2020).",
     )
     register(
         "beam",
@@ -463,6 +546,9 @@ def register_decoders(register: Register) -> None:
         paper="Graves, 2012, Sequence transduction; Wu et al., 2016 (length normalization)",
         steps="decoding",
         fits=["seq2seq", "lm"],
+        base="greedy",
+        helps="Translation, with 4 to 10 beginnings (Wu et al., 2016); more find shorter, worse "
+        "texts (Stahlberg and Byrne, 2019).",
     )
     register(
         "sample",
@@ -471,6 +557,7 @@ def register_decoders(register: Register) -> None:
         paper="Fan et al., 2018 (top-k); Holtzman et al., 2020 (top-p)",
         fits=["seq2seq", "lm"],
         streams=True,
+        helps="Open text, where the likeliest is dull or repeats itself (Holtzman et al., 2020).",
     )
     register(
         "rerank",
@@ -479,6 +566,8 @@ def register_decoders(register: Register) -> None:
         paper="Shen et al., 2004, Discriminative reranking; Yee et al., 2019 (noisy channel)",
         steps="decoding",
         fits=["seq2seq", "lm"],
+        base="greedy",
+        helps="Where another model or loss knows what the first one does not (Yee et al., 2019).",
     )
     register(
         "mbr",
@@ -487,6 +576,8 @@ def register_decoders(register: Register) -> None:
         paper="Kumar and Byrne, 2004, Minimum Bayes-risk decoding; Eikema and Aziz, 2020",
         steps="decoding",
         fits=["seq2seq", "lm"],
+        base="greedy",
+        helps="Translation by models whose likeliest outputs are poor (Eikema and Aziz, 2020).",
     )
     register(
         "speculative",
@@ -495,6 +586,7 @@ def register_decoders(register: Register) -> None:
         paper="Leviathan et al., 2023, Fast inference from transformers via speculative decoding",
         fits=["seq2seq", "lm"],
         streams=True,
+        helps="One source at a time, and outputs that repeat it or that a small model foresees.",
     )
 
 

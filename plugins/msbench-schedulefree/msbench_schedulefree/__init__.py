@@ -3,6 +3,7 @@
 import msbench
 
 PAPER = "Defazio et al., 2024, The road less scheduled"
+HELPS = "Budgets not known yet: it keeps up with schedules made for one (Defazio et al., 2024)."
 
 
 @msbench.hookimpl
@@ -14,6 +15,8 @@ def register_optimizers(register: msbench.Register) -> None:
         idea="AdamW that evaluates a running mean of its weights instead of following a schedule.",
         paper=PAPER,
         steps="slow-weights",
+        base="adamw",
+        helps=HELPS,
         space={"lr": (1e-3, 1e-1, "log")},
     )
     register(
@@ -22,6 +25,8 @@ def register_optimizers(register: msbench.Register) -> None:
         idea="The same with rectified Adam, which needs no warm-up.",
         paper=PAPER,
         steps="slow-weights",
+        base="adam",
+        helps=HELPS,
         space={"lr": (1e-3, 1e-1, "log")},
     )
     register(
@@ -30,5 +35,7 @@ def register_optimizers(register: msbench.Register) -> None:
         idea="SGD that evaluates a running mean of its weights instead of following a schedule.",
         paper=PAPER,
         steps="slow-weights",
+        base="sgd",
+        helps=HELPS,
         space={"lr": (1e-1, 10.0, "log")},
     )
