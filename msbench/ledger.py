@@ -61,7 +61,7 @@ class Ledger:
     kept: NDArray[np.bool_]
     """Which trials count: of equal keys the last one does."""
     curve: Columns
-    """Per measured point of the last phase: trial, passes, seconds, loss."""
+    """Per measured point of the last phase: trial, passes, steps, seconds, loss."""
     scores: Columns
     """Per trial, decoder and metric: trial, place (of the decoder in its job), metric, value."""
     decoded: Columns
@@ -158,7 +158,7 @@ def trained(ledger: Ledger, labels: Labels, machines: Sequence[str]) -> Trained:
     return Trained(cells, cell, trial[chosen])
 
 
-_POINT = itemgetter("passes", "seconds", "validation_loss")
+_POINT = itemgetter("passes", "steps", "seconds", "validation_loss")
 
 
 class _Book:
@@ -296,7 +296,7 @@ class _Book:
             kept=kept,
             curve={
                 "trial": np.repeat(*_columns(("trial", "points"), self.points, 2).values()),
-                **_columns(("passes", "seconds", "loss"), self.curve, 0),
+                **_columns(("passes", "steps", "seconds", "loss"), self.curve, 0),
             },
             scores=self._scores_by_trial(metrics),
             decoded=_columns(("trial", "place", *DECODED), self.decoded, 2),
