@@ -1,4 +1,4 @@
-"""How pictures look, and a figure as SVG or PNG: small, without scripts, the same bytes each time."""
+"""How pictures look, and a figure as SVG or PNG: small, inert, the same bytes each time."""
 
 import io
 import re
@@ -50,9 +50,9 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', sans-serif"
 
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": ["DejaVu Sans"],
-    "font.size": 10.5,
+    "font.size": 11,
     "text.parse_math": False,  # a name with two $ is no formula
     "text.color": INK,
     "axes.labelcolor": INK,
@@ -67,10 +67,10 @@ _STYLE: dict[str, Any] = {
     "grid.linewidth": 0.6,
     "xtick.color": INK,
     "ytick.color": INK,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
     "legend.frameon": False,
-    "legend.fontsize": 9.5,
+    "legend.fontsize": 10.5,
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
     "svg.fonttype": "none",

@@ -1,7 +1,6 @@
 """Comparison -> pictures: curves, Pareto fronts, profiles, ranks, decoders and tuning."""
 
 import math
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +9,16 @@ from msbench.canvas import Picture, short, style
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.lineup import Lineup, lineup
 from msbench.points import costed, decoded, points_of
-from msbench.spec import Comparison
+from msbench.spec import Comparison, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 KINDS = ("curves", "pareto", "profile", "cd", "ladder", "tuning")
+
+WIDTH = 4.8
+"""Inches that a panel takes."""
 
 TITLES = {
     "curves": "Learning curves",
@@ -41,13 +44,13 @@ def tasks_with(comparison: Comparison, kind: str) -> list[str]:
     """The tasks that a kind can be drawn for; [""] for a picture over all tasks, [] for none."""
     if kind in ("profile", "cd"):
         return [""] if (comparison.profiles if kind == "profile" else comparison.ranks) else []
-    found = {
+    rows: dict[str, Callable[[], Sequence[Row]]] = {
         "curves": lambda: comparison.curves,
         "pareto": lambda: costed(comparison),
         "ladder": lambda: decoded(comparison),
         "tuning": lambda: [row for row in comparison.tuning if points_of(row)],
-    }[kind]()
-    return sorted({row["task"] for row in found})
+    }
+    return sorted({row["task"] for row in rows[kind]()})
 
 
 def picture(
@@ -73,7 +76,7 @@ def picture(
         "ladder": lambda axes, task: panels.ladder(axes, comparison, who, task),
         "tuning": lambda axes, task: panels.tuning(axes, comparison, who, task),
     }[kind]
-    height = 0.7 + 0.24 * len(comparison.ranks) if kind == "cd" else 3.1
+    height = 1.0 + 0.24 * len(comparison.ranks) if kind == "cd" else 3.1
     return _panels(kind, chosen, draw, who, height, along)
 
 
@@ -85,16 +88,28 @@ def _panels(
     height: float,
     along: str,
 ) -> Picture:
+    """Panels side by side, the legend below all of them. Sizes are in inches, and places computed
+    here: an engine that finds them draws everything twice."""
     from matplotlib.figure import Figure
 
     columns = min(3, len(tasks))
     rows = math.ceil(len(tasks) / columns)
+    # A front has two entries more: those without a name, and itself.
+    entries = 0 if kind == "cd" else len(who.names) + 2 * (kind == "pareto")
+    below = 0.21 * math.ceil(entries / (2 * columns)) + 0.08
+    left = 0.3 + 0.085 * max(map(len, map(short, who.names)), default=0) if kind == "cd" else 0.78
+    above = 0.3 if len(tasks) > 1 else 0.12
+    width, whole = WIDTH * columns, height * rows + below
     with style():
-        below = 0.0 if kind == "cd" else 0.22 * math.ceil(len(who.names) / (2 * columns)) + 0.1
-        figure = Figure((4.8 * columns, height * rows + below), layout="constrained")
+        figure = Figure((width, whole))
         told = []
         for number, task in enumerate(tasks):
-            axes = figure.add_subplot(rows, columns, number + 1)
+            row, column = divmod(number, columns)
+            corner = column * WIDTH + left, whole - (row + 1) * height + 0.5
+            size = WIDTH - left - 0.15, height - 0.5 - above
+            axes = figure.add_axes(
+                (corner[0] / width, corner[1] / whole, size[0] / width, size[1] / whole)
+            )
             told.append(draw(axes, task))
             if task and len(tasks) > 1:
                 axes.set_title(short(task, 40))
@@ -102,15 +117,23 @@ def _panels(
             _legend(figure, who, 2 * columns)
     against = f", against {along}" if kind == "curves" else ""
     title = f"{TITLES[kind]}{f', {tasks[0]}' if len(tasks) == 1 and tasks[0] else ''}{against}"
-    words = re.sub(r"[^a-z0-9]+", "-", f"{kind} {tasks[0]} {along}".lower())[:60].strip("-")
-    return Picture(words, title, " ".join(told), figure)
+    return Picture(kind, title, " ".join(told), figure)
 
 
-def _legend(figure: Any, who: Lineup, columns: int) -> None:
-    found = {}
+def _legend(figure: "Figure", who: Lineup, columns: int) -> None:
+    found: dict[str, Any] = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
     names = [name for name in map(panels.legend_name, who.names) if name in found]
     names += [name for name in found if name not in names]
-    figure.legend([found[name] for name in names], names, loc="outside lower center", ncols=columns)
+    figure.legend(
+        [found[name] for name in names],
+        names,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 0.0),
+        borderaxespad=0.1,
+        borderpad=0.1,
+        labelspacing=0.25,
+        ncols=columns,
+    )

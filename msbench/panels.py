@@ -53,7 +53,10 @@ def pareto(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
         axes.plot(
             [row[cost] for row in others],
             [row["mean"] for row in others],
-            **{"color": FAINT, "marker": ".", "linestyle": "", "label": f"{len(others)} others"},
+            color=FAINT,
+            marker=".",
+            linestyle="",
+            label=f"{len(others)} others",
         )
     for row in _in_order(rows, who):
         about = look(who.number(row)) | {"linestyle": ""}
@@ -142,14 +145,14 @@ def ranks(axes: "Axes", comparison: Comparison) -> str:
     axes.set_xlabel("average rank (1 is best)")
     told = ", ".join(f"{_said(row['strategy'])} {row['average_rank']:.2f}" for row in rows)
     return (
-        f"Average ranks over {rows[0]['tasks']} tasks, the best first: {told}. Ranks that differ by "
-        f"less than {distance:.2f} are joined by a bar: they are not told apart."
+        f"Average ranks over {rows[0]['tasks']} tasks, the best first: {told}. Ranks that differ "
+        f"by less than {distance:.2f} are joined by a bar: they are not told apart."
     )
 
 
 def ladder(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
     rows = [row for row in decoded(comparison) if row["task"] == task]
-    told = []
+    told: list[str] = []
     for name in dict.fromkeys(who.name(row) for row in _in_order(rows, who)):
         steps = sorted((r for r in rows if who.name(r) == name), key=lambda r: r["milliseconds"])
         x, y = [row["milliseconds"] for row in steps], [row["mean"] for row in steps]
@@ -212,12 +215,14 @@ def _ends(row: Row) -> Any:
 
 def _scale(axes: "Axes", which: str, values: Sequence[float], most: float = 10) -> None:
     """Logarithmic where values are positive and differ by more than `most` times."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     known = [value for value in values if math.isfinite(value)]
     if known and min(known) > 0 and max(known) > most * min(known):
         axis = getattr(axes, f"{which}axis")
         getattr(axes, f"set_{which}scale")("log")
+        wide = max(known) > 50 * min(known)
+        axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())
 

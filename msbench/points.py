@@ -28,7 +28,7 @@ def costed(comparison: Comparison) -> list[Row]:
 
 
 def cost_of(rows: Sequence[Row]) -> tuple[str, str]:
-    """(column, what it is called) of the cost that all rows have; of machines side by side passes."""
+    """(column, what it is called) of the cost that all rows have: of several machines passes."""
     for column, unit in (("train_seconds", "training seconds"), ("passes", "passes")):
         if all(math.isfinite(row.get(column, math.nan)) for row in rows):
             return column, unit

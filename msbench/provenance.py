@@ -57,13 +57,14 @@ def failure_rows(ledger: Ledger, labels: Labels, trials: Trained) -> list[Row]:
             axes = labels.axes(record)
             key = (*(axes[axis] for axis in AXES), "search", record.status, record.reason)
             found.setdefault(key, []).append(record.job["seed"])
-    rows = [dict(zip((*AXES, *_OF_FAILURE), key, strict=True)) for key in found]
-    for row, seeds in zip(rows, found.values(), strict=True):
-        row["seeds"] = sorted(seeds)
+    rows: list[Row] = [
+        {
+            **dict(zip((*AXES, "stage", "status", "reason"), key, strict=True)),
+            "seeds": sorted(seeds),
+        }
+        for key, seeds in found.items()
+    ]
     return [*rows, *_lost_speeds(ledger.measured)]
-
-
-_OF_FAILURE = ("stage", "status", "reason")
 
 
 def _lost_speeds(measured: Iterable[Record]) -> Iterator[Row]:

@@ -51,7 +51,7 @@ def legend(comparison: Comparison) -> list[str]:
     if comparison.ranks:
         row = comparison.ranks[0]
         lines.append(
-            f"Ranks: 1 is best, by task; Friedman p {_p(row['p'])}; ranks closer than "
+            f"Ranks: 1 is best, by task; Friedman p {p_text(row['p'])}; ranks closer than "
             f"{row['critical_difference']:.2f} are not told apart (same letter, Nemenyi 5 %)."
         )
     if comparison.profiles:
@@ -88,10 +88,10 @@ def _accuracy(comparison: Comparison) -> Cells:
                 **{axis: row[axis] for axis in shown},
                 "metric": row["metric"],
                 comparison.by: row[comparison.by],
-                "mean": _interval(row["mean"], row["low"], row["high"]),
+                "mean": interval(row["mean"], row["low"], row["high"]),
                 f"vs {comparison.baseline}": ""
                 if row["baseline"]
-                else _interval(row["difference"], low, high, "+"),
+                else interval(row["difference"], low, high, "+"),
                 "verdict": _verdict(row),
                 **({"per example": _per_example(row)} if examples else {}),
                 "ok": f"{row['n_ok']}/{row['n']}",
@@ -109,10 +109,10 @@ def _verdict(row: Row) -> str:
         least = row["detectable"]
         unsure = math.isnan(least) or math.isinf(least)
         sees = "too few seeds" if unsure else f"sees {least:.{_digits(least)}f}"
-        told = "" if math.isnan(row["p_adjusted"]) else f"p {_p(row['p_adjusted'])}; "
+        told = "" if math.isnan(row["p_adjusted"]) else f"p {p_text(row['p_adjusted'])}; "
         word = f"{word} ({told}{sees})"
     elif word:
-        word = f"{word} (p {_p(row['p_adjusted'])})"
+        word = f"{word} (p {p_text(row['p_adjusted'])})"
     return f"{word}, of those ok" if word and row["n_ok"] < row["n"] else word
 
 
@@ -120,7 +120,7 @@ def _per_example(row: Row) -> str:
     if math.isnan(row["example_p_adjusted"]):
         return ""
     difference = row["example_difference"]
-    return f"{difference:+.{_digits(abs(difference))}f} (p {_p(row['example_p_adjusted'])})"
+    return f"{difference:+.{_digits(abs(difference))}f} (p {p_text(row['example_p_adjusted'])})"
 
 
 def _training(comparison: Comparison) -> Cells:
@@ -133,15 +133,15 @@ def _training(comparison: Comparison) -> Cells:
             {
                 "task": row["task"],
                 **_strategy(comparison, main, row),
-                "passes": _number(row["passes"]),
-                **({"GFLOP": _number(row["flops"] / 1e9)} if flops else {}),
-                **({"sent MB": _number(row["sent_bytes"] / 1e6)} if sent else {}),
-                "train s": _number(row["train_seconds"]),
-                **({"speed ratio": _number(row["throughput_ratio"])} if ratio else {}),
-                "peak MB": _number(row["peak_memory"] / 1e6),
-                "best loss": _number(row["best_loss"]),
-                "rise": _number(row["overfitting"]),
-                **({"gap": _number(row["gap"])} if gap else {}),
+                "passes": number(row["passes"]),
+                **({"GFLOP": number(row["flops"] / 1e9)} if flops else {}),
+                **({"sent MB": number(row["sent_bytes"] / 1e6)} if sent else {}),
+                "train s": number(row["train_seconds"]),
+                **({"speed ratio": number(row["throughput_ratio"])} if ratio else {}),
+                "peak MB": number(row["peak_memory"] / 1e6),
+                "best loss": number(row["best_loss"]),
+                "rise": number(row["overfitting"]),
+                **({"gap": number(row["gap"])} if gap else {}),
                 "ok": f"{row['n_ok']}/{row['n']}",
             }
         )
@@ -156,11 +156,11 @@ def _targets(comparison: Comparison) -> Cells:
             {
                 "task": row["task"],
                 **_strategy(comparison, comparison.targets, row),
-                "target": _number(row["target"]),
+                "target": number(row["target"]),
                 "reached": f"{row['reached']:.0%} of {row['n']}",
-                "passes": _number(row["passes"]),
-                **({"GFLOP": _number(row["flops"] / 1e9)} if flops else {}),
-                "seconds": _number(row["seconds"]),
+                "passes": number(row["passes"]),
+                **({"GFLOP": number(row["flops"] / 1e9)} if flops else {}),
+                "seconds": number(row["seconds"]),
             }
         )
     return _ditto(rows)
@@ -175,13 +175,13 @@ def _decoding(comparison: Comparison) -> Cells:
                 **_strategy(comparison, main, row),
                 "decoder": row["decoder"],
                 "metric": row["metric"],
-                "mean": _number(row["mean"]),
-                "model steps": _number(row["steps"]),
-                "tokens/s": _number(row["tokens_per_second"]),
-                "first ms": _number(row["first_token_seconds"] * 1e3),
-                "length ratio": _number(row["length_ratio"]),
-                "log-probability": _number(row["log_probability"]),
-                "empty": _number(row["empty"]),
+                "mean": number(row["mean"]),
+                "model steps": number(row["steps"]),
+                "tokens/s": number(row["tokens_per_second"]),
+                "first ms": number(row["first_token_seconds"] * 1e3),
+                "length ratio": number(row["length_ratio"]),
+                "log-probability": number(row["log_probability"]),
+                "empty": number(row["empty"]),
             }
         )
     return _ditto(rows)
@@ -202,9 +202,9 @@ def _tuning(comparison: Comparison) -> Cells:
                 "optimizer": row["optimizer"],
                 "winner": ", ".join(options) or "-",
                 "point": "-" if row["point"] is None else f"{row['point'] + 1} of {row['points']}",
-                "loss": _number(row["validation_loss"]),
-                "median": _number(row["median"]),
-                "worst": _number(row["worst"]),
+                "loss": number(row["validation_loss"]),
+                "median": number(row["median"]),
+                "worst": number(row["worst"]),
                 "ok": f"{row['ok']}/{row['points']}",
                 "at the edge": ", ".join(row["edge"]),
             }
@@ -223,8 +223,8 @@ def _throughput(comparison: Comparison) -> Cells:
                 **{axis: row[axis] for axis in shown},
                 "strategy": row["optimizer"] or row["decoder"],
                 **({"machine": row["machine"]} if several else {}),
-                "speed": f"{_number(row['per_second'])} {row['unit']}",
-                "ratio": _interval(row["ratio"], row["ratio_low"], row["ratio_high"]),
+                "speed": f"{number(row['per_second'])} {row['unit']}",
+                "ratio": interval(row["ratio"], row["ratio_low"], row["ratio_high"]),
                 "rounds": str(row["rounds"]),
             }
         )
@@ -287,7 +287,7 @@ def _ditto(rows: Cells) -> Cells:
     return rows
 
 
-def _interval(mean: float, low: float, high: float, sign: str = "") -> str:
+def interval(mean: float, low: float, high: float, sign: str = "") -> str:
     if math.isnan(mean):
         return "-"
     digits = _digits(max(abs(x) for x in (mean, low, high) if not math.isnan(x)))
@@ -300,11 +300,11 @@ def _digits(size: float) -> int:
     return 3 if size < 2 else 2 if size < 20 else 1
 
 
-def _p(p: float) -> str:
+def p_text(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.2g}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
