@@ -102,7 +102,10 @@ def _section(comparison: Comparison, kind: str, markup: Any) -> Section:
         for along in (ALONG if kind == "curves" else ALONG[:1])
     ]
     drawn = [
-        (each.title.removeprefix(TITLES[kind]).strip(", "), markup(svg(replace(each, name=f"{kind}-{number}"))))
+        (
+            each.title.removeprefix(TITLES[kind]).strip(", "),
+            markup(svg(replace(each, name=f"{kind}-{number}"))),
+        )
         for number, each in enumerate(made)
     ]
     notes = []
