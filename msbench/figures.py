@@ -4,11 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from msbench import panels
+from msbench import diagrams, panels
 from msbench.canvas import Picture, short, style
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.lineup import Lineup, lineup
 from msbench.points import costed, decoded, points_of
+from msbench.sketch import legend_name
 from msbench.spec import Comparison, Row
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def picture(
     draw: Callable[[Axes, str], str] = {
         "curves": lambda axes, task: panels.curves(axes, comparison, who, task, along),
         "pareto": lambda axes, task: panels.pareto(axes, comparison, who, task),
-        "profile": lambda axes, _: panels.profile(axes, comparison, who),
-        "cd": lambda axes, _: panels.ranks(axes, comparison),
+        "profile": lambda axes, _: diagrams.profile(axes, comparison, who),
+        "cd": lambda axes, _: diagrams.ranks(axes, comparison),
         "ladder": lambda axes, task: panels.ladder(axes, comparison, who, task),
         "tuning": lambda axes, task: panels.tuning(axes, comparison, who, task),
     }[kind]
@@ -94,9 +95,10 @@ def _panels(
 
     columns = min(3, len(tasks))
     rows = math.ceil(len(tasks) / columns)
-    # A front has two entries more: those without a name, and itself.
-    entries = 0 if kind == "cd" else len(who.names) + 2 * (kind == "pareto")
-    below = 0.21 * math.ceil(entries / (2 * columns)) + 0.08
+    # One entry more for those without a name, and one for a front.
+    entries = 0 if kind == "cd" else len(who.names) + (who.left_out > 0) + (kind == "pareto")
+    across = columns * (2 if max(map(len, map(short, who.names)), default=0) < 18 else 1)
+    below = 0.21 * math.ceil(entries / across) + 0.08
     left = 0.3 + 0.085 * max(map(len, map(short, who.names)), default=0) if kind == "cd" else 0.78
     above = 0.3 if len(tasks) > 1 else 0.12
     width, whole = WIDTH * columns, height * rows + below
@@ -114,7 +116,7 @@ def _panels(
             if task and len(tasks) > 1:
                 axes.set_title(short(task, 40))
         if kind != "cd":
-            _legend(figure, who, 2 * columns)
+            _legend(figure, who, across)
     against = f", against {along}" if kind == "curves" else ""
     title = f"{TITLES[kind]}{f', {tasks[0]}' if len(tasks) == 1 and tasks[0] else ''}{against}"
     return Picture(kind, title, " ".join(told), figure)
@@ -125,7 +127,7 @@ def _legend(figure: "Figure", who: Lineup, columns: int) -> None:
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()
         found |= dict(zip(labels, handles, strict=True))
-    names = [name for name in map(panels.legend_name, who.names) if name in found]
+    names = [name for name in map(legend_name, who.names) if name in found]
     names += [name for name in found if name not in names]
     figure.legend(
         [found[name] for name in names],

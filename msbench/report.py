@@ -117,7 +117,7 @@ def _section(comparison: Comparison, kind: str, markup: Any) -> Section:
     if left:
         notes.append(
             f"The baseline and the best {MOST - 1} strategies by rank are named here; {left} more "
-            f"are in the tables."
+            f"are grey, and may leave the frame; the tables name all."
         )
     if kind == "curves" and len({row["machine"] for row in comparison.curves}) > 1:
         notes.append("Of several machines the one with the most strategies is drawn.")

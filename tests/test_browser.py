@@ -132,7 +132,7 @@ ATTRIBUTES = "[...document.querySelectorAll('*')].flatMap(e => e.getAttributeNam
 def test_hostile_names_stay_text(chromium: Any, tmp_path: Path) -> None:
     """The page has the same elements as that of tame names, and shows every name."""
     assert len(HOSTILE) == 25
-    tame = [f"name {number:02}" for number in range(25)]
+    tame = [f"{number:02}".ljust(len(name), "x") for number, name in enumerate(HOSTILE)]
     pages = []
     for folder, names in (("hostile", HOSTILE), ("tame", tame)):
         (tmp_path / folder).mkdir()
@@ -151,7 +151,9 @@ def test_hostile_names_stay_text(chromium: Any, tmp_path: Path) -> None:
     for name in HOSTILE:
         assert printable(name.replace("\n", " ")) in text
     assert all(unicodedata.category(c) not in ("Cf", "Cs") for c in text)
-    assert "49" not in [cell.inner_text() for cell in pages[0].query_selector_all("td")]
+    assert "49" not in pages[0].evaluate(
+        "[...document.querySelectorAll('td')].map(e => e.textContent)"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -221,7 +221,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path, quick: list[dict[str, Any]]
     tree = html.fromstring(text)
     curves = tree.get_element_by_id("curves")
     assert f"The first {TASKS} of 12 tasks are drawn" in curves.text_content()
-    assert "37 more are in the tables" in curves.text_content()
+    assert "37 more are grey" in curves.text_content()
     assert len(curves.xpath(".//*[local-name() = 'svg']")) == 3 * TASKS
     assert f"{44 - LINES} more are in the tables." in text
     accuracy = tree.xpath("//table")[0]
