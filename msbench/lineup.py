@@ -51,7 +51,7 @@ def lineup(comparison: Comparison, axes: Sequence[str] = ()) -> Lineup:
         groups.setdefault((row["task"], row["metric"], row["decoder"]), []).append(row)
     for rows in groups.values():
         for place, row in enumerate(sorted(rows, key=_worth)):
-            ranks.setdefault(made.name(row), []).append(place / len(rows))
+            ranks.setdefault(made.name(row), []).append((place + 0.5) / len(rows))
     order = sorted(ranks, key=lambda name: (sum(ranks[name]) / len(ranks[name]), name))
     first = [name for name in order if name in bases][: MOST // 2]
     names = [*first, *(name for name in order if name not in first)][:MOST]

@@ -57,14 +57,10 @@ def pareto(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
     rows = [row for row in costed(comparison) if row["task"] == task]
     cost, unit = cost_of(rows)
     lower = rows[0]["lower_is_better"]
-    behind(
-        axes,
-        [columns([r], cost, "mean") for r in others_of(rows, who)],
-        alone=True,
-        marker=".",
-        linestyle="",
-    )
-    for row in in_order(rows, who):
+    drawn, others = in_order(rows, who), others_of(rows, who)
+    points = [columns([row], cost, "mean") for row in others]
+    behind(axes, points, alone=not drawn, marker=".", linestyle="")
+    for row in drawn:
         about = look(who.number(row)) | {"linestyle": ""}
         ends = None if math.isnan(row["low"]) else _ends(row)
         axes.errorbar(
@@ -86,7 +82,7 @@ def pareto(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
             axes.annotate(
                 short(who.name(row), 16), at, (5, -11), textcoords="offset points", fontsize=8.5
             )
-    scale(axes, "x", [row[cost] for row in rows])
+    scale(axes, "x", [row[cost] for row in (*drawn, *front)] or [row[cost] for row in rows])
     axes.set_xlabel(unit)
     axes.set_ylabel(f"{short(rows[0]['metric'])} ({'lower' if lower else 'higher'} is better)")
     best = ", ".join(
@@ -95,7 +91,7 @@ def pareto(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
     return (
         f"{said(rows[0]['metric'])} on {said(task)} by {said(rows[0]['decoder'])} against "
         f"{unit}, {len(rows)} strategies, bars are 95 % intervals. "
-        f"No other is both cheaper and better than: {best}."
+        f"No other is both cheaper and better than: {best}{and_others(others)}."
     )
 
 

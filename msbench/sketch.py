@@ -24,7 +24,11 @@ def others_of(rows: Sequence[Row], who: Lineup) -> list[Row]:
 
 def and_others(others: Sequence[Any]) -> str:
     """The end of a sentence about them."""
-    return f"; and {len(others)} others in grey" if others else ""
+    return f"; and {_many(len(others))} in grey" if others else ""
+
+
+def _many(count: int) -> str:
+    return "1 other" if count == 1 else f"{count} others"
 
 
 def behind(
@@ -40,7 +44,7 @@ def behind(
 
     about = {"color": FAINT, "linewidth": 0.6, "zorder": 1, **about}
     for number, (x, y) in enumerate(lines):
-        label = f"{len(lines)} others" if number == 0 else "_"
+        label = _many(len(lines)) if number == 0 else "_"
         if alone:
             axes.plot(x, y, label=label, **about)
         else:
