@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 
 def curves(axes: "Axes", comparison: Comparison, who: Lineup, task: str, along: str) -> str:
-    rows = one_machine([row for row in comparison.curves if row["task"] == task])
+    every = [row for row in comparison.curves if row["task"] == task]
+    rows = one_machine(every)
+    where = f" on {said(rows[0]['machine'])}" if len(rows) < len(every) else ""
     told, drawn, others = [], in_order(rows, who), others_of(rows, who)
     behind(axes, [(row[along], row["validation_loss"]) for row in others], alone=not drawn)
     for row in drawn:
@@ -47,8 +49,8 @@ def curves(axes: "Axes", comparison: Comparison, who: Lineup, task: str, along: 
     axes.set_ylabel("validation loss")
     seeds = max((row["n_ok"] for row in rows), default=0)
     return (
-        f"Median validation loss on {said(task)} against {along}, from the first measurement to "
-        f"the last; the band is the lowest to the highest of up to {seeds} seeds: "
+        f"Median validation loss on {said(task)}{where} against {along}, from the first "
+        f"measurement to the last; the band is the lowest to the highest of up to {seeds} seeds: "
         f"{'; '.join(told)}{and_others(others)}."
     )
 
