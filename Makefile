@@ -3,8 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests plugins
+PICTURES = quick-curves quick-ladder optimizers-pareto optimizers-tuning optimizers-profile optimizers-cd
 
-.PHONY: run test large check bench docs format wheel clean
+.PHONY: run test large check bench docs pictures browser format wheel clean
 
 run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
@@ -29,6 +30,15 @@ bench: .venv/dev  ## how fast the pieces are (the ratios have scripts of their o
 
 docs: .venv/dev  ## fill in the generated parts of the documents
 	$(BIN)/cog -r README.md docs/*.md
+
+pictures: .venv/run  ## draw the pictures of the documents again, from results/reference
+	for theme in light dark; do for picture in $(PICTURES); do \
+		$(BIN)/msbench plot results/reference/$${picture%-*} --kind $${picture##*-} \
+			--theme $$theme -o docs/pictures/$$picture-$$theme.svg >/dev/null || exit; \
+	done; done
+
+browser:  ## what the tests of the report need (Debian; as root): a headless Chromium
+	apt-get install -y --no-install-recommends chromium
 
 format: .venv/dev
 	$(BIN)/ruff format .

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,15 +15,17 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 import msbench
-from msbench.errors import MsbenchError, PluginError, printable
+from msbench.errors import MsbenchError, PluginError, StoreError, printable
 from msbench.spec import FORMATS, KINDS, Choice, Job, Kind, Measurement, Part, Record, Suite, Trial
 
 if TYPE_CHECKING:
     from msbench.pairs import Declared
     from msbench.plugins import Entry, Registry
+    from msbench.spec import Comparison
     from msbench.targets import Target
 
 AnyJob = TypeVar("AnyJob", bound=Job)
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 NOT_OK, INTERRUPTED = 3, 130
 
@@ -36,6 +39,40 @@ plugin_option = click.option(
     metavar="FILE",
     help="Load a plugin file that is not installed (may be given more than once).",
 )
+
+
+comparing_options = (
+    click.option(
+        "--by",
+        type=click.Choice(["optimizer", "loss", "decoder", "model", "schedule"]),
+        default="optimizer",
+        show_default=True,
+        help="What is compared: strategies that are equal but for it.",
+    ),
+    click.option("--baseline", default="", metavar="NAME", help="The one to compare with."),
+    click.option("--metric", default="", metavar="NAME", help="Shown instead of each task's own."),
+    click.option(
+        "--target",
+        default="auto",
+        metavar="VALUE|auto|SUITE",
+        show_default=True,
+        help="Validation loss to reach: a number, the median of the baseline's best, or a suite's.",
+    ),
+    click.option(
+        "--margin",
+        type=float,
+        metavar="SIZE",
+        help="Differences within it are equivalent, in the metric's unit.  [default: 0.01 of "
+        "shares, 1 of 100, 1 % of losses]",
+    ),
+)
+
+
+def comparing(command: Command) -> Command:
+    """The options that say what is compared with what."""
+    for option in reversed(comparing_options):
+        command = option(command)
+    return command
 
 
 class Commands(click.Group):
@@ -268,45 +305,15 @@ def decode(
 
 @main.command()
 @click.argument("results")
-@click.option(
-    "--by",
-    type=click.Choice(["optimizer", "loss", "decoder", "model", "schedule"]),
-    default="optimizer",
-    show_default=True,
-    help="What is compared: strategies that are equal but for it.",
-)
-@click.option("--baseline", default="", metavar="NAME", help="The one to compare with.")
-@click.option("--metric", default="", metavar="NAME", help="Shown instead of each task's own.")
-@click.option(
-    "--target",
-    default="auto",
-    metavar="VALUE|auto|SUITE",
-    show_default=True,
-    help="Validation loss to reach: a number, the median of the baseline's best, or a suite's.",
-)
-@click.option(
-    "--margin",
-    type=float,
-    metavar="SIZE",
-    help="Differences within it are equivalent, in the metric's unit.  [default: 0.01 of shares, "
-    "1 of 100, 1 % of losses]",
-)
+@comparing
 @click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
-def compare(
-    results: str,
-    by: str,
-    baseline: str,
-    metric: str,
-    target: str,
-    margin: float | None,
-    style: str,
-) -> None:
+def compare(results: str, style: str, **asked: Any) -> None:
     """Print the tables of RESULTS: a folder, a file or the name of a suite."""
-    wanted = _target(target)
-    with _streamed(results) as records:
-        _print_tables(
-            records, style, baseline=baseline, by=by, metric=metric, target=wanted, margin=margin
-        )
+    from msbench.render import render
+
+    comparison, _ = _compared(results, asked)
+    # Written as it is: `echo` would take escape sequences out of names.
+    sys.stdout.write(render(comparison, style) + "\n")
 
 
 @main.command()
@@ -362,6 +369,82 @@ def recommend(results: str, allowed: str, task: str, metric: str, style: str) ->
         found = recommended(records, unit, amount, task=task, metric=metric)
     text = rendered(found, found.rows, advice_tables(found), advice_lines(found), style)
     sys.stdout.write(text + "\n")
+
+
+@main.command()
+@click.argument("results")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("report.html"),
+    metavar="FILE.html",
+    show_default=True,
+    help="Where the page goes.",
+)
+@comparing
+def report(results: str, out: Path, **asked: Any) -> None:
+    """Write one page about RESULTS: verdicts, tables, pictures, failures, provenance."""
+    from msbench.report import report as page
+
+    comparison, problems = _compared(results, asked)
+    command = shlex.join(["msbench", *sys.argv[1:]])
+    text = page(
+        comparison,
+        title=Path(results).stem,
+        command=command,
+        problems=problems,
+        licences=_licences(comparison),
+    )
+    _write(out, text.encode())
+
+
+@main.command()
+@click.argument("results")
+@click.option(
+    "--kind",
+    type=click.Choice(["curves", "pareto", "profile", "cd", "ladder", "tuning"]),
+    required=True,
+    help="What is drawn.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.svg|png",
+    help="Where the picture goes; how it ends says what it is.",
+)
+@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only these tasks.")
+@click.option(
+    "--along",
+    type=click.Choice(["steps", "passes", "seconds"]),
+    default="passes",
+    show_default=True,
+    help="What learning curves are drawn against.",
+)
+@click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
+@comparing
+def plot(
+    results: str,
+    kind: str,
+    out: Path,
+    tasks: tuple[str, ...],
+    along: str,
+    theme: str,
+    **asked: Any,
+) -> None:
+    """Draw one picture of RESULTS, and print what it shows in words."""
+    from msbench.canvas import png, svg
+    from msbench.figures import picture
+
+    write = {".svg": lambda made: svg(made, theme).encode(), ".png": lambda made: png(made, theme)}
+    if out.suffix not in write:
+        raise MsbenchError(f"{out}: a picture ends in .svg or .png")
+    comparison, _ = _compared(results, asked)
+    made = picture(comparison, kind, tasks, along)
+    _write(out, write[out.suffix](made))
+    click.echo(printable(made.alt))
 
 
 @main.command("list")
@@ -616,12 +699,43 @@ def _print_plan(suite: Suite, trials: Sequence[Trial], total: int, speeds: int) 
         click.echo(f"data not fetched yet, so nothing counts as done: {', '.join(missing)}")
 
 
-def _print_tables(records: Iterable[Record], style: str = "text", **asked: Any) -> None:
+def _compared(results: str, asked: dict[str, Any]) -> "tuple[Comparison, list[str]]":
+    """(the comparison, a sentence for every line that was skipped)."""
+    from msbench.compare import compare as compare_records
+    from msbench.store import find_results, stream
+
+    problems: list[str] = []
+    target = _target(asked.pop("target"))
+    try:
+        records = stream(find_results(results), problems)
+        return compare_records(records, target=target, **asked), problems
+    finally:
+        _print_problems(problems)
+
+
+def _licences(comparison: "Comparison") -> dict[str, list[str]]:
+    """Licences of the data of every task whose plugin is installed here."""
+    tasks = {row["name"] for row in comparison.parts if row["kind"] == "task"}
+    return {
+        entry.name: [f"{source.package} {source.version}: {source.licence}" for source in sources]
+        for entry in _registry().of("task")
+        if entry.name in tasks and (sources := entry.sources)
+    }
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _print_tables(records: Iterable[Record], **asked: Any) -> None:
     from msbench.compare import compare as compare_records
     from msbench.render import render
 
     # Written as it is: `echo` would take escape sequences out of names.
-    sys.stdout.write(render(compare_records(records, **asked), style) + "\n")
+    sys.stdout.write(render(compare_records(records, **asked)) + "\n")
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Sequence
 from msbench.costs import costs_by_cell, decoding_rows, training_rows
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.labels import AXES, Labels, machine_names
+from msbench.learning import curve_rows
 from msbench.ledger import Ledger, checked, collect, newest_winners, trained
+from msbench.provenance import failure_rows, machine_rows, part_rows
 from msbench.ranks import profile_rows, rank_rows
 from msbench.spec import STATUSES, Comparison, Record, Row
 from msbench.speeds import speed_rows
@@ -87,6 +89,10 @@ def compare(
         freezing=freezing(auto) if target is None else [],
         ranks=ranks,
         profiles=profile_rows(ledger, trials, took["passes"], by, bases) if by in AXES else [],
+        curves=curve_rows(ledger, trials, by, bases),
+        failures=failure_rows(ledger, labels, trials),
+        parts=part_rows(ledger, labels),
+        machines=machine_rows(machines, names),
         notes=[
             *_unsure(accuracy),
             *_hidden(accuracy, metric),
@@ -139,10 +145,13 @@ def _default(by: str, scores: Scored, measured: Sequence[Record], labels: Labels
 def _tuning(ledger: Ledger, labels: Labels) -> list[Row]:
     """A row per search: how its points did on validation, and the winner that ran."""
     losses: dict[tuple[str, ...], dict[int, list[float]]] = {}
+    searched: dict[tuple[str, ...], dict[int, Row]] = {}
     for record in ledger.searches:
         cell = tuple(labels.axes(record)[axis] for axis in AXES)
         points = losses.setdefault(cell, {})
-        points.setdefault(record.job["tuned"]["point"], []).append(record.validation_loss)
+        tuned = record.job["tuned"]
+        points.setdefault(tuned["point"], []).append(record.validation_loss)
+        searched.setdefault(cell, {})[tuned["point"]] = tuned["options"]
     winners = {
         tuple(labels.axes(ledger.groups[ledger.trials["group"][t]])[axis] for axis in AXES): tuned
         for t, tuned in ledger.tuned.items()
@@ -164,6 +173,10 @@ def _tuning(ledger: Ledger, labels: Labels) -> list[Row]:
                 "validation_loss": medians.get(chosen.get("point", -1), math.nan),
                 "median": statistics.median(finite) if finite else math.nan,
                 "worst": max(finite) if finite else math.nan,
+                "searched": [
+                    {"point": point, "options": dict(options), "validation_loss": medians[point]}
+                    for point, options in sorted(searched[cell].items())
+                ],
             }
         )
     return sorted(rows, key=lambda row: tuple(row[axis] for axis in AXES))

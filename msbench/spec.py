@@ -393,6 +393,14 @@ class Comparison:
     """Per strategy, over tasks: its average rank."""
     profiles: Sequence[Row] = ()
     """Per strategy and multiple of the baseline's cost: the share of problems solved."""
+    curves: Sequence[Row] = ()
+    """Per strategy and machine: validation loss over seeds, point by point."""
+    failures: Sequence[Row] = ()
+    """What did not end ok, and why."""
+    parts: Sequence[Row] = ()
+    """What was used, in which version, with which options, on which data."""
+    machines: Sequence[Row] = ()
+    """What it ran on."""
 
 
 CLAIMS = {
