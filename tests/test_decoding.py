@@ -194,6 +194,7 @@ def test_any_history_of_a_state_is_the_whole_forward_pass(options: dict[str, Any
     assert turn > 20
 
 
+@torch.no_grad()
 def test_long_beams_grow_and_clear_the_cache() -> None:
     task, model = make_model(5, longest=60, vocabulary=13)
     batch = some(task, 0, 5)
