@@ -4,8 +4,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from msbench.canvas import FAINT, INK, look, short
-from msbench.lineup import Lineup
-from msbench.points import cost_of, costed, decoded, one_machine, pareto_front, points_of
+from msbench.lineup import MOST, Lineup
+from msbench.points import cost_of, costed, decoded, families, one_machine, pareto_front, points_of
 from msbench.sketch import (
     and_others,
     behind,
@@ -109,27 +109,60 @@ def ladder(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
         [columns(steps, "milliseconds", "mean") for steps in others],
         alone=not set(by_name) & set(who.names),
     )
-    for name in (name for name in who.names if name in by_name):
+    drawn = [name for name in who.names if name in by_name]
+    for name in drawn:
         steps = by_name[name]
-        x, y = columns(steps, "milliseconds", "mean")
-        axes.plot(x, y, label=legend_name(name), **look(who.number(steps[0])))
-        if not told:
-            for row in steps[:6]:
-                axes.annotate(
-                    short(row["decoder"], 18), (row["milliseconds"], row["mean"]), (0, 7),
-                    textcoords="offset points", ha="center", fontsize=9,
-                )  # fmt: skip
-        pairs = zip(steps, x, y, strict=True)
+        if len(drawn) == 1:
+            _families(axes, steps)
+        else:
+            about = look(who.number(steps[0]))
+            for number, (_, family) in enumerate(families(steps)):
+                x, y = columns([row for _, row in family], "milliseconds", "mean")
+                axes.plot(x, y, label="" if number else legend_name(name), **about)
         told.append(
             f"{said(name)}: "
-            + ", ".join(f"{said(r['decoder'])} {digits(b)} in {digits(a)} ms" for r, a, b in pairs)
+            + ", ".join(
+                f"{said(r['decoder'])} {digits(r['mean'])} in {digits(r['milliseconds'])} ms"
+                for r in steps
+            )
         )
+    if len(drawn) > 1:
+        for row in by_name[drawn[0]][:6]:
+            axes.annotate(
+                short(row["decoder"], 18), (row["milliseconds"], row["mean"]), (0, 7),
+                textcoords="offset points", ha="center", fontsize=9,
+            )  # fmt: skip
     scale(axes, "x", [row["milliseconds"] for row in rows])
     axes.margins(0.12, 0.12)
     axes.set_xlabel("milliseconds per example")
     axes.set_ylabel(short(rows[0]["metric"]))
     metric = said(rows[0]["metric"])
     return f"{metric} on {said(task)} by decoder: {'; '.join(told)}{and_others(others)}."
+
+
+def _families(axes: "Axes", steps: list[Row]) -> None:
+    """Of one strategy of training: a line per family of decoders, and their numbers beside it."""
+    ladders = [each for each in families(steps) if len(each[1]) > 1][:MOST]
+    lines = [name for name, _ in ladders]
+    for number, (name, family) in enumerate(ladders):
+        x, y = columns([row for _, row in family], "milliseconds", "mean")
+        axes.plot(x, y, label=legend_name(name), **look(number))
+        for rung, row in family:
+            axes.annotate(
+                short(rung, 8), (row["milliseconds"], row["mean"]), (4, 4),
+                textcoords="offset points", fontsize=8,
+            )  # fmt: skip
+    costs = [row["milliseconds"] for row in steps]
+    middle = math.sqrt(min(costs) * max(costs))
+    for _, row in (
+        pair for name, family in families(steps) if name not in lines for pair in family
+    ):
+        axes.plot(row["milliseconds"], row["mean"], ".", color=INK, markersize=7)
+        place, beside = (row["milliseconds"], row["mean"]), (0, -12 - number % 2 * 10)
+        axes.annotate(
+            short(row["decoder"], 22), place, beside, textcoords="offset points", fontsize=8,
+            ha="right" if row["milliseconds"] > middle else "left",
+        )  # fmt: skip
 
 
 def tuning(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:

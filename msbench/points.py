@@ -86,3 +86,44 @@ def pareto_front(rows: Sequence[Row], cost: str, lower_is_better: bool) -> list[
         if better and row["n_ok"] == row["n"]:
             front.append(row)
     return front
+
+
+def families(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, Row]]]]:
+    """Decoders that differ in one number only, as (name, [(the number as text, row), ...]).
+
+    Told by the options in their labels; the number is the one that differs most within a name. One
+    without such a number is a family of its own.
+    """
+    told = [(row, *_options(row["decoder"])) for row in rows]
+    values: dict[str, dict[str, set[str]]] = {}
+    for _, name, options in told:
+        for key, value in options.items():
+            if _is_number(value):
+                values.setdefault(name, {}).setdefault(key, set()).add(value)
+    found: dict[str, list[tuple[str, Row]]] = {}
+    for row, name, options in told:
+        numbers = values.get(name, {})
+        rung = max(numbers, key=lambda key: len(numbers[key]), default="")
+        rest = [f"{key}={value}" for key, value in options.items() if key != rung]
+        where = " ".join([name, *([f"by {rung}"] if rung else []), *rest])
+        found.setdefault(where, []).append((options.get(rung, ""), row))
+    for each in found.values():
+        each.sort(key=lambda pair: float(pair[0] or 0))
+    alone = {where: each[0][1]["decoder"] for where, each in found.items() if len(each) == 1}
+    return [(alone.get(where, where), each) for where, each in found.items()]
+
+
+def _options(decoder: str) -> tuple[str, dict[str, str]]:
+    """`beam (width=4, length_penalty=0.0)` -> its name and options."""
+    name, bracket, rest = decoder.partition(" (")
+    pairs = [each.partition("=") for each in rest.removesuffix(")").split(", ")]
+    if not bracket or not all(equals for _, equals, _ in pairs):
+        return decoder, {}
+    return name, {key: value for key, _, value in pairs}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

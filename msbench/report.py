@@ -26,7 +26,7 @@ CAPTIONS = {
     "profile": "Share of tasks and seeds that reach the target within so many times the passes of "
     "the baseline; the table has intervals.",
     "cd": "Strategies joined by a bar are not told apart (Nemenyi, 5 %). Diamond: the baseline.",
-    "ladder": "Each line is one strategy of training, each point a decoder.",
+    "ladder": "Each point is a decoder; a line joins those that differ in one number.",
     "tuning": "Star: the winner, which ran again on new seeds. Cross at the top: did not end ok.",
 }
 

@@ -21,7 +21,7 @@ from msbench.errors import MsbenchError
 from msbench.figures import KINDS, picture, tasks_with
 from msbench.learning import ALONG
 from msbench.lineup import MOST, lineup
-from msbench.points import pareto_front
+from msbench.points import families, pareto_front
 from msbench.spec import Comparison, Record
 from msbench.store import read
 
@@ -248,3 +248,24 @@ def test_colours_can_be_told_apart(theme: str, eyes: str) -> None:
         lights = sorted(float(XYZ[1] @ linear(c)) for c in (colour, PAPER[theme]))
         assert (lights[1] + 0.05) / (lights[0] + 0.05) > 3  # WCAG 1.4.11
     assert GRID in DARK
+
+
+def test_decoders_that_differ_in_one_number_are_one_family() -> None:
+    """By the options in their labels; the rest stand alone."""
+    names = [
+        "greedy",
+        "beam (width=16, length_penalty=0.0)",
+        "beam (width=2, length_penalty=0.0)",
+        "beam (width=4, length_penalty=1.0)",
+        "beam (width=2, length_penalty=1.0)",
+        "rerank (by=loss)",
+        "odd (name",
+    ]
+    found = families([{"decoder": name} for name in names])
+    assert [(name, [rung for rung, _ in rows]) for name, rows in found] == [
+        ("greedy", [""]),
+        ("beam by width length_penalty=0.0", ["2", "16"]),
+        ("beam by width length_penalty=1.0", ["2", "4"]),
+        ("rerank (by=loss)", [""]),
+        ("odd (name", [""]),
+    ]
