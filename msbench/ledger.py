@@ -189,6 +189,7 @@ def newest_winners(ledger: Ledger, labels: Labels) -> tuple[Ledger, list[str]]:
     ]
 
 
+_DECODED = itemgetter(*DECODED)
 _POINT = itemgetter("passes", "steps", "seconds", "validation_loss")
 
 
@@ -292,7 +293,10 @@ class _Book:
             given.append(place)
             self._scores(trial, place, metrics, metrics.values())
             if "steps" in decoded:
-                self.decoded += (trial, place, *map(decoded.get, DECODED))
+                try:
+                    self.decoded += (trial, place, *_DECODED(decoded))
+                except KeyError:
+                    self.decoded += (trial, place, *map(decoded.get, DECODED))
             for name, values in decoded.get("examples", {}).items():
                 if name in shown and values:
                     self.examples[trial, place, name] = np.asarray(values, dtype=float)

@@ -350,7 +350,9 @@ class Record:
             raise ValueError(f"unknown status {data.get('status')!r}")
         if not data.keys() <= _RECORD:  # a later version may have added some
             data = {name: value for name, value in data.items() if name in _RECORD}
-        made = cls(**data)
+        # Without __init__: setting the fields of a frozen class one by one takes long.
+        made = cls.__new__(cls)
+        made.__dict__.update({**_DEFAULTS, "results": {}, "machine": {}, **data})
         try:
             if not whole:
                 Trial.of(made.job) if made.is_trial else Measurement.of(made.job)
@@ -362,6 +364,8 @@ class Record:
 
 
 _RECORD = frozenset(each.name for each in fields(Record))
+
+_DEFAULTS = {each.name: each.default for each in fields(Record)}
 
 
 Row = dict[str, Any]

@@ -69,9 +69,12 @@ class Cache:
         capacity = self.capacity
         while capacity < self.used + new:
             capacity *= 2
-        if capacity == self.capacity:
-            return
+        self._widen(capacity)
+
+    def _widen(self, capacity: int) -> None:
         before, more = self.held, capacity - self.capacity
+        if more <= 0:
+            return
         held = before.new_empty(*before.shape[:4], capacity, before.shape[5])
         held[..., : self.used, :] = before[..., : self.used, :]
         self._hold(held)
@@ -126,6 +129,8 @@ class Cache:
         if len(sources) != self.sources or not torch.equal(sources, _range(sources)):
             kept = sources
             self._hold(self.held[:, :, sources])
+        if new > old:
+            self._widen(ROOM * new)
         self._tidy(1)
         return kept
 

@@ -8,6 +8,7 @@ T target positions, W width, V vocabulary.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import torch
@@ -155,12 +156,21 @@ def rotated(x: Tensor) -> Tensor:
     The product of two rotated vectors depends on how far apart they stand, not on where.
     """
     half = x.shape[-1] // 2
-    places = torch.arange(x.shape[2], device=x.device, dtype=x.dtype)
-    steps = torch.arange(half, device=x.device, dtype=x.dtype)
-    angles = places[:, None] * 10_000.0 ** (-steps / half)
-    sine, cosine = angles.sin(), angles.cos()
+    sine, cosine = _turns(x.shape[2], half, x.dtype, x.device)
     a, b = x[..., :half], x[..., half:]
     return torch.cat([a * cosine - b * sine, a * sine + b * cosine], dim=-1)
+
+
+@lru_cache(maxsize=64)
+def _turns(
+    length: int, half: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """(length, half) sines and cosines; for any use, training too, wherever they are first made."""
+    with torch.inference_mode(False), torch.no_grad():
+        places = torch.arange(length, device=device, dtype=dtype)
+        steps = torch.arange(half, device=device, dtype=dtype)
+        angles = places[:, None] * 10_000.0 ** (-steps / half)
+        return angles.sin(), angles.cos()
 
 
 def repeated(tokens: Tensor) -> Tensor:
