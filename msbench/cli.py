@@ -336,7 +336,7 @@ def claims(
     from msbench.render import rendered
 
     declared = _declared(_loaded(plugins))
-    with _streamed(results) as records:
+    with _streamed(results, []) as records:
         found = claims_of(records, declared, strategy=strategy, metric=metric)
     tables, lines = claim_tables(found, short=short), claim_legend(found)
     sys.stdout.write(rendered(found, found.rows, tables, lines, style) + "\n")
@@ -365,7 +365,7 @@ def recommend(results: str, allowed: str, task: str, metric: str, style: str) ->
     from msbench.render import rendered
 
     unit, amount = budget(allowed)
-    with _streamed(results) as records:
+    with _streamed(results, []) as records:
         found = recommended(records, unit, amount, task=task, metric=metric)
     text = rendered(found, found.rows, advice_tables(found), advice_lines(found), style)
     sys.stdout.write(text + "\n")
@@ -419,9 +419,7 @@ def report(results: str, out: Path, **asked: Any) -> None:
 @click.option(
     "--along",
     type=click.Choice(["steps", "passes", "seconds"]),
-    default="passes",
-    show_default=True,
-    help="What learning curves are drawn against.",
+    help="What learning curves are drawn against.  [default: passes]",
 )
 @click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
 @comparing
@@ -430,7 +428,7 @@ def plot(
     kind: str,
     out: Path,
     tasks: tuple[str, ...],
-    along: str,
+    along: str | None,
     theme: str,
     **asked: Any,
 ) -> None:
@@ -441,8 +439,10 @@ def plot(
     write = {".svg": lambda made: svg(made, theme).encode(), ".png": lambda made: png(made, theme)}
     if out.suffix not in write:
         raise MsbenchError(f"{out}: a picture ends in .svg or .png")
+    if along and kind != "curves":
+        raise MsbenchError(f"--along is for learning curves (--kind curves), not for {kind}")
     comparison, _ = _compared(results, asked)
-    made = picture(comparison, kind, tasks, along)
+    made = picture(comparison, kind, tasks, along or "passes")
     _write(out, write[out.suffix](made))
     click.echo(printable(made.alt))
 
@@ -702,15 +702,11 @@ def _print_plan(suite: Suite, trials: Sequence[Trial], total: int, speeds: int) 
 def _compared(results: str, asked: dict[str, Any]) -> "tuple[Comparison, list[str]]":
     """(the comparison, a sentence for every line that was skipped)."""
     from msbench.compare import compare as compare_records
-    from msbench.store import find_results, stream
 
     problems: list[str] = []
     target = _target(asked.pop("target"))
-    try:
-        records = stream(find_results(results), problems)
+    with _streamed(results, problems) as records:
         return compare_records(records, target=target, **asked), problems
-    finally:
-        _print_problems(problems)
 
 
 def _licences(comparison: "Comparison") -> dict[str, list[str]]:
@@ -739,11 +735,11 @@ def _print_tables(records: Iterable[Record], **asked: Any) -> None:
 
 
 @contextmanager
-def _streamed(results: str) -> Iterator[Iterator[Record]]:
-    """The records of a folder, a file or a suite's name as they are read; then what was skipped."""
+def _streamed(results: str, problems: list[str]) -> Iterator[Iterator[Record]]:
+    """The records of a folder, a file or a suite's name as they are read; then what was skipped is
+    printed, and is in `problems`."""
     from msbench.store import find_results, stream
 
-    problems: list[str] = []
     try:
         yield stream(find_results(results), problems)
     finally:

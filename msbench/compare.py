@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from msbench.costs import costs_by_cell, decoding_rows, training_rows
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.labels import AXES, Labels, machine_names
-from msbench.learning import curve_rows
+from msbench.learning_curves import curve_rows
 from msbench.ledger import Ledger, checked, collect, newest_winners, trained
 from msbench.provenance import failure_rows, machine_rows, part_rows
 from msbench.ranks import profile_rows, rank_rows

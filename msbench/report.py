@@ -11,7 +11,7 @@ from msbench.cells import Cells
 from msbench.errors import printable
 from msbench.figures import KINDS, NOTHING, TITLES, picture, tasks_with
 from msbench.findings import MARKS, findings, summary
-from msbench.learning import ALONG
+from msbench.learning_curves import ALONG
 from msbench.lineup import MOST, lineup
 from msbench.spec import Comparison
 from msbench.tables import legend, tables

@@ -19,7 +19,7 @@ from msbench.cli import main
 from msbench.compare import compare
 from msbench.errors import MsbenchError
 from msbench.figures import KINDS, picture, tasks_with
-from msbench.learning import ALONG
+from msbench.learning_curves import ALONG
 from msbench.lineup import MOST, lineup
 from msbench.points import families, pareto_front
 from msbench.spec import Comparison, Record

@@ -18,7 +18,7 @@ def chrf_table(texts: Sequence[str]) -> Table:
     """(N, N) chrF, of 100, of each text (row) against each as its reference (column).
 
     Popovic, 2015, as sacrebleu has it by default; sequences are counted once a text instead of once
-    a pair, which is some fifteen times faster for sixteen texts.
+    a pair.
     """
     bare = ["".join(text.split()) for text in texts]
     precision, recall, orders = (np.zeros((len(bare), len(bare))) for _ in range(3))

@@ -46,6 +46,8 @@ def speculative(
     them or fewer, stand in it or in the output (Saxena, 2023, prompt lookup). temperature: 0 is
     greedy; else top_k and top_p are those of `sample`.
     """
+    if temperature == 0 and (top_k or top_p < 1):
+        raise msbench.MsbenchError("speculative: top_k and top_p need a temperature above 0")
     rule = Rule(temperature, top_k, top_p)
     second = None if model is None else Second(task, model, passes)
     return Speculative(tokens, ngram, rule, Limits(0, max_length), second)
