@@ -15,11 +15,11 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from msbench import Record, load_plugins, load_suite
-from msbench.compare import compare
-from msbench.device import limit_threads
-from msbench.launch import processes
-from msbench.plan import plan
-from msbench.runner import run
+from msbench.compare.comparison import compare
+from msbench.plan.trials import plan
+from msbench.run.device import limit_threads
+from msbench.run.job import run_job
+from msbench.run.processes import processes
 from msbench.spec import Part
 
 SUITE = """
@@ -59,7 +59,8 @@ def records() -> list[Record]:
         path.write_text(SUITE)
         trials = plan(load_suite(str(path)), registry, (), fingerprint)
     wanted = [t for t in trials if t.optimizer.label == "one" or t.seed < 10]
-    return list(processes()(wanted, run, preload=["msbench.builtin.learner", "torch._dynamo"]))
+    launched = processes()(wanted, run_job, preload=["msbench.builtin.learner", "torch._dynamo"])
+    return [each for each in launched if isinstance(each, Record)]
 
 
 def as_another(record: Record, seed: int, label: str) -> Record:

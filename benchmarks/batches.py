@@ -11,19 +11,27 @@ a pool's first batch pays for all of it. Run it twice: the first time may have t
 import sys
 from time import perf_counter
 
-from msbench.device import limit_threads
+from msbench.run.device import limit_threads
 
 limit_threads(1)
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from msbench import DataError, Task, derive, load_plugins  # noqa: E402
+from msbench import (  # noqa: E402
+    DataError,
+    Task,
+    derive,
+    load_plugins,
+)
 from msbench.builtin.learner import TorchLearner  # noqa: E402
-from msbench.builtin.losses import cross_entropy  # noqa: E402
-from msbench.builtin.optimizers import adamw  # noqa: E402
+from msbench.builtin.losses.pointwise import cross_entropy  # noqa: E402
+from msbench.builtin.optimizers.torch_optim import adamw  # noqa: E402
+from msbench.data.batches import (  # noqa: E402
+    POOL,
+    training_batches,
+)
 from msbench.spec import Choice  # noqa: E402
-from msbench.task import POOL, training_batches  # noqa: E402
 
 SIZE, STEPS, POOLS = 32, 200, 2
 FASTEST = {"classify": "bag", "tag": "lstm", "seq2seq": "encoder-decoder", "lm": "causal-lm"}

@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+from msbench.records.store import read
 from msbench.spec import digest
-from msbench.store import read
 
 REFERENCE = Path(__file__).parent.parent / "results/reference/quick"
 TASKS, STRATEGIES, SEEDS = 5, 40, 500

@@ -22,9 +22,9 @@ import numpy as np
 import torch
 
 from msbench import Batch, PeakMemory, Split, Task
-from msbench.builtin.beam import beam
-from msbench.builtin.encoder_decoder import EncoderDecoder
+from msbench.builtin.decoders.beam import beam
 from msbench.builtin.generation import greedy
+from msbench.builtin.models.encoder_decoder import EncoderDecoder
 
 SOURCES, LENGTH, NEW, VOCABULARY = 16, 24, 32, 4000
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from msbench.device import limit_threads
+from msbench.run.device import limit_threads
 
 limit_threads(1)
 
@@ -27,9 +27,9 @@ from scipy import stats as reference  # noqa: E402
 from scipy.special import ndtr, ndtri, stdtr  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from msbench import stats  # noqa: E402
-from msbench.spec import Record  # noqa: E402
-from msbench.store import read  # noqa: E402
+from msbench.compare import stats  # noqa: E402
+from msbench.records.record import Record  # noqa: E402
+from msbench.records.store import read  # noqa: E402
 
 ROOT = Path(__file__).parent.parent / "results/reference"
 OUT = ROOT / "statistics.json"

@@ -18,7 +18,7 @@ from typing import Any
 from tabulate import tabulate
 
 from msbench import read
-from msbench.suite import load_suite, shipped_suites
+from msbench.plan.suite import load_suite, shipped_suites
 
 REFERENCE = Path(__file__).parent.parent / "results/reference"
 

@@ -15,15 +15,16 @@ from time import perf_counter
 import numpy as np
 import torch
 
-from msbench.builtin.encoder import Encoder
 from msbench.builtin.learner import TorchLearner
-from msbench.builtin.losses import cross_entropy
-from msbench.builtin.optimizers import adamw
-from msbench.builtin.schedules import linear
+from msbench.builtin.losses.pointwise import cross_entropy
+from msbench.builtin.models.encoder import Encoder
+from msbench.builtin.optimizers.torch_optim import adamw
+from msbench.builtin.schedules.factors import linear
+from msbench.data.batches import evaluation_batches
+from msbench.data.task import Batch, Split, Task
+from msbench.run.seeds import derive
+from msbench.run.train import train
 from msbench.spec import Training
-from msbench.streams import derive
-from msbench.task import Batch, Split, Task, evaluation_batches
-from msbench.train import train
 
 ROUNDS, STEPS = 101, 10
 

@@ -13,7 +13,7 @@ import sys
 from functools import partial
 from time import perf_counter
 
-from msbench.device import limit_threads
+from msbench.run.device import limit_threads
 
 limit_threads(1)
 
@@ -21,12 +21,17 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from msbench import Choice, Registry, Task, load_plugins  # noqa: E402
-from msbench.builtin.encoder_decoder import EncoderDecoder  # noqa: E402
+from msbench import (  # noqa: E402
+    Choice,
+    Registry,
+    Task,
+    load_plugins,
+)
 from msbench.builtin.learner import TorchLearner  # noqa: E402
-from msbench.builtin.losses import cross_entropy  # noqa: E402
+from msbench.builtin.losses.pointwise import cross_entropy  # noqa: E402
+from msbench.builtin.models.encoder_decoder import EncoderDecoder  # noqa: E402
 from msbench.builtin.tasks.numbers import numbers_fr  # noqa: E402
-from msbench.task import training_batches  # noqa: E402
+from msbench.data.batches import training_batches  # noqa: E402
 
 STEPS, SIZE = 5, 16
 LIMITS = {"lookahead": 1.10, "ema": 1.10, "sam": 2.15}

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from msbench.compare import compare
-from msbench.plan import plan
-from msbench.plugins import load_plugins
-from msbench.render import render
-from msbench.spec import Record
-from msbench.store import append, read
-from msbench.suite import load_suite
-from msbench.task import Split, training_batches
+from msbench.compare.comparison import compare
+from msbench.data.batches import training_batches
+from msbench.data.task import Split
+from msbench.plan.suite import load_suite
+from msbench.plan.trials import plan
+from msbench.plugins.loading import load_plugins
+from msbench.records.record import Record
+from msbench.records.store import append, read
+from msbench.report.render import render
 
 Benchmark = Callable[..., Any]
 REFERENCE = Path(__file__).parent.parent / "results" / "reference" / "quick"

@@ -13,14 +13,15 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from msbench.device import limit_threads
-from msbench.launch import processes
-from msbench.plan import plan
-from msbench.plugins import load_plugins
-from msbench.runner import run
+from msbench import Record
+from msbench.plan.suite import load_suite
+from msbench.plan.trials import plan
+from msbench.plugins.loading import load_plugins
+from msbench.records.store import append, prepare_folder, read
+from msbench.run.device import limit_threads
+from msbench.run.job import run_job
+from msbench.run.processes import processes
 from msbench.spec import Choice
-from msbench.store import append, prepare_folder, read
-from msbench.suite import load_suite
 
 SEEDS = (101, 102)
 RATES = {
@@ -46,7 +47,9 @@ def main() -> None:
     done = read(folder).records
     todo = plan(suite, registry, done, fingerprint)
     preload = ["msbench.builtin.tasks.news", "msbench.builtin.learner", "torch._dynamo"]
-    for number, record in enumerate(processes()(todo, run, preload=preload), start=1):
+    launched = processes()(todo, run_job, preload=preload)
+    records = (each for each in launched if isinstance(each, Record))
+    for number, record in enumerate(records, start=1):
         append(folder, record)
         print(f"\r{number} of {len(todo)}", end="", file=sys.stderr, flush=True)
     report(read(folder).records)

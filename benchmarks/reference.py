@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from msbench import Record, load_plugins, load_suite, read
-from msbench.plan import expected, measurements
-from msbench.plugins import Registry
+from msbench.plan.trials import expected, measurements
+from msbench.plugins.registry import Registry
 from msbench.spec import Part
 
 ROOT = Path(__file__).parent.parent / "results"

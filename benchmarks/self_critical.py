@@ -17,26 +17,37 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from msbench.device import limit_threads
+from msbench.run.device import limit_threads
 
 limit_threads(1)
 
 import numpy as np  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
-from msbench import Batch, Split, Task, stream  # noqa: E402
-from msbench.builtin.encoder_decoder import EncoderDecoder  # noqa: E402
+from msbench import (  # noqa: E402
+    Batch,
+    Split,
+    Task,
+    stream,
+)
 from msbench.builtin.generation import greedy  # noqa: E402
 from msbench.builtin.learner import TorchLearner  # noqa: E402
-from msbench.builtin.losses import cross_entropy  # noqa: E402
-from msbench.builtin.optimizers import adamw  # noqa: E402
-from msbench.builtin.schedules import linear  # noqa: E402
-from msbench.builtin.sequence_losses import minimum_risk, self_critical  # noqa: E402
+from msbench.builtin.losses.pointwise import cross_entropy  # noqa: E402
+from msbench.builtin.losses.sequence import (  # noqa: E402
+    minimum_risk,
+    self_critical,
+)
+from msbench.builtin.models.encoder_decoder import EncoderDecoder  # noqa: E402
+from msbench.builtin.optimizers.torch_optim import adamw  # noqa: E402
+from msbench.builtin.schedules.factors import linear  # noqa: E402
 from msbench.builtin.tasks.numbers import numbers_fr  # noqa: E402
+from msbench.compare.stats import mean_interval  # noqa: E402
+from msbench.data.batches import (  # noqa: E402
+    evaluation_batches,
+    training_batches,
+)
+from msbench.run.train import train  # noqa: E402
 from msbench.spec import Training  # noqa: E402
-from msbench.stats import mean_interval  # noqa: E402
-from msbench.task import evaluation_batches, training_batches  # noqa: E402
-from msbench.train import train  # noqa: E402
 
 SEEDS, START, MORE, SIZE = range(5, 10), 100, 150, 32
 

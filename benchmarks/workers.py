@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from time import perf_counter
 
-from msbench.device import limit_threads
-from msbench.launch import processes
-from msbench.plan import plan
-from msbench.plugins import load_plugins
-from msbench.runner import run
+from msbench import Record
+from msbench.plan.suite import load_suite
+from msbench.plan.trials import plan
+from msbench.plugins.loading import load_plugins
+from msbench.run.device import limit_threads
+from msbench.run.job import run_job
+from msbench.run.processes import processes
 from msbench.spec import Trial
-from msbench.suite import load_suite
 
 PRELOAD = ["msbench.builtin.tasks.news", "msbench.builtin.learner", "torch._dynamo"]
 ROUNDS = 3
@@ -43,7 +44,8 @@ def make_trials(passes: int, count: int) -> list[Trial]:
 def launch(trials: Sequence[Trial], workers: int) -> tuple[float, float]:
     """(wall clock, sum of what the trials counted themselves)."""
     start = perf_counter()
-    records = list(processes(workers)(trials, run, preload=PRELOAD))
+    launched = processes(workers)(trials, run_job, preload=PRELOAD)
+    records = [each for each in launched if isinstance(each, Record)]
     assert all(record.status == "ok" for record in records)
     return perf_counter() - start, sum(record.seconds for record in records)
 

@@ -8,15 +8,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from msbench.errors import DataError, MsbenchError, PluginError, SuiteError
-from msbench.hookspecs import Register, hookimpl
-from msbench.sources import Source, check, fetch, open_source
-from msbench.spec import Choice, Measurement, Part, Record, Suite, TaskKind, Trial
+from msbench.plugins.hookspecs import Register, hookimpl
+from msbench.spec import (
+    Choice,
+    Measurement,
+    Part,
+    Suite,
+    TaskKind,
+    Trial,
+    job_from_json,
+    job_to_json,
+)
+from msbench.version import __version__
 
 if TYPE_CHECKING:
-    from msbench.dataframes import frames
-    from msbench.device import PeakMemory
-    from msbench.learner import Decoder, Learner, Meter, Schedule, Step
-    from msbench.metrics import (
+    from msbench.data.batches import evaluation_batches, training_batches
+    from msbench.data.cache import cached
+    from msbench.data.classify import classification
+    from msbench.data.lm import language_modelling
+    from msbench.data.metrics import (
         POINTS,
         TEXT_SCORES,
         bleu_chrf,
@@ -25,11 +35,9 @@ if TYPE_CHECKING:
         rouge,
         span_f1,
     )
-    from msbench.options import supplied
-    from msbench.plugins import Registry, load_plugins
-    from msbench.progress import fetch_with_bar
-    from msbench.runner import run
-    from msbench.splits import (
+    from msbench.data.seq2seq import summarization, translation
+    from msbench.data.sources import Source, check, fetch, fetch_with_bar, open_source
+    from msbench.data.splits import (
         linked,
         mislabel,
         passages,
@@ -39,51 +47,46 @@ if TYPE_CHECKING:
         split,
         take,
     )
-    from msbench.store import read
-    from msbench.streams import derive, stream
-    from msbench.suite import load_suite
-    from msbench.task import (
-        BEGIN,
-        END,
-        IGNORE,
-        PAD,
-        Batch,
-        Scores,
-        Split,
-        Task,
-        Texts,
-        evaluation_batches,
-        training_batches,
-    )
-    from msbench.text import (
-        classification,
-        language_modelling,
-        summarization,
-        tagging,
-        translation,
-    )
-    from msbench.tokens import cached
-
-__version__ = "0.1.0"
+    from msbench.data.tag import tagging
+    from msbench.data.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task, Texts
+    from msbench.plan.suite import load_suite
+    from msbench.plugins.loading import load_plugins
+    from msbench.plugins.options import supplied
+    from msbench.plugins.registry import Registry
+    from msbench.records.record import Record
+    from msbench.records.store import read
+    from msbench.report.frames import frames
+    from msbench.run.device import PeakMemory
+    from msbench.run.driver import run_suite
+    from msbench.run.job import run_job
+    from msbench.run.learner import Decoder, Learner, Schedule, Step
+    from msbench.run.meter import Meter
+    from msbench.run.seeds import derive, stream
 
 _LATE = {
-    "device": "PeakMemory",
-    "dataframes": "frames",
-    "learner": "Decoder Learner Meter Schedule Step",
-    "metrics": "POINTS TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
-    "options": "supplied",
-    "plugins": "Registry load_plugins",
-    "progress": "fetch_with_bar",
-    "runner": "run",
-    "store": "read",
-    "splits": "linked mislabel passages plain sentences shuffled split take",
-    "streams": "derive stream",
-    "suite": "load_suite",
-    "task": (
-        "BEGIN END IGNORE PAD Batch Scores Split Task Texts evaluation_batches training_batches"
-    ),
-    "text": "classification language_modelling summarization tagging translation",
-    "tokens": "cached",
+    "data.batches": "evaluation_batches training_batches",
+    "data.cache": "cached",
+    "data.classify": "classification",
+    "data.lm": "language_modelling",
+    "data.metrics": "POINTS TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
+    "data.seq2seq": "summarization translation",
+    "data.sources": "Source check fetch fetch_with_bar open_source",
+    "data.splits": "linked mislabel passages plain sentences shuffled split take",
+    "data.tag": "tagging",
+    "data.task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
+    "plan.suite": "load_suite",
+    "plugins.loading": "load_plugins",
+    "plugins.options": "supplied",
+    "plugins.registry": "Registry",
+    "records.record": "Record",
+    "records.store": "read",
+    "report.frames": "frames",
+    "run.device": "PeakMemory",
+    "run.driver": "run_suite",
+    "run.job": "run_job",
+    "run.learner": "Decoder Learner Schedule Step",
+    "run.meter": "Meter",
+    "run.seeds": "derive stream",
 }
 _HOME = {name: module for module, names in _LATE.items() for name in names.split()}
 
@@ -119,6 +122,7 @@ __all__ = [
     "TaskKind",
     "Texts",
     "Trial",
+    "__version__",
     "bleu_chrf",
     "cached",
     "check",
@@ -130,6 +134,8 @@ __all__ = [
     "fetch_with_bar",
     "frames",
     "hookimpl",
+    "job_from_json",
+    "job_to_json",
     "label_scores",
     "language_modelling",
     "linked",
@@ -141,7 +147,8 @@ __all__ = [
     "plain",
     "read",
     "rouge",
-    "run",
+    "run_job",
+    "run_suite",
     "sentences",
     "shuffled",
     "span_f1",

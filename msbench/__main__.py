@@ -1,6 +1,6 @@
 """`python -m msbench`."""
 
-from msbench.cli import main
+from msbench.cli.app import main
 
 if __name__ == "__main__":
     main(prog_name="msbench")

@@ -6,18 +6,15 @@ they survive a trip through JSON, another process or another machine unchanged.
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime
 from typing import Any, Literal, Protocol, get_args
-
-SCHEMA = 1
-"""Version of the record layout, written into every record."""
 
 Kind = Literal[
     "task", "model", "loss", "optimizer", "schedule", "decoder", "learner", "launcher", "command"
 ]
+
+
 KINDS: tuple[Kind, ...] = (
     "task",
     "model",
@@ -31,16 +28,20 @@ KINDS: tuple[Kind, ...] = (
 )
 """What a plugin can register; hook `register_<kind>s` each."""
 
+
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""
 
+
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
+
+
 TASK_KINDS: tuple[TaskKind, ...] = ("classify", "tag", "seq2seq", "lm")
 
-Status = Literal["ok", "diverged", "crashed", "timeout", "oom", "failed"]
-STATUSES: tuple[Status, ...] = ("ok", "diverged", "crashed", "timeout", "oom", "failed")
 
 Unit = Literal["passes", "steps", "seconds"]
+
+
 UNITS: tuple[Unit, ...] = get_args(Unit)
 """What a budget may be counted in."""
 
@@ -289,173 +290,15 @@ class Job(Protocol):
         """Identity of the work."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a trial (or a measurement) left behind: one JSON line."""
-
-    key: str
-    group: str
-    """Hash of the job without its seed: records of one group are seeds of one strategy."""
-    job: Mapping[str, Any]
-    """The trial or measurement as plain data."""
-    status: Status
-    reason: str = ""
-    """Why the status is not ok, in words; of one that is ok, what was lost nevertheless."""
-    results: Mapping[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    """Wall clock from start to end, everything included."""
-    machine: Mapping[str, Any] = field(default_factory=dict)
-    finished: str = ""
-    """UTC, ISO 8601."""
-    schema: int = SCHEMA
-
-    @property
-    def is_trial(self) -> bool:
-        """Whether this came from a trial rather than a throughput measurement."""
-        return "strategies" not in self.job
-
-    @property
-    def is_search(self) -> bool:
-        """Whether this came from a trial that only looked for good options."""
-        return (self.job.get("tuned") or {}).get("stage") == "search"
-
-    @property
-    def validation_loss(self) -> float:
-        """The last one; infinite for a trial that did not end ok."""
-        if self.status != "ok":
-            return math.inf
-        value = self.results["training"]["curve"][-1]["validation_loss"]
-        return math.inf if value is None else float(value)
-
-    def to_json(self) -> str:
-        """One line of strict JSON: numbers that are not finite become null."""
-        return json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, line: str) -> "Record":
-        """The record of one line; ValueError says what is wrong with it."""
-        return cls.of(json.loads(line))
-
-    @classmethod
-    def of(cls, data: Any, *, whole: bool = False) -> "Record":
-        """The record of parsed JSON; ValueError says what is wrong with it.
-
-        whole: its job is known to be.
-        """
-        if not isinstance(data, dict) or not data.keys() >= {"key", "group", "job"}:
-            raise ValueError("not an msbench record")
-        if data.get("schema") != SCHEMA:
-            raise ValueError(f"record layout {data.get('schema')}, this msbench reads {SCHEMA}")
-        if data.get("status") not in STATUSES:
-            raise ValueError(f"unknown status {data.get('status')!r}")
-        if not data.keys() <= _RECORD:  # a later version may have added some
-            data = {name: value for name, value in data.items() if name in _RECORD}
-        # Without __init__: setting the fields of a frozen class one by one takes long.
-        made = cls.__new__(cls)
-        made.__dict__.update({**_DEFAULTS, "results": {}, "machine": {}, **data})
-        try:
-            if not whole:
-                Trial.of(made.job) if made.is_trial else Measurement.of(made.job)
-            for decoded in made.results.get("decoding", ()) if made.is_trial else ():
-                sum(filter(None, decoded["metrics"].values()))
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError("its job or results are not whole") from error
-        return made
+def job_to_json(job: Job) -> str:
+    """A job as text, to be sent anywhere."""
+    return json.dumps(asdict(job))  # type: ignore[call-overload]
 
 
-_RECORD = frozenset(each.name for each in fields(Record))
-
-_DEFAULTS = {each.name: each.default for each in fields(Record)}
-
-
-Row = dict[str, Any]
-"""One line of a table, plain values; NaN is "not known"."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What records say."""
-
-    accuracy: Sequence[Row]
-    """Per task, strategy, decoder and metric: the mean, the difference, the verdict."""
-    throughput: Sequence[Row]
-    baseline: str
-    notes: Sequence[str] = field(default_factory=tuple)
-    tuning: Sequence[Row] = ()
-    """What was searched, and the winners."""
-    by: str = "optimizer"
-    """The axis that the baseline is of."""
-    training: Sequence[Row] = ()
-    """Per strategy and machine: what training took."""
-    targets: Sequence[Row] = ()
-    """Per strategy and machine: what it took to a validation loss."""
-    freezing: Sequence[str] = ()
-    """The lines that keep these targets in a suite; none where they were given."""
-    decoding: Sequence[Row] = ()
-    """Per strategy, machine and decoder: what predicting took."""
-    ranks: Sequence[Row] = ()
-    """Per strategy, over tasks: its average rank."""
-    profiles: Sequence[Row] = ()
-    """Per strategy and multiple of the baseline's cost: the share of problems solved."""
-    curves: Sequence[Row] = ()
-    """Per strategy and machine: validation loss over seeds, point by point."""
-    failures: Sequence[Row] = ()
-    """What did not end ok, and why."""
-    parts: Sequence[Row] = ()
-    """What was used, in which version, with which options, on which data."""
-    machines: Sequence[Row] = ()
-    """What it ran on."""
-
-
-CLAIMS = {
-    "accuracy": "raises accuracy",
-    "generalization": "improves generalization",
-    "overfitting": "reduces overfitting",
-    "compute": "lowers compute",
-}
-"""What is said of multi-step strategies."""
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What records say of multi-step strategies."""
-
-    rows: Sequence[Row]
-    """Per claim, strategy, task and equal budget: the effect, its interval, the verdict."""
-    summary: Sequence[Row]
-    """Per claim, strategy and unit of the budget: where it was supported and contradicted."""
-    conditions: Sequence[Row]
-    """The same by condition: sizes of data and model, several tasks in one, rewards."""
-    notes: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """Which strategy to use at a budget, by records."""
-
-    rows: Sequence[Row]
-    """Per task, the strategies that there is evidence on, best first."""
-    choices: Sequence[Row]
-    """Per task, the best, the runner-up, whether they differ, and what may be tried next."""
-    unit: str
-    amount: float
-    notes: Sequence[str] = ()
-
-
-def record(
-    job: Job,
-    status: Status,
-    reason: str = "",
-    *,
-    results: Mapping[str, Any] | None = None,
-    seconds: float = 0.0,
-    machine: Mapping[str, Any] | None = None,
-) -> Record:
-    """The record of `job`, dated now."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    plain: dict[str, Any] = asdict(job)  # type: ignore[call-overload]
-    group = digest({**identity(plain), "seed": None})
-    return Record(job.key, group, plain, status, reason, results or {}, seconds, machine or {}, now)
+def job_from_json(text: str) -> Job:
+    """The job that `job_to_json` wrote."""
+    data = json.loads(text)
+    return Measurement.of(data) if "strategies" in data else Trial.of(data)
 
 
 def identity(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -504,13 +347,3 @@ def _revive(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _revived_parts(data: Mapping[str, Any]) -> dict[str, Any]:
     return {k: Part.of(v) if _is_part(v) else v for k, v in data.items()}
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, Mapping):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_finite(v) for v in value]
-    return value

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from msbench.device import limit_threads
-from msbench.plan import plan
-from msbench.plugins import Registry, load_plugins
+from msbench.plan.suite import load_suite
+from msbench.plan.trials import plan
+from msbench.plugins.loading import load_plugins
+from msbench.plugins.registry import Registry
+from msbench.run.device import limit_threads
 from msbench.spec import Part, Suite, Trial
-from msbench.suite import load_suite
 
 limit_threads(1)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from msbench import hookspecs
-from msbench.plan import Fingerprint, plan
-from msbench.plugins import Registry, load_plugins
-from msbench.runner import run
-from msbench.suite import load_suite
+from msbench.plan.suite import load_suite
+from msbench.plan.trials import Fingerprint, plan
+from msbench.plugins import hookspecs
+from msbench.plugins.loading import load_plugins
+from msbench.plugins.registry import Registry
+from msbench.run.job import run_job
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,7 +28,7 @@ def test_the_readmes_plugin_runs(
     file.write_text(code)
     suite = load_suite(str(write_suite(bottom='\n[[optimizer]]\nname = "rprop"\nlr = 0.002\n')))
     trials = plan(suite, load_plugins([str(file)]), (), fingerprint)
-    result = run(next(t for t in trials if t.optimizer.name == "rprop"), [str(file)])
+    result = run_job(next(t for t in trials if t.optimizer.name == "rprop"), [str(file)])
     assert result.status == "ok", result.reason
     assert result.job["optimizer"]["plugin"] == "mine.py"
 

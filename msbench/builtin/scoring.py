@@ -12,26 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from msbench import BEGIN, END, IGNORE, PAD, Batch, Decoder
-from msbench.builtin.generation import no_padding, not_numbers
+from msbench import BEGIN, END, IGNORE, PAD, Batch
+from msbench.builtin.generation import no_padding
 
 Output = Sequence[int]
-
-
-def likelihood() -> Decoder:
-    """(B,) log-probability of each text as it stands, in nats; nothing is generated."""
-
-    def decode(model: Any, batch: Batch) -> Tensor:
-        logits: Tensor = model(batch).float()
-        lost = functional.cross_entropy(
-            logits.transpose(1, 2), batch.target, ignore_index=IGNORE, reduction="none"
-        )
-        found = -lost.double().sum(1)
-        if bool(found.isnan().any()):
-            raise not_numbers()
-        return found
-
-    return decode
 
 
 LOGITS = 2**24

@@ -6,10 +6,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from msbench import Choice, Registry, load_plugins, load_suite, run
-from msbench.builtin.selftest import STEPS, learner, weights_of
-from msbench.cli import main
-from msbench.plan import plan
+from msbench import Choice, Registry, load_plugins, load_suite, run_job
+from msbench.builtin.commands.selftest import STEPS, learner, weights_of
+from msbench.cli.app import main
+from msbench.plan.trials import plan
 from msbench.spec import Part
 
 NAMES = ("schedulefree-adamw", "schedulefree-radam", "schedulefree-sgd")
@@ -66,7 +66,7 @@ def test_a_trial_learns(name: str, registry: Registry, tmp_path: Path) -> None:
         return str(registry.build("task", part)().fingerprint())
 
     (trial,) = plan(load_suite(str(path)), registry, (), fingerprint)
-    record = run(trial)
+    record = run_job(trial)
     assert record.status == "ok", record.reason
     first, *_, last = (point["validation_loss"] for point in record.results["training"]["curve"])
     assert last < first

@@ -1,0 +1,258 @@
+"""`msbench selftest`: identities that hold exactly, or to rounding, on a small real model.
+
+Each compares a strategy with something simpler that it must be equal to, or must differ from.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import click
+import torch
+from tabulate import tabulate
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer
+
+import msbench
+from msbench import Batch, PluginError, Task
+from msbench.builtin.learner import TorchLearner
+from msbench.builtin.losses.pointwise import cross_entropy
+from msbench.builtin.models.encoder_decoder import EncoderDecoder
+from msbench.builtin.optimizers.local_sgd import local_sgd
+from msbench.builtin.optimizers.torch_optim import adam, adamw, sgd
+from msbench.builtin.optimizers.wrappers import EMA, SAM, SWA, Lookahead
+from msbench.builtin.tasks.numbers import numbers_fr
+
+STEPS, SIZE = 6, 8
+
+
+Make = Callable[[nn.Module], Optimizer]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One identity between two results: both lists of tensors, such as all weights."""
+
+    name: str
+    expected: Sequence[Tensor]
+    got: Sequence[Tensor]
+    limit: float = 0.0
+    """How far apart any two of their numbers may be."""
+    differs: bool = False
+    """Whether some must be further apart than `limit` instead."""
+
+    @property
+    def error(self) -> float:
+        """The largest difference between any two numbers; NaN if one of them is."""
+        pairs = zip(self.expected, self.got, strict=True)
+        return float(torch.stack([(x - y).abs().max() for x, y in pairs]).max())
+
+    @property
+    def ok(self) -> bool:
+        """Whether it holds; what is no number neither equals nor differs."""
+        return math.isfinite(self.error) and (self.error > self.limit) == self.differs
+
+    def row(self) -> list[str]:
+        """Name, both results (the sum of all absolute values), error, what it may be, verdict."""
+        sums = [f"{float(sum(t.double().abs().sum() for t in s)):.9g}" for s in self.sides()]
+        allowed = f"{'>' if self.differs else '<=' if self.limit else '='} {self.limit:g}"
+        return [self.name, *sums, f"{self.error:.3g}", allowed, "ok" if self.ok else "FAILED"]
+
+    def sides(self) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+        """What was expected, and what was got."""
+        return self.expected, self.got
+
+
+@click.command()
+def selftest() -> None:
+    """Identities that training must satisfy exactly; exit code 1 if one does not."""
+    checks, skipped = [], []
+    for name, check in CHECKS.items():
+        try:
+            checks += list(check())
+        except PluginError as error:  # of a plugin that is not installed
+            skipped.append(f"skipped: {name} ({error})")
+    headers = ["identity", "expected", "got", "error", "allowed", ""]
+    click.echo(tabulate([c.row() for c in checks], headers, "simple", disable_numparse=True))
+    for line in skipped:
+        click.echo(line)
+    failed = [check.name for check in checks if not check.ok]
+    if failed:
+        click.echo(f"msbench: {len(failed)} failed: {'; '.join(failed)}", err=True)
+        click.get_current_context().exit(1)
+
+
+def accumulation() -> Iterator[Check]:
+    """A gradient in ragged parts is that of the whole batch; the mean of means is not."""
+    whole, parts = learner(sgd), learner(sgd, accumulate=3)
+    batch = next(batches(whole.task))
+    for each in (whole, parts):
+        each.train_step(batch)
+    means = learner(sgd)
+    for index in range(3):
+        total, count = means.loss(means.model, placed(batch).shard(index, 3))
+        (total / count / 3).backward()  # type: ignore[no-untyped-call]
+    name = "gradient in ragged parts"
+    yield Check(f"{name} = of the whole batch (float32)", gradients(whole), gradients(parts), 1e-6)
+    yield Check(f"{name}, mean of means: is not", gradients(whole), gradients(means), 1e-6, True)
+
+
+def sharpness() -> Iterator[Check]:
+    """SAM of no radius is its base."""
+    base, passes = trained(fast)
+    wrapped, double = trained(lambda model: SAM(model, fast, rho=0.0))
+    yield Check("SAM, rho 0 = its base", base, wrapped)
+    yield Check("SAM: 2 passes a step", [torch.tensor(2 * passes)], [torch.tensor(double)])
+
+
+def lookahead() -> Iterator[Check]:
+    """Lookahead that moves all the way, at once, is its base."""
+    wrapped, _ = trained(lambda model: Lookahead(model, fast, k=1, alpha=1.0))
+    yield Check("Lookahead, k 1, alpha 1 = its base", trained(fast)[0], wrapped)
+
+
+def moving_average() -> Iterator[Check]:
+    """An average that forgets at once is the last iterate."""
+    wrapped, _ = trained(lambda model: EMA(model, fast, decay=0.0))
+    yield Check("EMA, decay 0 = the last iterate", trained(fast)[0], wrapped)
+
+
+def plain_average() -> Iterator[Check]:
+    """The mean of equal weights is these weights."""
+    still = partial(sgd, lr=1e-45)  # a rate that changes no weight
+    wrapped, _ = trained(lambda model: SWA(model, still, start=0.0))
+    yield Check("SWA over constant weights = the weights", weights_of(learner(sgd)), wrapped)
+
+
+def schedule_free() -> Iterator[Check]:
+    """Evaluation leaves no trace in training."""
+    registry = msbench.load_plugins()
+    part = registry.resolve("optimizer", msbench.Choice("schedulefree-adamw"))
+    made = learner(registry.build("optimizer", part), warm=STEPS)
+    before = weights_of(made)
+    made.mode(training=False)
+    evaluated = weights_of(made)
+    made.mode(training=True)
+    yield Check("schedule-free: eval, then train again", before, weights_of(made))
+    yield Check("schedule-free: other weights in eval", before, evaluated, differs=True)
+
+
+def local() -> Iterator[Check]:
+    """Workers that meet after every step are data-parallel with SGD, and not with Adam."""
+    for name, inner, differs in (("SGD", partial(sgd, lr=0.5), False), ("Adam", adam, True)):
+        workers, _ = trained(partial(local_sgd, base=inner, workers=4, every=1), exact=True)
+        told = "is not" if differs else "="
+        yield Check(
+            f"local SGD, H 1, {name} inside {told} data-parallel {name}",
+            data_parallel(inner, workers=4),
+            workers,
+            1e-4 if differs else 1e-12,
+            differs,
+        )
+
+
+def decay() -> Iterator[Check]:
+    """Decoupled decay is an L2 penalty for SGD, and not for Adam."""
+    rates = {"lr": 0.05, "weight_decay": 0.1}
+    kinds: tuple[tuple[str, Any, Any, bool], ...] = (
+        ("SGD", sgd, SGD, False),
+        ("Adam", adam, Adam, True),
+    )
+    for name, ours, torchs, differs in kinds:
+
+        def penalized(model: nn.Module, torchs: Any = torchs) -> Any:
+            return torchs(model.parameters(), **rates)
+
+        told = "is not" if differs else "="
+        yield Check(
+            f"decoupled decay {told} L2 for {name}",
+            trained(penalized, exact=True)[0],
+            trained(partial(ours, decay="all", **rates), exact=True)[0],
+            1e-4 if differs else 1e-12,
+            differs,
+        )
+
+
+CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
+    "accumulation": accumulation,
+    "SAM": sharpness,
+    "Lookahead": lookahead,
+    "EMA": moving_average,
+    "SWA": plain_average,
+    "schedule-free": schedule_free,
+    "local SGD": local,
+    "decoupled decay": decay,
+}
+
+
+def fast(model: nn.Module) -> Optimizer:
+    """A base whose steps can be seen."""
+    return adamw(model, lr=1e-2)
+
+
+def learner(
+    optimizer: Make, accumulate: int = 1, warm: int = 0, exact: bool = False
+) -> TorchLearner:
+    """A learner of a small encoder-decoder on numbers, after `warm` steps; in double if `exact`."""
+    made = TorchLearner(
+        numbers_fr(below=200, examples=200),
+        model=partial(EncoderDecoder, width=16, layers=1, heads=2, dropout=0.0),
+        loss=cross_entropy,
+        optimizer=optimizer,
+        seed=0,
+        dtype="float64" if exact else "float32",
+        accumulate=accumulate,
+    )
+    made.mode(training=True)
+    for _, batch in zip(range(warm), batches(made.task), strict=False):
+        made.train_step(batch)
+    return made
+
+
+def trained(optimizer: Make, exact: bool = False) -> tuple[list[Tensor], float]:
+    """The weights that are evaluated after some steps, and the passes they took."""
+    made = learner(optimizer, exact=exact)
+    passes = 0.0
+    for step, batch in zip(range(STEPS), batches(made.task), strict=False):
+        made.set_rate(1.0, step / STEPS)
+        passes += made.train_step(batch).passes
+    made.mode(training=False)
+    return weights_of(made), passes
+
+
+def data_parallel(optimizer: Make, workers: int) -> list[Tensor]:
+    """Weights after the same steps along the mean of the workers' gradients."""
+    made = learner(optimizer, exact=True)
+    weights = list(made.model.parameters())
+    for _, batch in zip(range(STEPS), batches(made.task), strict=False):
+        shards = [placed(batch).shard(index, workers) for index in range(workers)]
+        losses = [total / count for total, count in (made.loss(made.model, s) for s in shards)]
+        made.optimizer.zero_grad()
+        torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
+        made.optimizer.step(lambda: torch.zeros(()))  # type: ignore[arg-type, return-value]
+    return [p.detach().clone() for p in weights]
+
+
+def batches(task: Task) -> Iterator[Batch]:
+    """Batches of unequal lengths, always the same."""
+    for start in range(0, len(task.train) - SIZE, SIZE):
+        yield task.train.batch(
+            msbench.stream(start, "selftest").permutation(len(task.train))[:SIZE]
+        )
+
+
+def placed(batch: Batch) -> Batch:
+    """The batch as tensors."""
+    return batch.map(torch.from_numpy)
+
+
+def weights_of(made: TorchLearner) -> list[Tensor]:
+    """A copy of the weights."""
+    return [p.detach().clone() for p in made.model.parameters()]
+
+
+def gradients(made: TorchLearner) -> list[Tensor]:
+    """Those that the last backward pass left behind."""
+    return [p.grad for p in made.model.parameters() if p.grad is not None]

@@ -1,0 +1,114 @@
+"""A GPT-like causal language model with a key-value cache."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from msbench import BEGIN, PAD, Batch, Task
+from msbench.builtin.models.cache import Cache, Stack
+from msbench.builtin.models.layers import (
+    Embedding,
+    Norm,
+    SelfLayer,
+    check_heads,
+    check_source,
+    initialize,
+    last_norm,
+)
+from msbench.builtin.types import Share, Size
+
+
+class CausalLM(nn.Module):
+    """(B, T) input -> (B, T, V) logits; input and output share one embedding.
+
+    Radford et al., 2019. To generate, it goes on behind the prompt in `Batch.source`.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        width: Size = 64,
+        layers: Size = 2,
+        heads: Size = 4,
+        dropout: Share = 0.1,
+        norm: Norm = "pre",
+    ):
+        super().__init__()
+        check_heads(width, heads)
+        self.heads = heads
+        self.max_length = task.longest_target - task.longest_source
+        """Most tokens that `step` can be asked for."""
+        self.embedding = Embedding(task.vocabulary, task.longest_target, width, dropout)
+        self.layers = nn.ModuleList(SelfLayer(width, heads, dropout, norm) for _ in range(layers))
+        self.norm = last_norm(width, norm)
+        self.apply(initialize)
+
+    def forward(self, batch: Batch) -> Tensor:
+        x = self.embedding(batch.input)
+        for layer in self.layers:
+            x = layer(x, None, causal=True)  # padding is at the end: nothing before it sees it
+        return self._logits(x)
+
+    @torch.no_grad()
+    def start(self, batch: Batch) -> "State":
+        """The state behind BEGIN and the prompt but its last token, which the first step reads."""
+        limit = self.embedding.positions.num_embeddings - self.max_length
+        check_source(batch.source, limit, some=False)
+        prompt = functional.pad(batch.source, (1, 0), value=BEGIN)
+        counts = (prompt != PAD).sum(1) - 1
+        layers = list(self.typed_layers())
+        weight = self.embedding.tokens.weight
+        cache = Cache(weight, len(layers), len(prompt), self.heads)
+        state = State(Stack(layers, self.embedding), cache, prompt.gather(1, counts[:, None]))
+        if prompt.shape[1] > 1:  # what is behind a prompt is read too, and taken back
+            state.stack.read(prompt[:, :-1], cache)
+            cache.keep(counts, prompt.shape[1] - 1)
+        return state
+
+    @torch.no_grad()
+    def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
+        """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them; or
+        (rows, n) -> (rows, n, V), as if they were read one by one.
+
+        BEGIN, with which every decoder begins, stands for the last token of the prompt.
+        """
+        n = tokens.shape[1] if tokens.ndim == 2 else 1
+        read = tokens.view(len(state.last), -1)
+        last = state.last if n == 1 else state.last.repeat_interleave(n, 1)
+        x = state.stack.read(torch.where(read == BEGIN, last, read), state.cache)
+        state.n = n
+        return state.stack.predict(self.norm(x)).view(*tokens.shape, -1), state
+
+    def typed_layers(self) -> Iterator[SelfLayer]:
+        """The layers, typed."""
+        yield from self.layers  # type: ignore[misc]
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return functional.linear(self.norm(x), self.embedding.tokens.weight)
+
+
+@dataclass
+class State:
+    """What decoding has computed so far: of each source once, and of its hypotheses."""
+
+    stack: Stack
+    cache: Cache
+    last: Tensor
+    """(S, H) last token of the prompt, BEGIN where there is none."""
+    n: int = 1
+
+    def select(self, rows: Tensor) -> "State":
+        """The state of the given rows, in that order; a row may be taken more than once. The
+        state that was is used up."""
+        self.cache.select(rows)
+        self.last = self.last.flatten()[rows].view(-1, self.cache.hypotheses)
+        return self
+
+    def keep(self, counts: Tensor, n: int = 0) -> "State":
+        """Of the last n tokens that each row read, by default those of the last step, keep only the
+        first `counts`."""
+        self.cache.keep(counts, n or self.n)
+        return self

@@ -1,0 +1,257 @@
+"""A T5-like encoder-decoder with a key-value cache, and a pointer into the source."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from msbench import BEGIN, PAD, Batch, MsbenchError, Task
+from msbench.builtin.models.cache import Across, Cache, Stack
+from msbench.builtin.models.layers import (
+    CrossLayer,
+    Embedding,
+    Norm,
+    SelfLayer,
+    check_heads,
+    check_source,
+    initialize,
+    last_norm,
+)
+from msbench.builtin.types import Share, Size
+
+
+class EncoderDecoder(nn.Module):
+    """(B, S) source and (B, T) input -> (B, T, V) logits; source, target and output share one
+    embedding (Press and Wolf, 2017).
+
+    copy: add a pointer that can repeat tokens of the source (Gu et al., 2016). follow: tell the
+    pointer where it stands and what is written already (`copying_clues`). repeats: tell tokens that
+    occur more than once in the source (Chen et al., 2017).
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        width: Size = 64,
+        layers: Size = 2,
+        heads: Size = 4,
+        dropout: Share = 0.1,
+        norm: Norm = "pre",
+        copy: bool = False,
+        repeats: bool = False,
+        follow: bool = False,
+    ):
+        super().__init__()
+        check_heads(width, heads)
+        if follow and not copy:
+            raise MsbenchError("encoder-decoder: follow = true is about copying: set copy = true")
+        self.max_length = task.longest_target
+        """Most tokens that `step` can be asked for."""
+        self.source = Embedding(task.vocabulary, task.longest_source, width, dropout, repeats)
+        self.target = Embedding(task.vocabulary, task.longest_target, width, dropout)
+        self.target.tokens = self.source.tokens
+        self.encoder = nn.ModuleList(SelfLayer(width, heads, dropout, norm) for _ in range(layers))
+        self.decoder = nn.ModuleList(CrossLayer(width, heads, dropout, norm) for _ in range(layers))
+        self.source_norm = last_norm(width, norm)
+        self.target_norm = last_norm(width, norm)
+        self.pointer = Pointer(width, follow) if copy else None
+        self.apply(initialize)
+
+    def forward(self, batch: Batch) -> Tensor:
+        memory, mask = self._read(batch.source)
+        x = self.target(batch.input)
+        for layer in self.decoder_layers():
+            x = layer(x, *layer.across.keys_values(memory), mask)
+        x = self.target_norm(x)
+        logits = functional.linear(x, self.source.tokens.weight)
+        pointed = self._pointed(memory, batch.source)
+        return self._pointed_at(x, logits, pointed, batch.input)
+
+    @torch.no_grad()
+    def start(self, batch: Batch) -> "State":
+        """The state before the first token: the source read, nothing else."""
+        check_source(batch.source, self.source.positions.num_embeddings)
+        memory, mask = self._read(batch.source)
+        layers = list(self.decoder_layers())
+        heads = layers[0].across.heads
+        stack = Stack(layers, self.target)
+        padding = memory.new_zeros(batch.source.shape).masked_fill_(~mask[:, 0, 0], float("-inf"))
+        return State(
+            stack,
+            Cache(memory, len(layers), len(memory), heads),
+            stack.across(memory, padding),
+            self._pointed(memory, batch.source),
+            torch.zeros_like(batch.source, dtype=torch.bool)[:, None],
+        )
+
+    @torch.no_grad()
+    def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
+        """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them; or
+        (rows, n) -> (rows, n, V), as if they were read one by one."""
+        cache, n = state.cache, tokens.shape[1] if tokens.ndim == 2 else 1
+        read = tokens.view(cache.sources, -1)
+        x = state.stack.read(read, cache, state.across)
+        trail = state.written
+        if state.pointed is not None:
+            same = state.pointed.source[:, None, None] == read.view(len(read), -1, n, 1)
+            trail = (same.cummax(2).values | state.written[:, :, None]).flatten(1, 2)
+        x = self.target_norm(x)
+        logits = self._pointed_at(x, state.stack.predict(x), state.pointed, read, trail)
+        state.n = n
+        if state.pointed is not None:
+            state.trail += trail.view(*state.written.shape[:2], n, -1).unbind(2)
+            state.written = state.trail[-1]
+        return logits.view(*tokens.shape, -1), state
+
+    def decoder_layers(self) -> Iterator[CrossLayer]:
+        """The layers, typed."""
+        yield from self.decoder  # type: ignore[misc]
+
+    def _read(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        mask = (source != PAD)[:, None, None, :]
+        x = self.source(source)
+        for layer in self.encoder:
+            x = layer(x, mask)
+        return self.source_norm(x), mask
+
+    def _pointed(self, memory: Tensor, source: Tensor) -> "Pointed | None":
+        return None if self.pointer is None else self.pointer.read(memory, source)
+
+    def _pointed_at(
+        self,
+        x: Tensor,
+        logits: Tensor,
+        pointed: "Pointed | None",
+        input: Tensor,
+        written: Tensor | None = None,
+    ) -> Tensor:
+        """Logits with what the pointer adds to them, if there is one."""
+        if self.pointer is None or pointed is None:
+            return logits
+        follows = self.pointer.weigh is not None
+        clues = copying_clues(pointed.source, input, written) if follows else None
+        mixed: Tensor = self.pointer(x, logits, pointed, clues)
+        return mixed
+
+
+@dataclass
+class State:
+    """What decoding has computed so far: of each source once, and of its hypotheses."""
+
+    stack: Stack
+    cache: Cache
+    across: list[Across]
+    """What each layer looks at."""
+    pointed: "Pointed | None"
+    written: Tensor
+    """(S, H, length) whether a token of the source has been written already."""
+    trail: list[Tensor] = field(default_factory=list)
+    """`written` behind every token that was read since `start`, `select` or `keep`, and before."""
+    n: int = 1
+
+    def __post_init__(self) -> None:
+        self._go_on(self.written)
+
+    def select(self, rows: Tensor) -> "State":
+        """The state of the given rows, in that order; a row may be taken more than once. The
+        state that was is used up."""
+        kept = self.cache.select(rows)
+        written = self.written.flatten(0, 1)[rows]
+        self._go_on(written.view(-1, self.cache.hypotheses, self.written.shape[2]))
+        if kept is not None:
+            self.across = [(k[kept], v[kept], hide[kept]) for k, v, hide in self.across]
+            self.pointed = self.pointed and self.pointed.select(kept)
+        return self
+
+    def keep(self, counts: Tensor, n: int = 0) -> "State":
+        """Of the last n tokens that each row read, by default those of the last step, keep only the
+        first `counts`."""
+        n = n or self.n
+        self.cache.keep(counts, n)
+        if self.pointed is not None:
+            every = torch.stack(self.trail[-n - 1 :], dim=2)
+            index = counts.view(*every.shape[:2], 1, 1).expand(-1, -1, -1, every.shape[3])
+            self._go_on(every.gather(2, index)[:, :, 0])
+        return self
+
+    def _go_on(self, written: Tensor) -> None:
+        self.written, self.trail = written, [written]
+
+
+@dataclass(frozen=True)
+class Pointed:
+    """A source as the pointer sees it."""
+
+    source: Tensor
+    """(B, S) ids."""
+    keys: Tensor
+    """(B, S, W)."""
+    same: Tensor
+    """(B, S, S) whether two places hold one token."""
+    first: Tensor
+    """(B, S) whether a token stands here first, and is not padding."""
+
+    def select(self, rows: Tensor) -> "Pointed":
+        """Some of the sources."""
+        return Pointed(self.source[rows], self.keys[rows], self.same[rows], self.first[rows])
+
+
+class Pointer(nn.Module):
+    """Lets every token of the source compete with the vocabulary (CopyNet: Gu et al., 2016).
+
+    One softmax over both: where a token stands in the source, exp(score) is added to exp(logit).
+    That costs a gather and a scatter instead of a second distribution over the vocabulary. A place
+    is found by what it holds and by what stands before it, because what is copied next usually
+    follows what was copied last (as Olsson et al., 2022, saw models learn by themselves, late).
+
+    follow: scores also depend on `copying_clues`, weighed anew at every step.
+    """
+
+    def __init__(self, width: int, follow: bool = False):
+        super().__init__()
+        self.query, self.bias = nn.Linear(width, width), nn.Linear(width, 1)
+        self.here, self.before = nn.Linear(width, width), nn.Linear(width, width)
+        self.weigh = nn.Linear(width, 3) if follow else None
+
+    def read(self, memory: Tensor, source: Tensor) -> Pointed:
+        """(B, S, W) states and (B, S) ids of the source, for all steps."""
+        before = functional.pad(memory, (0, 0, 1, 0))[:, :-1]
+        keys = self.here(memory) + self.before(before)
+        same = source[:, :, None] == source[:, None]
+        first = ~same.tril(-1).any(-1) & (source != PAD)
+        return Pointed(source, keys, same, first)
+
+    def forward(
+        self, x: Tensor, logits: Tensor, pointed: Pointed, clues: Tensor | None = None
+    ) -> Tensor:
+        """(B, T, W) states, (B, T, V) logits -> (B, T, V) logits."""
+        source, keys = pointed.source, pointed.keys
+        scores = self.query(x) @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5 + self.bias(x)
+        if clues is not None and self.weigh is not None:
+            scores = scores + (self.weigh(x)[:, :, None] @ clues.to(x.dtype))[:, :, 0]
+        scores = scores.masked_fill((source == PAD)[:, None], float("-inf"))
+        # A token that stands in several places counts with the sum, entered at the first of them.
+        top = scores.amax(-1, keepdim=True).detach()
+        sums = (scores - top).exp() @ pointed.same.to(scores.dtype)
+        copied = sums.clamp(min=torch.finfo(sums.dtype).tiny).log() + top
+        tokens = source[:, None].expand_as(scores)
+        found = logits.gather(2, tokens)
+        gain = (torch.logaddexp(found, copied) - found) * pointed.first[:, None]
+        return logits.scatter_add(2, tokens, gain)
+
+
+def copying_clues(source: Tensor, input: Tensor, written: Tensor | None = None) -> Tensor:
+    """(B, S) ids, (B, T) ids read -> (B, T, 3, S): what places are to the next token.
+
+    Whether a place stands right behind the last token; anywhere behind it, so that copying may
+    skip but goes on in order; and whether its token was written already (coverage: See et al.,
+    2017). written: (B, 1, S) the last of these, where `input` is not all that was read.
+    """
+    before = functional.pad(source, (1, 0), value=BEGIN)[:, :-1]
+    behind = before[:, None] == input[:, :, None]
+    ahead = behind.cummax(-1).values & (input != BEGIN)[:, :, None]
+    if written is None:
+        written = (source[:, None] == input[:, :, None]).cummax(1).values
+    return torch.stack([behind, ahead, written], dim=2)

@@ -1,0 +1,239 @@
+"""What our transformers are made of: embedding, attention, feed-forward, layers.
+
+Learned positions, and rotary ones within self-attention (Su et al., 2021): what stands next to
+what is then seen alike everywhere, which few examples do not teach by learned positions alone.
+GELU, a feed-forward part of four widths. Layers are normalized before each part (`norm = "pre"`,
+Xiong et al., 2020) or after it (`"post"`, Vaswani et al., 2017). Shapes: B examples, S source and
+T target positions, W width, V vocabulary.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.functional import scaled_dot_product_attention
+
+import msbench
+from msbench import END, PAD
+
+Norm = Literal["pre", "post"]
+
+
+class Embedding(nn.Module):
+    """Tokens plus learned positions.
+
+    repeats: also tells tokens that occur more than once in their text, alone or with a neighbour:
+    the exact match that readers of questions were given (Chen et al., 2017, DrQA).
+    """
+
+    def __init__(
+        self, vocabulary: int, longest: int, width: int, dropout: float, repeats: bool = False
+    ):
+        super().__init__()
+        self.tokens = nn.Embedding(vocabulary, width)
+        self.positions = nn.Embedding(longest, width)
+        self.dropout = nn.Dropout(dropout)
+        self.scale = width**0.5
+        self.repeats = nn.Embedding(3, width) if repeats else None
+
+    def forward(self, tokens: Tensor, places: Tensor | None = None) -> Tensor:
+        """(B, T) ids -> (B, T, W). places: (B, T) positions, where they are not 0, 1, 2, ..."""
+        if places is None:
+            positions = self.positions.weight[: tokens.shape[1]]
+        else:
+            positions = self.positions(places)
+        x = self.tokens(tokens) * self.scale + positions
+        if self.repeats is not None:
+            x = x + self.repeats(repeated(tokens)) * self.scale
+        embedded: Tensor = self.dropout(x)
+        return embedded
+
+
+class Attention(nn.Module):
+    """Queries of one sequence over keys and values of another (or the same).
+
+    Without dropout on its weights, so that the fused kernels serve; dropout comes after it.
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(width, width)
+        self.key_value = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, S, W) -> keys and values, each (B, heads, S, W / heads)."""
+        keys, values = self.key_value(x).chunk(2, dim=-1)
+        return self._split(keys), self._split(values)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention over another sequence, by its keys and values."""
+        return self._mixed(self._split(self.query(x)), keys, values, mask, causal=False)
+
+    def within(self, x: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+        """Self-attention."""
+        keys, values = self.keys_values(x)
+        queries = rotated(self._split(self.query(x)))
+        return self._mixed(queries, rotated(keys), values, mask, causal)
+
+    def _mixed(
+        self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool
+    ) -> Tensor:
+        mixed = scaled_dot_product_attention(
+            queries, keys, values, attn_mask=mask, is_causal=causal
+        )
+        joined: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return joined
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+
+
+class FeedForward(nn.Sequential):
+    """Two linear maps with a GELU between them."""
+
+    def __init__(self, width: int):
+        super().__init__(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+
+class Residual(nn.Module):
+    """What a part of a layer gives, added to what it got; normalized before or after."""
+
+    def __init__(self, width: int, dropout: float, norm: Norm):
+        super().__init__()
+        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.before = norm == "pre"
+
+    def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.before:
+            changed: Tensor = x + self.dropout(part(self.norm(x)))
+        else:
+            changed = self.norm(x + self.dropout(part(x)))
+        return changed
+
+
+class SelfLayer(nn.Module):
+    """Self-attention, then feed-forward: a layer of an encoder or of a causal model."""
+
+    def __init__(self, width: int, heads: int, dropout: float, norm: Norm):
+        super().__init__()
+        self.within, self.feed = Attention(width, heads), FeedForward(width)
+        self.attend, self.change = (Residual(width, dropout, norm) for _ in range(2))
+
+    def forward(self, x: Tensor, mask: Tensor | None, causal: bool = False) -> Tensor:
+        x = self.attend(x, lambda y: self.within.within(y, mask, causal))
+        changed: Tensor = self.change(x, self.feed)
+        return changed
+
+
+class CrossLayer(nn.Module):
+    """Causal self-attention, attention over the source, feed-forward."""
+
+    def __init__(self, width: int, heads: int, dropout: float, norm: Norm):
+        super().__init__()
+        self.within, self.across = Attention(width, heads), Attention(width, heads)
+        self.feed = FeedForward(width)
+        self.attend, self.look, self.change = (Residual(width, dropout, norm) for _ in range(3))
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+        """keys, values, mask: of the source."""
+        x = self.attend(x, lambda y: self.within.within(y, None, causal=True))
+        x = self.look(x, lambda y: self.across(y, keys, values, mask))
+        changed: Tensor = self.change(x, self.feed)
+        return changed
+
+
+def rotated(x: Tensor) -> Tensor:
+    """(B, heads, T, size) turned by angles that grow with the position.
+
+    The product of two rotated vectors depends on how far apart they stand, not on where.
+    """
+    half = x.shape[-1] // 2
+    sine, cosine = _turns(x.shape[2], half, x.dtype, x.device)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cosine - b * sine, a * sine + b * cosine], dim=-1)
+
+
+@lru_cache(maxsize=64)
+def _turns(
+    length: int, half: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """(length, half) sines and cosines; for any use, training too, wherever they are first made."""
+    with torch.inference_mode(False), torch.no_grad():
+        places = torch.arange(length, device=device, dtype=dtype)
+        steps = torch.arange(half, device=device, dtype=dtype)
+        angles = places[:, None] * 10_000.0 ** (-steps / half)
+        return angles.sin(), angles.cos()
+
+
+def repeated(tokens: Tensor) -> Tensor:
+    """(B, S) ids -> 0 where a token stands once in its text, 1 where again, 2 with a neighbour."""
+    same = tokens[:, :, None] == tokens[:, None]
+    pair = (same[:, 1:, 1:] & same[:, :-1, :-1]).sum(-1) > 1
+    either = functional.pad(pair, (1, 0)) | functional.pad(pair, (0, 1))
+    return (same.sum(-1) > 1).long() + either.long()
+
+
+def pooled(x: Tensor, source: Tensor, segments: int) -> Tensor:
+    """(B, S, W) states -> (B, W) mean over the text; of two texts, (B, 4 W) to match them by.
+
+    Two texts: both means u and v, |u - v| and u * v (Conneau et al., 2017, InferSent).
+    """
+    if segments == 1:
+        return _mean(x, source != PAD)
+    which = segment(source)
+    u, v = _mean(x, (which == 0) & (source != PAD)), _mean(x, (which == 1) & (source != PAD))
+    return torch.cat([u, v, (u - v).abs(), u * v], dim=-1)
+
+
+def pooled_width(width: int, segments: int) -> int:
+    """Last dimension of what `pooled` gives."""
+    return width if segments == 1 else 4 * width
+
+
+def segment(source: Tensor) -> Tensor:
+    """(B, S) which of the texts a token belongs to; each is ended by END, itself included."""
+    ends = (source == END).long()
+    return ends.cumsum(1) - ends
+
+
+def _mean(x: Tensor, used: Tensor) -> Tensor:
+    # PAD states may hold anything but are zeroed; a text that is not there has mean zero.
+    return (x * used[..., None]).sum(1) / used.sum(1, keepdim=True).clamp(min=1)
+
+
+def initialize(module: nn.Module) -> None:
+    """Glorot for linear maps, width^-1/2 for embeddings, zero biases."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=module.embedding_dim**-0.5)
+
+
+def last_norm(width: int, norm: Norm) -> nn.Module:
+    """Post-norm layers have normalized already."""
+    return nn.LayerNorm(width) if norm == "pre" else nn.Identity()
+
+
+def check_heads(width: int, heads: int) -> None:
+    """MsbenchError unless the width can be shared out among the heads, in pairs of numbers."""
+    if heads < 1 or width % (2 * heads):
+        raise msbench.MsbenchError(
+            f"width {width} is not a multiple of twice the heads, {2 * heads}"
+        )
+
+
+def check_source(source: Tensor, limit: int, *, some: bool = True) -> None:
+    """MsbenchError if a (B, S) source has more tokens than the model has positions for, or, with
+    `some`, none at all."""
+    if source.shape[1] > limit:
+        raise msbench.MsbenchError(
+            f"a source of {source.shape[1]} tokens: the model reads {limit} at most"
+        )
+    if some and not bool((source != PAD).any(1).all()):
+        raise msbench.MsbenchError("an empty source: there is nothing to decode from")

@@ -1,0 +1,122 @@
+"""Workers that train on their own and meet now and then, simulated in one process."""
+
+from functools import partial
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import SGD, Optimizer
+
+from msbench.builtin.optimizers.torch_optim import Closure, Count, Share
+from msbench.builtin.optimizers.wrappers import Base, alone, parameters
+
+Workers = Annotated[int, Field(ge=2, le=64)]
+
+
+OuterRate = Annotated[float, Field(gt=0, le=10)]
+
+
+class Local(Optimizer):
+    """K workers with weights and an inner optimizer of their own; each reads its shard of a batch.
+
+    After every `every` steps they meet: where their mean lies from where they last met is the
+    gradient of an outer SGD (with Nesterov momentum, if any), and all go on from its result.
+    Evaluation is on the mean of the workers.
+
+    `sent_bytes` counts what all workers together send up, their weights once a meeting; training
+    that shares every gradient would send as much in each step.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        base: Base,
+        workers: int,
+        every: int,
+        outer_lr: float,
+        outer_momentum: float,
+    ):
+        self.bases = [alone(base(model)) for _ in range(workers)]
+        super().__init__(self.bases[0].param_groups, {})
+        # All workers take turns in the same parameters, so torch would see those twice.
+        self.param_groups = [group for each in self.bases for group in each.param_groups]
+        self.weights = parameters(self.bases[0])
+        self.workers = [[p.detach().clone() for p in self.weights] for _ in range(workers)]
+        self.met = [nn.Parameter(p.detach().clone()) for p in self.weights]
+        nesterov = outer_momentum > 0
+        self.outer = SGD(self.met, lr=outer_lr, momentum=outer_momentum, nesterov=nesterov)
+        self.every, self.steps, self.sent_bytes = every, 0, 0
+
+    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
+        """A step of every worker on its shard; a meeting after every `every` of them."""
+        losses = []
+        for index, each in enumerate(self.bases):
+            self._seat(self.workers[index])
+            losses.append(each.step(partial(closure, index, len(self.bases))))  # type: ignore[arg-type]
+        self.steps += 1
+        if self.steps % self.every == 0:
+            self._meet()
+        return torch.stack(losses).mean()  # type: ignore[arg-type]
+
+    @torch.no_grad()
+    def _meet(self) -> None:
+        for p, mean in zip(self.met, self._mean(), strict=True):
+            p.grad = p - mean
+        self.outer.step()
+        for own in self.workers:
+            torch._foreach_copy_(own, [p.detach() for p in self.met])
+        size = sum(p.numel() * p.element_size() for p in self.weights)
+        self.sent_bytes += size * len(self.workers)
+
+    @property
+    def spent(self) -> float:
+        """Share of the budget that is spent, if the workers' optimizers want to know."""
+        return float(getattr(self.bases[0], "spent", 0.0))
+
+    @spent.setter
+    def spent(self, share: float) -> None:
+        for each in self.bases:
+            if hasattr(each, "spent"):
+                each.spent = share
+
+    @torch.no_grad()
+    def eval(self) -> None:
+        """The mean of the workers into the model."""
+        self._switch("eval")
+        self._seat(self._mean())
+
+    def train(self) -> None:
+        """Every worker where it was."""
+        self._switch("train")
+
+    def _switch(self, mode: str) -> None:
+        """Every worker's optimizer, over that worker's weights; twice is once."""
+        for each, own in zip(self.bases, self.workers, strict=True):
+            self._seat(own)
+            getattr(each, mode, lambda: None)()
+
+    def _mean(self) -> list[Tensor]:
+        return [torch.stack(several).mean(0) for several in zip(*self.workers, strict=True)]
+
+    def _seat(self, own: list[Tensor]) -> None:
+        """A worker's weights into the model, without a copy."""
+        for p, mine in zip(self.weights, own, strict=True):
+            p.data = mine
+
+
+def local_sgd(model: nn.Module, base: Base, workers: Workers = 4, every: Count = 8) -> Optimizer:
+    """Local SGD: the workers go on from their mean."""
+    return Local(model, base, workers, every, outer_lr=1.0, outer_momentum=0.0)
+
+
+def diloco(
+    model: nn.Module,
+    base: Base,
+    workers: Workers = 4,
+    every: Count = 8,
+    outer_lr: OuterRate = 0.7,
+    outer_momentum: Share = 0.9,
+) -> Optimizer:
+    """DiLoCo: the outer optimizer is SGD with Nesterov momentum."""
+    return Local(model, base, workers, every, outer_lr, outer_momentum)

@@ -1,0 +1,279 @@
+"""Optimizers that torch has: `factory(model, **options) -> torch.optim.Optimizer`.
+
+Fused or for each tensor at once, as torch offers. Weight decay is decoupled everywhere (Loshchilov
+and Hutter, 2019): weights shrink by lr * weight_decay, whatever the gradient's step is. Norms and
+biases are spared, unless `decay = "all"`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.optim import LBFGS, SGD, Adafactor, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
+
+Closure = Callable[..., Tensor]
+
+
+Rate = Annotated[float, Field(gt=0, le=100)]
+
+
+Positive = Annotated[float, Field(gt=0, le=1)]
+
+
+NotNegative = Annotated[float, Field(ge=0, le=100)]
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+Count = Annotated[int, Field(ge=1, le=1000)]
+
+
+Decay = Literal["matrices", "all"]
+
+
+def sgd(
+    model: nn.Module, lr: Rate = 0.1, weight_decay: NotNegative = 0.0, decay: Decay = "matrices"
+) -> Optimizer:
+    """Plain stochastic gradient descent."""
+    return decoupled(SGD(decayed(model, weight_decay, decay), lr=lr, fused=True))
+
+
+def momentum(
+    model: nn.Module,
+    lr: Rate = 0.1,
+    momentum: Share = 0.9,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """SGD with Polyak's heavy ball."""
+    groups = decayed(model, weight_decay, decay)
+    return decoupled(SGD(groups, lr=lr, momentum=momentum, fused=True))
+
+
+def nesterov(
+    model: nn.Module,
+    lr: Rate = 0.1,
+    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """SGD with Nesterov's momentum, in the form of Sutskever et al. (2013)."""
+    groups = decayed(model, weight_decay, decay)
+    return decoupled(SGD(groups, lr=lr, momentum=momentum, nesterov=True, fused=True))
+
+
+def rmsprop(
+    model: nn.Module,
+    lr: Rate = 1e-3,
+    alpha: Share = 0.99,
+    eps: Positive = 1e-8,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Steps scaled per weight by a decaying mean of squared gradients."""
+    groups = decayed(model, weight_decay, decay)
+    return decoupled(RMSprop(groups, lr=lr, alpha=alpha, eps=eps, foreach=True))
+
+
+def adagrad(
+    model: nn.Module,
+    lr: Rate = 1e-2,
+    eps: Positive = 1e-10,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Steps scaled per weight by the sum of all squared gradients."""
+    return decoupled(Adagrad(decayed(model, weight_decay, decay), lr=lr, eps=eps, fused=True))
+
+
+def adam(
+    model: nn.Module,
+    lr: Rate = 1e-3,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Adam, without decay unless it is asked for."""
+    groups = decayed(model, weight_decay, decay, own=True)
+    betas = beta1, beta2
+    return Adam(groups, lr=lr, betas=betas, eps=eps, decoupled_weight_decay=True, fused=True)
+
+
+def adamw(
+    model: nn.Module,
+    lr: Rate = 1e-3,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: NotNegative = 0.01,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """AdamW, fused."""
+    groups = decayed(model, weight_decay, decay, own=True)
+    return AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+
+
+def nadam(
+    model: nn.Module,
+    lr: Rate = 2e-3,
+    beta1: Share = 0.9,
+    beta2: Share = 0.999,
+    eps: Positive = 1e-8,
+    weight_decay: NotNegative = 0.01,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Adam with Nesterov's momentum."""
+    groups = decayed(model, weight_decay, decay, own=True)
+    betas = beta1, beta2
+    return NAdam(groups, lr=lr, betas=betas, eps=eps, decoupled_weight_decay=True, foreach=True)
+
+
+def adafactor(
+    model: nn.Module,
+    lr: Rate = 1e-2,
+    beta2_decay: Annotated[float, Field(gt=-1, lt=0)] = -0.8,
+    weight_decay: NotNegative = 0.0,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Adam's second moments as row and column sums: memory of the root of a matrix's size."""
+    groups = decayed(model, weight_decay, decay, own=True)
+    return Adafactor(groups, lr=lr, beta2_decay=beta2_decay, foreach=True)
+
+
+def muon(
+    model: nn.Module,
+    lr: Rate = 2e-3,
+    momentum: Share = 0.95,
+    steps: Annotated[int, Field(ge=1, le=20)] = 5,
+    weight_decay: NotNegative = 0.01,
+    decay: Decay = "matrices",
+) -> Optimizer:
+    """Muon for hidden matrices, AdamW for all other weights.
+
+    The momentum of a matrix is made orthogonal by Newton-Schulz iterations (`steps` of them). Its
+    steps are as long as AdamW's would be (Liu et al., 2025), so that one rate does for both.
+    """
+    hidden = _hidden_matrices(model)
+    inside = {id(p) for p in hidden}
+    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in inside]
+    parts: list[Optimizer] = [
+        AdamW(_grouped(rest, weight_decay, decay, own=True), lr=lr, fused=True)
+    ]
+    if hidden:
+        parts += [
+            Muon(
+                hidden,
+                lr=lr,
+                momentum=momentum,
+                ns_steps=steps,
+                weight_decay=weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        ]
+    return Together(parts)
+
+
+def lbfgs(
+    model: nn.Module,
+    lr: Rate = 1.0,
+    iterations: Annotated[int, Field(ge=1, le=100)] = 4,
+    history: Count = 10,
+) -> Optimizer:
+    """L-BFGS with a strong Wolfe line search, on one batch a step.
+
+    A step is up to `iterations` updates and takes a pass or a few for each. The curvature
+    of the last `history` updates is kept, although they come from other batches: it is made for
+    whole data sets, and is here to show that.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return LBFGS(
+        trained, lr=lr, max_iter=iterations, history_size=history, line_search_fn="strong_wolfe"
+    )
+
+
+class Together(Optimizer):
+    """Several optimizers, each with some of the weights, stepping along one gradient."""
+
+    def __init__(self, parts: Sequence[Optimizer]):
+        super().__init__([group for part in parts for group in part.param_groups], {})
+        self.parts = list(parts)
+
+    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
+        """One gradient, then a step of each."""
+        loss = closure()
+        for part in self.parts:
+            part.step()
+        return loss
+
+
+def decayed(
+    model: nn.Module, weight_decay: float, decay: Decay = "matrices", *, own: bool = False
+) -> list[dict[str, Any]]:
+    """Parameter groups: weight decay on matrices, none on norms and biases.
+
+    own: the optimizer decouples by itself; otherwise `decoupled` does it.
+    """
+    return _grouped(
+        [p for p in model.parameters() if p.requires_grad], weight_decay, decay, own=own
+    )
+
+
+def _grouped(
+    weights: Sequence[Tensor], weight_decay: float, decay: Decay, *, own: bool
+) -> list[dict[str, Any]]:
+    key = "weight_decay" if own else "decoupled_decay"
+    shrunk = [p for p in weights if p.ndim >= 2 or decay == "all"]
+    spared = [p for p in weights if p.ndim < 2 and decay != "all"]
+    groups = [{"params": shrunk, key: weight_decay}, {"params": spared, key: 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def decoupled(optimizer: Optimizer) -> Optimizer:
+    """Weights of a group shrink by its lr * `decoupled_decay` before every step, as in AdamW.
+
+    The gradient comes first, at the weights as they were; so the closure is what is extended.
+    """
+    if any(group["decoupled_decay"] for group in optimizer.param_groups):
+        optimizer.register_step_pre_hook(_shrink_after_gradient)
+    return optimizer
+
+
+def _shrink_after_gradient(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
+    itself, *rest = args
+    closure = rest[0] if rest else kwargs.get("closure")
+    if closure is None:  # a wrapper has taken the gradient already
+        _shrink(optimizer)
+        return None
+
+    def extended() -> Tensor:
+        loss: Tensor = closure()
+        _shrink(optimizer)
+        return loss
+
+    return (itself, extended), {}
+
+
+@torch.no_grad()
+def _shrink(optimizer: Optimizer) -> None:
+    for group in optimizer.param_groups:
+        shrunk = [p for p in group["params"] if p.grad is not None]
+        if shrunk and group["decoupled_decay"]:
+            torch._foreach_mul_(shrunk, 1 - group["lr"] * group["decoupled_decay"])
+
+
+def _hidden_matrices(model: nn.Module) -> list[Tensor]:
+    """Matrices between layers: no embeddings, and not what gives the labels (`head`)."""
+    outside = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    return [
+        p
+        for name, p in model.named_parameters()
+        if p.requires_grad
+        and p.ndim == 2
+        and id(p) not in outside
+        and "head" not in name.split(".")
+    ]

@@ -1,0 +1,57 @@
+"""`msbench plot`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from msbench.cli.options import compared, comparing, write_file
+from msbench.errors import MsbenchError, printable
+
+
+@click.command()
+@click.argument("results")
+@click.option(
+    "--kind",
+    type=click.Choice(["curves", "pareto", "profile", "cd", "ladder", "tuning"]),
+    required=True,
+    help="What is drawn.",
+)
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.svg|png",
+    help="Where the picture goes; how it ends says what it is.",
+)
+@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only these tasks.")
+@click.option(
+    "--along",
+    type=click.Choice(["steps", "passes", "seconds"]),
+    help="What learning curves are drawn against.  [default: passes]",
+)
+@click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
+@comparing
+def plot(
+    results: str,
+    kind: str,
+    out: Path,
+    tasks: tuple[str, ...],
+    along: str | None,
+    theme: str,
+    **asked: Any,
+) -> None:
+    """Draw one picture of RESULTS, and print what it shows in words."""
+    from msbench.report.plots.plot import picture
+    from msbench.report.plots.svg import png, svg
+
+    write = {".svg": lambda made: svg(made, theme).encode(), ".png": lambda made: png(made, theme)}
+    if out.suffix not in write:
+        raise MsbenchError(f"{out}: a picture ends in .svg or .png")
+    if along and kind != "curves":
+        raise MsbenchError(f"--along is for learning curves (--kind curves), not for {kind}")
+    comparison, _ = compared(results, asked)
+    made = picture(comparison, kind, tasks, along or "passes")
+    write_file(out, write[out.suffix](made))
+    click.echo(printable(made.alt))

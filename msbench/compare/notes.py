@@ -1,0 +1,62 @@
+"""Sentences below the tables: what is missing, hidden, lost or failed."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from msbench.compare.columns import Ledger
+from msbench.compare.labels import Labels
+from msbench.compare.rows import Row
+from msbench.records.record import STATUSES
+
+
+def missing_evidence(accuracy: Sequence[Row]) -> list[str]:
+    """What keeps verdicts from being given, in whole sentences."""
+    shown = [row for row in accuracy if row["primary"]]
+    notes = []
+    if not any(row["n_ok"] for row in shown):
+        notes.append("no trial ended ok: there is nothing to compare")
+    elif max(row["n_ok"] for row in shown) == 1:
+        notes.append("one seed each: no interval and no verdict without more (msbench run --seeds)")
+    for row in shown:
+        if row["n_ok"] and math.isnan(row["mean"]):
+            what = f"{row['task']}, {row['optimizer']}, {row['decoder']}"
+            notes.append(f"{what}: no trial that ended ok gave a number for {row['metric']}")
+    return notes
+
+
+def hidden_tasks(accuracy: Sequence[Row], metric: str) -> list[str]:
+    """Tasks that the metric asked for is none of."""
+    shown = {row["task"] for row in accuracy if row["primary"]}
+    left = sorted({row["task"] for row in accuracy} - shown)
+    return [f"not shown, since {metric} is no metric of theirs: {', '.join(left)}"] if left else []
+
+
+def failed_trials(ledger: Ledger, labels: Labels, trials: Sequence[int]) -> list[str]:
+    """The first ten trials that did not end ok, and how many more there are."""
+    bad = [trial for trial in sorted(trials) if trial in ledger.reasons]
+    notes = []
+    for trial in bad[:10]:
+        axes = labels.axes(ledger.groups[ledger.trials["group"][trial]])
+        seed = ledger.seeds[ledger.trials["seed"][trial]]
+        status = STATUSES[ledger.trials["status"][trial]]
+        what = f"{axes['task']} {axes['optimizer']} seed {seed}"
+        notes.append(f"{what}: {status}: {ledger.reasons[trial]}")
+    if len(bad) > 10:
+        notes.append(f"and {len(bad) - 10} more trials that did not end ok")
+    return notes
+
+
+def lost_measurements(ledger: Ledger) -> list[str]:
+    """Search trials and measurements that were lost."""
+    notes = []
+    lost = [r for r in ledger.searches if r.status not in ("ok", "diverged")]
+    if lost:
+        told = ", ".join(f"{s} {n}" for s, n in Counter(r.status for r in lost).items())
+        notes.append(f"{len(lost)} search trials were lost ({told}): {lost[0].reason}")
+    for record in ledger.measured:
+        for each in record.results.get("failed", ()):
+            notes.append(f"throughput of {each['strategy']}: {each['reason']}")
+        if record.status != "ok":
+            notes.append(f"throughput: {record.status}: {record.reason}")
+    return notes

@@ -1,0 +1,118 @@
+"""Across tasks: average ranks that can be told apart, and performance profiles."""
+
+import math
+from collections.abc import Mapping, Sequence
+from string import ascii_lowercase
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msbench.compare.columns import Ledger, Trained
+from msbench.compare.labels import AXES
+from msbench.compare.rows import Row
+from msbench.compare.stats import (
+    critical_difference,
+    friedman,
+    groups,
+    performance_profile,
+    profile_band,
+)
+
+TAUS = (0.5, 0.75, 1.0, 1.5, 2.0)
+"""Multiples of the baseline's cost at which profiles are shown."""
+
+
+def rank_rows(accuracy: Sequence[Row], by: str) -> tuple[list[Row], list[str]]:
+    """(a row per strategy that ran on every task of the baseline, best first; notes).
+
+    A task is one block however many models or decoders it has: its main metric, averaged over
+    them. Strategies with trials that did not end ok rank last there. None for fewer than two tasks
+    or three strategies. Strategies of one letter in `group` are not told apart (Nemenyi, 5 %).
+    """
+    main = [row for row in accuracy if row["main"]]
+    tasks = sorted({row["task"] for row in main if row["baseline"]})
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in main:
+        whole = row["n_ok"] == row["n"] and not math.isnan(row["mean"])
+        worth = -row["mean"] if row["lower_is_better"] else row["mean"]
+        found.setdefault((row["task"], row[by]), []).append(worth if whole else -math.inf)
+    names = sorted({name for task, name in found if task in tasks})
+    full = [name for name in names if all((task, name) in found for task in tasks)]
+    if len(tasks) < 2 or len(full) < 3:
+        return [], []
+    left = [name for name in names if name not in full]
+    notes = [f"not ranked, since not run on every task: {', '.join(left)}"] if left else []
+    scores = np.array([[np.mean(found[task, name]) for name in full] for task in tasks])
+    statistic, p, ranks = friedman(scores)
+    distance = critical_difference(len(full), len(tasks))
+    letters = _letters(groups(ranks, distance), len(full))
+    rows = [
+        {
+            "strategy": name,
+            "average_rank": float(ranks[i]),
+            "group": letters[i],
+            "tasks": len(tasks),
+            "friedman": statistic,
+            "p": p,
+            "critical_difference": distance,
+        }
+        for i, name in enumerate(full)
+    ]
+    return sorted(rows, key=lambda row: (row["average_rank"], row["strategy"])), notes
+
+
+def _letters(found: Sequence[Sequence[int]], size: int) -> list[str]:
+    """Per strategy the letters of the groups that it is in: a, b, ..., z, a2, ..."""
+    letters = [""] * size
+    for number, group in enumerate(found):
+        turn, letter = divmod(number, len(ascii_lowercase))
+        for place in group:
+            letters[place] += ascii_lowercase[letter] + (str(turn + 1) if turn else "")
+    return letters
+
+
+def profile_rows(
+    ledger: Ledger,
+    trials: Trained,
+    passes: NDArray[np.float64],
+    by: str,
+    bases: Mapping[str, str],
+) -> list[Row]:
+    """Per strategy and tau of TAUS, the share of problems that it solved within tau times the
+    baseline's passes to target, and its interval (95 %).
+
+    A problem is a task and seed (and whatever else but `by`) that the baseline has too. The
+    baseline is fixed, unlike the best of all, so that adding a competitor changes nothing. What
+    the baseline did not solve counts as solved at once by those who did.
+    """
+    others: dict[tuple[str, ...], int] = {}
+    rest = [tuple(cell[axis] for axis in AXES if axis != by) for cell in trials.cells]
+    other = np.array([others.setdefault(each, len(others)) for each in rest], dtype=np.int64)
+    is_base = np.array([cell[by] == bases.get(cell["task"]) for cell in trials.cells], dtype=bool)
+    at = other[trials.cell], ledger.trials["seed"][trials.trial]
+    base = np.full((len(others), len(ledger.seeds)), np.nan)
+    its = is_base[trials.cell]
+    base[at[0][its], at[1][its]] = passes[its]
+    with np.errstate(invalid="ignore"):
+        ratios = np.where(np.isinf(passes), np.inf, passes / base[at])
+    ratios[np.isnan(base[at]) | np.isnan(passes)] = np.nan
+    strategy = np.array([cell[by] for cell in trials.cells], dtype=object)[trials.cell]
+    rows = []
+    for name in sorted(set(strategy.tolist())):
+        mine = ratios[strategy == name]
+        if not len(mine := mine[~np.isnan(mine)]):
+            continue
+        shares = performance_profile(mine, TAUS)
+        low, high = profile_band(mine, TAUS)
+        for i, tau in enumerate(TAUS):
+            rows.append(
+                {
+                    "strategy": name,
+                    "tau": tau,
+                    "share": float(shares[i]),
+                    "low": float(low[i]),
+                    "high": float(high[i]),
+                    "problems": len(mine),
+                }
+            )
+    return rows

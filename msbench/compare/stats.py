@@ -1,0 +1,359 @@
+"""Intervals, paired tests and ranks over seeds, examples and tasks, from scipy.
+
+Why these methods: docs/statistics.md, by simulation. Not a number (NaN) means missing, everywhere.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from msbench.errors import MsbenchError
+
+Array = NDArray[np.float64]
+
+
+ALPHA, POWER = 0.05, 0.8
+"""What `detectable` is about: a two-sided test at ALPHA that finds it in POWER of all cases."""
+
+
+CONSTANT = 1e-9
+"""Differences whose spread is a smaller share of their mean differ only by rounding."""
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """(mean, low, high) by Student's t; with fewer than two values the interval is NaN.
+
+    values: one number a seed. For paired differences, pass the differences.
+    """
+    mean, low, high, _ = mean_intervals(np.asarray(values, dtype=float)[None, :], level)
+    return float(mean[0]), float(low[0]), float(high[0])
+
+
+def t_quantile(degrees: int, level: float) -> float:
+    """Two-sided critical value of Student's t."""
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
+
+    return float(stdtrit(degrees, (1 + level) / 2))
+
+
+def mean_intervals(
+    values: ArrayLike, level: float = 0.95
+) -> tuple[Array, Array, Array, NDArray[np.int64]]:
+    """(mean, low, high, n) of every row, by Student's t (Student, 1908).
+
+    values: (rows, seeds) in any unit, NaN where a seed is missing. n counts the values that are
+    there. The mean of none is NaN, and so are the bounds for fewer than two.
+    """
+    mean, sd, n = _moments(values)
+    half = _critical(n, level) * sd / np.sqrt(np.maximum(n, 1))
+    return mean, mean - half, mean + half, n
+
+
+def paired_tests(differences: ArrayLike, level: float = 0.95) -> "Tests":
+    """The paired t-test of every row: is the mean difference over seeds zero?
+
+    differences: (comparisons, seeds), a strategy's score minus the baseline's of the same seed,
+    NaN where either is missing. It generalizes to new seeds on these test examples, not to new
+    examples (`paired_examples`). Where all differences are equal there is no spread to judge by:
+    the interval has no width, and `p` is 1 if they are zero, else 2 ** (1 - n), the probability
+    that n fair signs agree (0.25 for three seeds), because equal scores of few seeds are no proof.
+    """
+    from scipy.special import nctdtrinc, stdtr
+
+    mean, sd, n = _moments(differences)
+    still = (n >= 2) & (sd <= CONSTANT * np.abs(mean))
+    error = np.where(still, np.nan, sd / np.sqrt(np.maximum(n, 1)))
+    critical = _critical(n, level)
+    degrees = np.where(n >= 2, n - 1.0, np.nan)
+    p = 2 * stdtr(degrees, -np.abs(mean) / error)
+    same = np.where(mean == 0, 1.0, 2.0 ** (1 - n))
+    half = np.where(still, 0.0, critical * error)
+    # The noncentrality at which t falls short of its critical value in 20 % of all cases. That it
+    # falls on the wrong side instead (less than one case in a million) is not counted.
+    away = nctdtrinc(degrees, 1 - POWER, _critical(n, 1 - ALPHA))
+    return Tests(mean, mean - half, mean + half, np.where(still, same, p), n, away * error)
+
+
+def seeds_needed(differences: Sequence[float], *, tests: int = 1, most: int = 10_000) -> float:
+    """How many seeds a two-sided 5 % test needs to find in 80 % of all cases a difference of the
+    size and spread that these have. tests: for how many its p is adjusted, at worst.
+
+    Infinite if more than `most` would be, also for no difference; NaN for fewer than two. Without
+    a spread, as many as must agree (`paired_tests`). It is as rough as the spread of few seeds.
+    """
+    from scipy.special import nctdtrinc
+
+    (mean,), (sd,), (n,) = _moments(np.asarray(differences, dtype=float)[None, :])
+    if n < 2 or not np.isfinite(mean):
+        return float("nan")
+    if mean == 0:
+        return float("inf")
+    counts, alpha = np.arange(2, most + 1), ALPHA / tests
+    if sd <= CONSTANT * abs(mean):
+        enough = 2.0 ** (1 - counts.astype(float)) <= alpha
+    else:
+        away = nctdtrinc(counts - 1.0, 1 - POWER, _critical(counts, 1 - alpha))
+        enough = away * sd / np.sqrt(counts) <= abs(mean)
+    return float(counts[np.argmax(enough)]) if enough.any() else float("inf")
+
+
+def paired_examples(mine: ArrayLike, base: ArrayLike, level: float = 0.95) -> "Test":
+    """Is the mean difference zero over new seeds and new examples of the same kind?
+
+    mine, base: (seeds, examples) scores of two strategies or decoders on the same seeds and the
+    same examples, or (examples,) of one seed. Seeds and examples are both taken as drawn at
+    random. The squared standard error is that of crossed random effects, (MS_seeds +
+    max(MS_examples - MS_rest, 0)) / (seeds x examples), as for readers and cases (Dorfman, Berbaum
+    and Metz, 1992; Hillis, 2007); the critical value is Student's for seeds and for examples,
+    averaged by their part in that (Cochran, 1964). With one seed it is the paired t-test over
+    examples, which says nothing of other seeds.
+
+    Seeds that miss all scores are left out, then examples that miss any. What is compared is the
+    mean over examples, which is not a corpus metric such as BLEU. Without any spread, `p` is as in
+    `paired_tests`.
+
+    Raises MsbenchError where the two do not have the same shape.
+    """
+    from scipy.special import stdtrit
+
+    one, two = np.atleast_2d(np.asarray(mine, float)), np.atleast_2d(np.asarray(base, float))
+    if one.shape != two.shape or one.ndim != 2:
+        raise MsbenchError(
+            "paired scores need the same seeds and examples on both sides, "
+            f"but one has {np.shape(mine)} and the other {np.shape(base)}"
+        )
+    with np.errstate(invalid="ignore"):  # two infinite scores have no difference
+        scores = one - two
+    scores = scores[~np.isnan(scores).all(axis=1)]
+    scores = scores[:, ~np.isnan(scores).any(axis=0)]
+    seeds, examples = scores.shape
+    if seeds < 2 or examples < 2:
+        alone = paired_tests(scores.reshape(1, -1), level)
+        bounds = float(alone.low[0]), float(alone.high[0])
+        return Test(float(alone.difference[0]), *bounds, float(alone.p[0]), seeds, examples)
+    mean = float(scores.mean())
+    if not np.isfinite(mean):
+        return Test(mean, np.nan, np.nan, np.nan, seeds, examples)
+    by_seed, by_example = scores.mean(axis=1), scores.mean(axis=0)
+    rest = scores - by_seed[:, None] - by_example + mean
+    of_seeds = examples * float(by_seed.var(ddof=1))
+    of_examples = seeds * float(by_example.var(ddof=1))
+    of_examples -= float((rest**2).sum()) / ((seeds - 1) * (examples - 1))
+    total = of_seeds + max(of_examples, 0.0)
+    error = (total / (seeds * examples)) ** 0.5
+    if error <= CONSTANT * abs(mean):
+        return Test(mean, mean, mean, 1.0 if mean == 0 else 2.0 ** (1 - seeds), seeds, examples)
+    share = of_seeds / total
+
+    def critical(tail: float) -> float:
+        by_seeds, by_examples = stdtrit([seeds - 1, examples - 1], tail)
+        return -float(share * by_seeds + (1 - share) * by_examples)
+
+    half = critical((1 - level) / 2) * error
+    p = _reached(critical, abs(mean) / error)
+    return Test(mean, mean - half, mean + half, p, seeds, examples)
+
+
+def holm(p: ArrayLike) -> Array:
+    """p-values adjusted for being many (Holm, 1979): all of the array are one family.
+
+    Rejecting what is at most 0.05 then is wrong about any of them in at most 5 % of all families,
+    however they depend on each other. NaN stays NaN and is not counted. Any shape; it is kept.
+    """
+    values = np.asarray(p, dtype=float)
+    adjusted = np.full(values.shape, np.nan)
+    known = ~np.isnan(values)
+    raw = values[known]
+    order = np.argsort(raw)
+    steps = np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1))
+    back = np.empty_like(raw)
+    back[order] = np.minimum(steps, 1.0)
+    adjusted[known] = back
+    return adjusted
+
+
+def equivalent(low: ArrayLike, high: ArrayLike, margin: ArrayLike) -> NDArray[np.bool_]:
+    """Whether the interval of a difference lies within ±margin: no difference that matters.
+
+    In the unit of the score. With a 95 % interval it is the two one-sided tests (TOST;
+    Schuirmann, 1987) at 2.5 % each, which is stricter than the usual 5 %: for that, pass
+    intervals of the level 0.9. An interval that is not known (NaN) shows nothing.
+
+    Raises MsbenchError for a margin that is not positive.
+    """
+    if not np.all(np.asarray(margin) > 0):
+        raise MsbenchError(f"a margin of equivalence must be positive, not {margin!r}")
+    return np.asarray((np.asarray(low) > -np.asarray(margin)) & (np.asarray(high) < margin))
+
+
+def friedman(scores: ArrayLike) -> tuple[float, float, Array]:
+    """(statistic, p, average ranks): do strategies rank alike over blocks? (Friedman, 1937).
+
+    scores: (blocks, strategies), higher is better; a block is a task, or a task and a seed. Rank 1
+    is the best, ties share their average rank. p is of the chi-squared distribution with
+    strategies - 1 degrees, which is cautious for few blocks; if all are tied in every block it
+    is 1. What can be compared further: `critical_difference`.
+
+    Raises MsbenchError for fewer than two blocks or three strategies, and for missing scores.
+    """
+    from scipy.stats import friedmanchisquare, rankdata
+
+    values = np.asarray(scores, dtype=float)
+    if values.ndim != 2 or values.shape[0] < 2 or values.shape[1] < 3:
+        raise MsbenchError(
+            "ranks need at least two blocks (tasks) and three strategies, "
+            f"not {' x '.join(map(str, values.shape))}"
+        )
+    if np.isnan(values).any():
+        raise MsbenchError("ranks need every strategy's score in every block: leave out the others")
+    ranks = rankdata(-values, axis=1).mean(axis=0)
+    if (values == values[:, :1]).all():
+        return 0.0, 1.0, ranks
+    result = friedmanchisquare(*values.T)
+    return float(result.statistic), float(result.pvalue), ranks
+
+
+@lru_cache
+def critical_difference(k: int, n: int, level: float = 0.05) -> float:
+    """How far average ranks must differ to be told apart (Nemenyi, 1963; Demsar, 2006).
+
+    k strategies over n blocks; `level` is the share of false alarms over all pairs.
+
+    Raises MsbenchError for fewer than two strategies or blocks.
+    """
+    from scipy.stats import studentized_range
+
+    if k < 2 or n < 2:
+        raise MsbenchError(
+            f"the least to rank are two strategies over two blocks, not {k} over {n}"
+        )
+    q = studentized_range.ppf(1 - level, k, np.inf) / 2**0.5
+    return float(q * (k * (k + 1) / (6 * n)) ** 0.5)
+
+
+def groups(average_ranks: ArrayLike, cd: float) -> list[tuple[int, ...]]:
+    """The largest sets of strategies not told apart: the bars of Demsar's diagram (2006).
+
+    Positions in `average_ranks`, best first; sets may overlap, and a strategy that differs from
+    all others is in none. Not being told apart does not mean being equal.
+    """
+    ranks = np.asarray(average_ranks, dtype=float)
+    order = np.argsort(ranks, kind="stable")
+    # The first that is too far from each; rounding must not part ranks that differ by exactly cd.
+    ends = np.searchsorted(ranks[order], ranks[order] + cd + 1e-9, side="right")
+    found, reached = [], 0
+    for start, end in enumerate(ends.tolist()):
+        if end > reached and end - start > 1:
+            found.append(tuple(order[start:end].tolist()))
+        reached = max(reached, end)
+    return found
+
+
+def performance_profile(ratios: ArrayLike, taus: ArrayLike) -> Array:
+    """The share of problems solved within tau times the best cost (Dolan and More, 2002).
+
+    ratios: (problems, strategies), or (problems,) of one, cost over the cost of the problem's
+    best; inf where it was not solved. taus: (taus,). Returns (taus, strategies) or (taus,).
+
+    Raises MsbenchError for no problems and for NaN, which is neither solved nor unsolved.
+    """
+    return np.asarray(_solved(ratios, taus).mean(axis=0))
+
+
+def profile_band(ratios: ArrayLike, taus: ArrayLike, level: float = 0.95) -> tuple[Array, Array]:
+    """(low, high) of `performance_profile`, at every tau for itself, over problems like these.
+
+    The exact interval of a share (Clopper and Pearson, 1934): it covers what it says for any number
+    of problems, where a bootstrap over five can cover less than half of that. Problems count as
+    independent, which seeds of one task are not. Arguments, shapes and errors as there.
+    """
+    from scipy.special import betaincinv
+
+    solved = _solved(ratios, taus)
+    problems, count = len(solved), solved.sum(axis=0)
+    tail = (1 - level) / 2
+    # At the ends the beta distribution is none, and the bound is the end itself.
+    low = betaincinv(np.maximum(count, 1), problems - count + 1, tail)
+    high = betaincinv(count + 1, np.maximum(problems - count, 1), 1 - tail)
+    return np.where(count == 0, 0.0, low), np.where(count == problems, 1.0, high)
+
+
+@dataclass(frozen=True)
+class Tests:
+    """`paired_tests`, an entry for every row: arrays of one length."""
+
+    __test__ = False  # pytest takes classes of such a name for its own
+
+    difference: Array
+    """Mean over seeds, in the unit of the score."""
+
+    low: Array
+    high: Array
+    """Bounds of the interval; NaN for fewer than two seeds."""
+
+    p: Array
+    """Two-sided, not adjusted for being many (`holm`); NaN for fewer than two seeds."""
+
+    n: NDArray[np.int64]
+    """Seeds that both have."""
+
+    detectable: Array
+    """The smallest true difference that a two-sided 5 % test of n seeds finds in 80 % of all
+    cases if the spread is what it was here; NaN without a spread."""
+
+
+@dataclass(frozen=True)
+class Test:
+    """`paired_examples`: one comparison over seeds and examples."""
+
+    __test__ = False
+
+    difference: float
+    """Mean over seeds and examples, in the unit of the score."""
+
+    low: float
+    high: float
+    p: float
+    seeds: int
+    examples: int
+
+
+def _moments(values: ArrayLike) -> tuple[Array, Array, NDArray[np.int64]]:
+    """(mean, standard deviation, count) of every row without its NaN; what is not known is NaN."""
+    rows = np.asarray(values, dtype=float)
+    known = ~np.isnan(rows)
+    n = known.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):  # scores may be infinite, rows empty
+        mean = np.where(known, rows, 0.0).sum(axis=1) / n
+        squares = np.where(known, rows - mean[:, None], 0.0) ** 2
+        sd = np.sqrt(squares.sum(axis=1) / np.where(n >= 2, n - 1, np.nan))
+    return mean, sd, n
+
+
+def _critical(n: NDArray[np.int64], level: float) -> Array:
+    """Two-sided critical value of Student's t for each count of values; NaN for less than two."""
+    from scipy.special import stdtrit
+
+    return np.asarray(stdtrit(np.where(n >= 2, n - 1.0, np.nan), (1 + level) / 2))
+
+
+def _reached(critical: Callable[[float], float], value: float) -> float:
+    """The two-sided p at which the critical value of a tail, falling in it, is `value`."""
+    from scipy.optimize import brentq
+
+    least = float(np.log(1e-100))  # what is less likely is told as 0
+    if critical(float(np.exp(least))) <= value:
+        return 0.0
+    return 2 * float(np.exp(brentq(lambda log: critical(np.exp(log)) - value, least, -np.log(2))))
+
+
+def _solved(ratios: ArrayLike, taus: ArrayLike) -> Any:
+    """(problems, taus, ...): whether each problem is solved within each tau."""
+    values = np.asarray(ratios, dtype=float)
+    if values.size == 0 or np.isnan(values).any():
+        raise MsbenchError("a profile needs problems, and inf, not NaN, where one was not solved")
+    return values[:, None] <= np.asarray(taus, dtype=float).reshape(-1, *[1] * (values.ndim - 1))

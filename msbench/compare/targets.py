@@ -1,0 +1,121 @@
+"""Time to target: passes, FLOPs and seconds until the validation loss was low enough."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msbench.compare.columns import Ledger, Trained
+from msbench.compare.rows import Row
+
+Target = float | Mapping[str, float] | None
+"""One loss for all tasks, one per task, or none: the median of the baseline's best."""
+
+
+UNITS = ("passes", "flops", "seconds")
+
+
+def auto_targets(
+    ledger: Ledger, trials: Trained, by: str, bases: Mapping[str, str]
+) -> dict[tuple[str, str], float]:
+    """Per task and loss, the median over the baseline's trials of their best validation loss.
+
+    No competitor counts, so that adding one changes nothing. Losses of two kinds are not compared.
+    """
+    if by not in (trials.cells[0] if trials.cells else ()):
+        return {}  # decoders do not train
+    best = np.where(ledger.ok, ledger.trials["best"], np.inf)[trials.trial]
+    found: dict[tuple[str, str], list[float]] = {}
+    for number, cell in enumerate(trials.cells):
+        if cell[by] == bases.get(cell["task"]):
+            values = best[trials.cell == number]
+            key = (cell["task"], cell["loss"])
+            found.setdefault(key, []).extend(values[~np.isnan(values)].tolist())
+    # Of an even number the higher of the two in the middle: the median trial itself reaches it.
+    medians = {key: statistics.median_high(values) for key, values in found.items() if values}
+    return {key: value for key, value in medians.items() if math.isfinite(value)}
+
+
+def freezing(targets: Mapping[tuple[str, str], float]) -> list[str]:
+    """The lines that keep automatic targets in a suite; none for tasks with several losses."""
+    tasks = [task for task, _ in targets]
+    lines = [
+        f"{json.dumps(task.partition(' (')[0], ensure_ascii=False)} = {value!r}"
+        for (task, _), value in targets.items()
+        if tasks.count(task) == 1
+    ]
+    return ["[target]", *lines] if lines else []
+
+
+def resolved(
+    target: Target, cells: Sequence[Row], auto: Mapping[tuple[str, str], float]
+) -> list[float]:
+    """The target of every cell; NaN where there is none."""
+    if target is None:
+        return [auto.get((cell["task"], cell["loss"]), math.nan) for cell in cells]
+    if isinstance(target, Mapping):
+        # A task that is told apart by its options still has its name in the suite.
+        names = ((cell["task"], cell["task"].partition(" (")[0]) for cell in cells)
+        return [target.get(full, target.get(bare, math.nan)) for full, bare in names]
+    return [target] * len(cells)
+
+
+def reaching(
+    ledger: Ledger, trials: Trained, targets: Sequence[float]
+) -> dict[str, NDArray[np.float64]]:
+    """Per trial, in UNITS, what it took until the first measured point at its target or below.
+
+    Infinite where it was not reached or the trial did not end ok; NaN where there is no target or
+    nothing was measured. FLOPs are those of the trial, by its share of passes.
+    """
+    wanted = np.full(len(ledger.kept), np.nan)
+    wanted[trials.trial] = np.array(targets)[trials.cell]
+    at = ledger.curve["trial"]
+    hits = np.flatnonzero((ledger.curve["loss"] <= wanted[at]) & ledger.ok[at])
+    trial, first = np.unique(at[hits], return_index=True)
+    unknown = np.isnan(wanted) | (ledger.ok & np.isnan(ledger.trials["best"]))
+    found = {}
+    for unit in ("passes", "seconds"):
+        took = np.where(unknown, np.nan, np.inf)
+        took[trial] = ledger.curve[unit][hits[first]]
+        found[unit] = took
+    with np.errstate(invalid="ignore"):
+        share = found["passes"] / ledger.trials["passes"]
+        flops = np.where(np.isinf(found["passes"]), np.inf, share * ledger.trials["flops"])
+    found["flops"] = flops
+    return {unit: found[unit][trials.trial] for unit in UNITS}
+
+
+def target_rows(
+    trials: Trained,
+    targets: Sequence[float],
+    took: Mapping[str, NDArray[np.float64]],
+    by: str,
+    bases: Mapping[str, str],
+) -> list[Row]:
+    """A row per strategy and machine that has a target: medians over its seeds, and the share of
+    them that reached it. An unreached target is infinite, never left out."""
+    rows = []
+    for number, (cell, target) in enumerate(zip(trials.cells, targets, strict=True)):
+        mine = (trials.cell == number) & ~np.isnan(took["passes"])
+        if math.isnan(target) or not mine.any():
+            continue
+        rows.append(
+            {
+                **cell,
+                "target": float(target),
+                "n": int(mine.sum()),
+                "reached": float(np.isfinite(took["passes"][mine]).mean()),
+                **{unit: _median(took[unit][mine]) for unit in UNITS},
+                "baseline": cell.get(by) == bases.get(cell["task"]),
+            }
+        )
+    return sorted(rows, key=lambda row: (row["task"], row["passes"], -row["reached"]))
+
+
+def _median(values: Iterable[float]) -> float:
+    """NaN if any is not known: FLOPs that a counter lost are no bound."""
+    return float(np.median(np.asarray(list(values))))

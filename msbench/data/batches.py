@@ -1,0 +1,55 @@
+"""Batches of a split: endless and shuffled for training, each example once for evaluation."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from msbench.data.task import Batch, Ids, Split
+
+POOL = 64
+"""Batches that are sorted by length together."""
+
+
+def training_batches(split: Split, size: int, order: np.random.Generator) -> Iterator[Batch]:
+    """Batches without end: every epoch a new order, examples of like length together.
+
+    A pool of 64 batches at a time is sorted by length and cut into batches; all batches of the
+    epoch are shuffled, and gathered 64 at a time. What does not fill a batch waits for a later
+    epoch, so that every pass is over a whole batch.
+    """
+    size = min(size, len(split))
+    while True:
+        rows = order.permutation(len(split))[: len(split) // size * size]
+        pools = [rows[start : start + POOL * size] for start in range(0, len(rows), POOL * size)]
+        chunks = [chunk for pool in pools for chunk in _by_length(split, pool, size)]
+        shuffled = order.permutation(len(chunks))
+        for start in range(0, len(chunks), POOL):
+            together = np.concatenate([chunks[i] for i in shuffled[start : start + POOL]])
+            yield from split.batches(together, size)
+
+
+def evaluation_batches(split: Split, size: int) -> list[Batch]:
+    """Every example once, those of like length together; `Batch.rows` says which."""
+    return [split.batch(rows) for rows in _by_length(split, np.arange(len(split)), size)]
+
+
+def _by_length(split: Split, rows: Ids, size: int) -> list[Ids]:
+    """Batches of like lengths on both sides, the last one smaller if need be.
+
+    Rows are cut into bands of like source length, each sorted by target length; the more source
+    lengths vary beside target lengths, the more bands.
+    """
+    first, second = split.lengths[0][rows], split.lengths[-1][rows]
+    if len(split.lengths) == 1 or split.prompted:
+        return _cut_up(rows[np.argsort(second, kind="stable")], size)
+    batches = len(rows) / size
+    bands = round(np.sqrt(batches * (first.std() + 1e-9) / (second.std() + 1e-9)))
+    band = size * math.ceil(batches / min(max(bands, 1), max(1, int(batches))))
+    order = np.argsort(first, kind="stable")
+    parts = [part[np.argsort(second[part], kind="stable")] for part in _cut_up(order, band)]
+    return [rows[chunk] for part in parts for chunk in _cut_up(part, size)]
+
+
+def _cut_up(rows: Ids, size: int) -> list[Ids]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]

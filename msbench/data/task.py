@@ -1,0 +1,215 @@
+"""A task: data and how to score it; and the batches that are drawn from it.
+
+Arrays only (numpy), no framework: a learner turns a batch into its own tensors.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msbench.spec import TaskKind
+
+PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
+"""The first four token ids of every vocabulary."""
+
+
+IGNORE = -100
+"""In `Batch.target`: no target unit here."""
+
+
+Ids = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples of one split. A learner replaces the arrays by tensors with `map`."""
+
+    source: Any
+    """(examples, source length) token ids, PAD behind the end; for `lm` the prompt that
+    generation goes on from, which `input` begins with too."""
+    input: Any
+    """(examples, target length) ids a generating model reads: BEGIN, then the target; else None."""
+    target: Any
+    """What logits are compared with: (examples,) class ids for `classify`, else
+    (examples, length) ids; IGNORE where there is nothing to predict."""
+    rows: Ids
+    """(examples,) their positions in the split."""
+    tokens: int
+    """Tokens that are not padding and that a training step reads: source and input; of a shard,
+    those of the whole batch."""
+    split: "Split | None" = None
+    """Where the examples are from."""
+    words: Any = None
+    """(examples, words) positions in the source of each word's first token, which has its tag;
+    -1 where there is none (`tag`)."""
+
+    @property
+    def references(self) -> list[Any]:
+        """What predictions for these examples are scored against."""
+        assert self.split is not None
+        return [self.split.references[row] for row in self.rows]
+
+    def shard(self, index: int, of: int) -> "Batch":
+        """Every `of`-th example, from the one at `index` on."""
+        cut = self.map(lambda array: array[index::of])
+        return replace(cut, rows=self.rows[index::of])
+
+    def map(self, function: Callable[[Ids], Any]) -> "Batch":
+        """The batch with `function` applied to source, input, target and words."""
+        arrays = (self.source, self.input, self.target, self.words)
+        source, input, target, words = (None if a is None else function(a) for a in arrays)
+        return replace(self, source=source, input=input, target=target, words=words)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split as padded arrays, in a fixed order."""
+
+    source: Ids | None
+    """(examples, longest source)."""
+    target: Ids
+    """(examples,) class ids, or (examples, longest target) ids that end in END or IGNORE."""
+    references: Sequence[Any]
+    """What predictions are scored against: class ids, or texts."""
+    input: Ids | None = None
+    prompted: bool = False
+    """Whether the source is a prompt that the input begins with (`lm`), so that a training step
+    reads the input alone."""
+    words: Ids | None = None
+    """(examples, most words) positions of each word's first token, -1 where there is none."""
+    lengths: Sequence[Ids] = field(init=False, repr=False)
+    """(examples,) tokens that are not padding, of source and of input where there is one."""
+
+    def __post_init__(self) -> None:
+        sides = [side for side in (self.source, self.input) if side is not None]
+        object.__setattr__(self, "lengths", [(side != PAD).sum(axis=1) for side in sides])
+
+    def __len__(self) -> int:
+        return len(self.references)
+
+    def batch(self, rows: Ids) -> Batch:
+        """The examples at `rows`, cut to the longest among them."""
+        return self.batches(rows, len(rows))[0]
+
+    def batches(self, rows: Ids, size: int) -> list[Batch]:
+        """The examples at `rows`, so many whole batches of `size`, each cut to its longest.
+
+        Everything is gathered and counted once for all of them; a batch is then a slice.
+        """
+        lengths = [each[rows].reshape(-1, size) for each in self.lengths]
+        widths = [each.max(axis=1).clip(min=1).tolist() for each in lengths]
+        read = lengths[-1:] if self.prompted else lengths
+        tokens = np.sum([each.sum(axis=1) for each in read], axis=0).tolist()
+        source, input = (None if a is None else a[rows] for a in (self.source, self.input))
+        target = self.target[rows]
+        words = None if self.words is None else self.words[rows]
+        made = []
+        for number, count in enumerate(tokens):
+            its = slice(number * size, (number + 1) * size)
+            first, last = widths[0][number], widths[-1][number]
+            made.append(
+                Batch(
+                    None if source is None else source[its, :first],
+                    None if input is None else input[its, :last],
+                    target[its] if target.ndim == 1 else target[its, :last],
+                    rows[its],
+                    count,
+                    self,
+                    None if words is None else _without_empty_end(words[its]),
+                )
+            )
+        return made
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Metrics of a list of predictions, and the same per example for paired tests."""
+
+    metrics: Mapping[str, float]
+    examples: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    signatures: Mapping[str, str] = field(default_factory=dict)
+    """Metric -> exactly how it was taken, as its library says it (sacrebleu's signature)."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A task as text to text: what a mixture of tasks is made of."""
+
+    splits: Mapping[str, Sequence[tuple[str, str]]]
+    """(source, target) texts of the three splits."""
+    score: Callable[[Sequence[str], Sequence[str]], Scores]
+    """(predicted texts, target texts) -> Scores."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Fixed, leak-free splits and how predictions on them are scored."""
+
+    kind: TaskKind
+    train: Split
+    validation: Split
+    test: Split
+    score: Callable[[Sequence[Any], Sequence[Any]], Scores]
+    """(predictions, references) -> Scores. Predictions are what decoders give. `classify`: class
+    ids, or log-probabilities of all classes. `tag`: a label id for every token. `seq2seq`: lists
+    of token ids without BEGIN and END. `lm`: such lists, behind the prompt; or one number, the
+    log-probability of the whole text."""
+    metric: str
+    """The metric that ranks strategies, one of those `score` gives."""
+    vocabulary: int
+    """Size of the token vocabulary."""
+    classes: int = 0
+    """Number of labels (`classify`, `tag`)."""
+    segments: int = 1
+    """Texts that a source holds, each ended by END: two where pairs are matched."""
+    lower_is_better: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    """Metrics that tables show besides `metric`."""
+    spell: Callable[[Sequence[Sequence[int]], Sequence[Any]], list[str]] | None = None
+    """(outputs, references of their examples) -> what the outputs say, as text."""
+    texts: Texts | None = None
+    """The same as text to text, if it can be said so."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What a reader should know, such as how many texts were cut to the limit."""
+
+    @property
+    def longest_source(self) -> int:
+        """Positions a model must offer on the source side."""
+        return max(_width(split.source) for split in self.splits.values())
+
+    @property
+    def longest_target(self) -> int:
+        """Positions a generating model must offer on the target side, BEGIN included."""
+        return max(_width(split.input) for split in self.splits.values())
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """The three splits by name."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+    def fingerprint(self) -> str:
+        """A hash of everything a trial can see of the data: arrays and references.
+
+        Where words begin is a matter of the same tokens, and in the references of tags too.
+        """
+        content = hashlib.sha256(f"{self.kind}/{self.vocabulary}/{self.classes}".encode())
+        for name, split in self.splits.items():
+            content.update(name.encode())
+            for array in (split.source, split.input, split.target):
+                content.update(b"none" if array is None else np.ascontiguousarray(array).data)
+            content.update(repr(list(split.references)).encode())
+        return content.hexdigest()[:20]
+
+
+def _without_empty_end(words: Ids) -> Ids:
+    """Columns up to the last one with a position in it, one at the least."""
+    used = np.flatnonzero((words >= 0).any(axis=0))
+    return words[:, : used.max(initial=0) + 1]
+
+
+def _width(array: Ids | None) -> int:
+    return 0 if array is None else array.shape[1]

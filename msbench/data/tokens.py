@@ -1,0 +1,145 @@
+"""Text -> arrays of token ids: tokenizers trained on the training split, all cached by content."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from msbench.data.cache import Arrays, cached
+from msbench.data.task import END, PAD, Ids
+from msbench.errors import DataError
+
+SPECIAL = ["<pad>", "<begin>", "<end>", "<unknown>"]
+
+
+SPLITS = ("train", "validation", "test")
+
+
+BYTES = 256
+
+
+Sides = Mapping[str, Mapping[str, Sequence[Any]]]
+"""{"source": {"train": texts, ...}, ...}."""
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Every text of a task as token ids, and the tokenizer that made them."""
+
+    arrays: Arrays
+    """`"side/split"`: (texts, longest) ids, PAD behind the end."""
+    tokenizer: Tokenizer
+    cut: Mapping[str, int]
+    """How many texts of `"side/split"` were cut to the limit."""
+
+
+def tokenized(sides: Sides, size: int, limits: Mapping[str, int]) -> Tokens:
+    """The texts as ids; END behind each on the source side. limits: tokens kept on each side.
+
+    A text may be a tuple of texts, each cut and ended on its own, or a list of words, which are
+    told apart in `"words/side/split"`: the position of each word's first token, -1 if cut.
+    """
+    for side, limit in limits.items():
+        if limit < 1:
+            raise DataError(f"the limit on {side} tokens must be 1 or more, not {limit}")
+    # JSON makes tuples lists, and a pair of texts is not two words.
+    forms = {side: type(texts["train"][0]).__name__ for side, texts in sides.items()}
+    key = ["tokens", 4, version("tokenizers"), size, limits, forms, sides]
+    arrays = cached(key, lambda: _tokenize(sides, size, limits))
+    tokenizer = Tokenizer.from_str(arrays["tokenizer"])
+    return Tokens(arrays, tokenizer, json.loads(arrays["cut"]))
+
+
+def train_tokenizer(texts: Sequence[str], size: int, lossless: bool = False) -> Tokenizer:
+    """Byte-pair encoding (Sennrich et al., 2016) with `size` tokens, or one a character if more.
+
+    Spaces survive; characters that the training texts lack become UNKNOWN. lossless: of bytes
+    (Radford et al., 2019), so that every text can be told back exactly, at `size` 260 or more.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[3]))
+    alphabet: list[str] = []
+    if lossless:
+        if size < BYTES + len(SPECIAL):
+            raise DataError(f"vocabulary must be {BYTES + len(SPECIAL)} or more, not {size}")
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+    else:
+        tokenizer.normalizer = normalizers.NFC()
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=SPECIAL,
+        show_progress=False,
+        min_frequency=2,
+        initial_alphabet=alphabet,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.encode_special_tokens = True  # "<end>" in a text is text
+    return tokenizer
+
+
+def padded(rows: Sequence[Sequence[int]], filler: int = PAD) -> Ids:
+    """Rows of unequal length as one array, `filler` behind their ends."""
+    array = np.full((len(rows), max((len(r) for r in rows), default=1) or 1), filler, np.int64)
+    for index, row in enumerate(rows):
+        array[index, : len(row)] = row
+    return array
+
+
+def _tokenize(sides: Sides, size: int, limits: Mapping[str, int]) -> Arrays:
+    training = [text for side in sides.values() for text in side["train"]]
+    pieces = [p for text in training for p in ([text] if isinstance(text, str) else text)]
+    tokenizer = train_tokenizer(pieces, size)
+    arrays: Arrays = {}
+    cut = {}
+    for side, splits in sides.items():
+        limit, end = limits[side], [END] if side == "source" else []  # so that none is empty
+        for name in SPLITS:
+            texts = splits[name]
+            if isinstance(texts[0], list):
+                rows, places, whole = _words(tokenizer, texts, limit)
+                arrays[f"words/{side}/{name}"] = padded(places, -1)
+                long = [len(ids) > limit for ids in whole]
+            else:
+                rows, long = _texts(tokenizer, texts, limit, end)
+            arrays[f"{side}/{name}"] = padded(rows)
+            cut[f"{side}/{name}"] = sum(long)
+    return {**arrays, "cut": json.dumps(cut), "tokenizer": tokenizer.to_str()}
+
+
+def _texts(
+    tokenizer: Tokenizer, texts: Sequence[Any], limit: int, end: list[int]
+) -> tuple[list[list[int]], list[bool]]:
+    """Ids of texts, or of tuples of texts; and whether anything of them was cut."""
+    parts = [(text,) if isinstance(text, str) else text for text in texts]
+    flat = iter(tokenizer.encode_batch([piece for part in parts for piece in part]))
+    rows, long = [], []
+    for part in parts:
+        ids = [next(flat).ids for _ in part]
+        rows.append([token for each in ids for token in (*each[:limit], *end)])
+        long.append(any(len(each) > limit for each in ids))
+    return rows, long
+
+
+def _words(
+    tokenizer: Tokenizer, texts: Sequence[Sequence[str]], limit: int
+) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
+    """Ids of lists of words, END behind them; the place of each word's first token; ids uncut."""
+    rows, places, whole = [], [], []
+    for words, encoded in zip(
+        texts, tokenizer.encode_batch(list(texts), is_pretokenized=True), strict=True
+    ):
+        rows.append([*encoded.ids[:limit], END])
+        first: dict[int, int] = {}
+        for place, word in enumerate(encoded.word_ids[:limit]):
+            if word is not None:
+                first.setdefault(word, place)
+        places.append([first.get(number, -1) for number in range(len(words))])
+        whole.append(encoded.ids)
+    return rows, places, whole

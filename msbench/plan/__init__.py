@@ -1,0 +1,1 @@
+"""Suite -> trials. Everything that can be wrong in a suite is said here."""

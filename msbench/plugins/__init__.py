@@ -1,0 +1,1 @@
+"""The contract with plugin authors, and the machine that finds their parts."""

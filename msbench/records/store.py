@@ -1,0 +1,171 @@
+"""Records on disk: JSON lines, appended one by one, never rewritten."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic_core import from_json
+
+from msbench.errors import RecordsError, StoreError, did_you_mean
+from msbench.records.record import Record
+
+Jobs = dict[tuple[bytes, bytes], Mapping[str, Any]]
+"""Whole jobs by their text before and after the seed."""
+
+
+def record_of(line: bytes, jobs: Jobs) -> Record:
+    """What `Record.from_json` gives, in half the time and memory when seeds share `jobs`.
+
+    The job is half of a line, and the same for every seed but for the number. Where the text
+    between the names around it is known, only the rest of the line is parsed. ValueError says what
+    is wrong with a line.
+    """
+    start, end = line.find(b'"job": {') + len(b'"job": '), line.find(b', "status": "')
+    before, _, after = line[start:end].rpartition(b'"seed": ')
+    seed, _, rest = after.partition(b",")
+    known = jobs.get((before, rest))
+    if known is not None and seed.isdigit():
+        data = from_json(line[:start] + b"null" + line[end:])
+        if isinstance(data, dict) and data.get("job", known) is None:
+            data["job"] = {**known, "seed": int(seed)}
+            return Record.of(data, whole=True)
+    data = from_json(line)
+    record = Record.of(data)
+    # Only where that text was the job, and the seed its only one, may it stand for others.
+    alone = seed.isdigit() and b'"seed": ' not in before
+    if alone and _parsed(line[start:end]) == record.job and record.job.get("seed") == int(seed):
+        jobs[before, rest] = record.job
+    return record
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return from_json(text)
+    except ValueError:
+        return None
+
+
+TRIALS, THROUGHPUT = "trials.jsonl", "throughput.jsonl"
+
+
+_BUFFER = 2**20
+"""Bytes read at once: with the usual 8 KiB, two records, reading takes four times as long."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What was read, and a sentence for every line that could not be."""
+
+    records: tuple[Record, ...]
+    problems: tuple[str, ...] = ()
+
+
+def append(folder: Path, record: Record) -> None:
+    """Add one record and return only when it is on the disk.
+
+    A lock keeps two programs from writing at once. If an earlier write broke off in the middle
+    of a line, the new record starts on a line of its own.
+    """
+    path = folder / (TRIALS if record.is_trial else THROUGHPUT)
+    line = record.to_json().encode() + b"\n"
+    try:
+        with FileLock(folder / ".lock", timeout=60), path.open("ab+") as file:
+            file.write(line if _ends_whole(file) else b"\n" + line)
+            file.flush()
+            os.fsync(file.fileno())
+    except Timeout as error:
+        raise StoreError(
+            f"cannot write {path}: another msbench has held its lock for 60 s"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder and prove that records can be written there, before any compute."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".lock", timeout=60):
+            for name in (TRIALS, THROUGHPUT):
+                (folder / name).open("ab").close()
+    except OSError as error:
+        raise StoreError(f"cannot write results to {folder}: {error.strerror or error}") from error
+
+
+def read(path: Path, *, strict: bool = True) -> Stored:
+    """The records of a folder or file; of records with equal keys the last one counts.
+
+    Lines that are not records (half-written, damaged, of another layout) are named in
+    `problems` and left alone. RecordsError if the path cannot be read or, where `strict`, if
+    there is no record.
+    """
+    problems: list[str] = []
+    records: dict[str, Record] = {}
+    for found in stream(path, problems, strict=strict):
+        records.pop(found.key, None)
+        records[found.key] = found
+    return Stored(tuple(records.values()), tuple(problems))
+
+
+def stream(path: Path, problems: list[str], *, strict: bool = True) -> Iterator[Record]:
+    """Every record of a folder or file as it is read, also several with equal keys.
+
+    Of many records only what the reader keeps is in memory. A sentence for every line that is no
+    record is added to `problems`; RecordsError as in `read`.
+    """
+    count = 0
+    jobs: Jobs = {}
+    for file, number, line in _lines(path):
+        try:
+            record = record_of(line, jobs)
+        except (ValueError, TypeError, RecursionError) as error:
+            problems.append(f"{file}, line {number}: skipped, not a whole record ({error})")
+            continue
+        count += 1
+        yield record
+    if strict and not count:
+        raise RecordsError(
+            f"{path}: holds no msbench records; {problems[0] if problems else 'it is empty'}"
+        )
+
+
+def find_results(name: str, out: Path = Path("results")) -> Path:
+    """The folder or file of results: a path, or the name of a suite under `out`."""
+    try:
+        for path in (Path(name), out / name, out / "reference" / name):
+            if path.is_file() or (path.is_dir() and any(path.glob("*.jsonl"))):
+                return path
+    except OSError as error:
+        raise RecordsError(f"{name[:80]}: cannot be read: {error.strerror}") from error
+    there = _with_records(out) + _with_records(out / "reference")
+    if Path(name).is_dir():
+        raise RecordsError(f"{name}: holds no .jsonl files")
+    raise RecordsError(
+        f"no results {name!r}, neither a path nor under {out}{did_you_mean(name, there)}"
+    )
+
+
+def _with_records(folder: Path) -> list[str]:
+    return [path.parent.name for path in folder.glob("*/trials.jsonl")]
+
+
+def _lines(path: Path) -> Iterator[tuple[Path, int, bytes]]:
+    try:
+        for file in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
+            with file.open("rb", buffering=_BUFFER) as lines:
+                for number, line in enumerate(lines, start=1):
+                    if not line.isspace():
+                        yield file, number, line
+    except OSError as error:
+        raise RecordsError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _ends_whole(file: object) -> bool:
+    size = file.seek(0, os.SEEK_END)  # type: ignore[attr-defined]
+    if size == 0:
+        return True
+    file.seek(size - 1)  # type: ignore[attr-defined]
+    return bool(file.read(1) == b"\n")  # type: ignore[attr-defined]

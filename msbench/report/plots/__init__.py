@@ -1,0 +1,1 @@
+"""Comparison -> pictures, one file each."""

@@ -1,0 +1,108 @@
+"""Tables -> text, markdown, csv, json or latex. Names are data: escaped in every format."""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tabulate import tabulate
+
+from msbench.compare.rows import Comparison, Row
+from msbench.errors import printable
+from msbench.report.tables import legend, tables
+
+
+def render(comparison: Comparison, format: str = "text") -> str:
+    """The comparison in one of `spec.FORMATS`; csv has the rows of accuracy."""
+    return rendered(comparison, comparison.accuracy, tables(comparison), legend(comparison), format)
+
+
+def rendered(
+    whole: Any,
+    rows: Sequence[Row],
+    titled: Sequence[tuple[str, Sequence[Mapping[str, str]]]],
+    lines: Sequence[str],
+    format: str = "text",
+) -> str:
+    """Tables and the lines below them, in one of `spec.FORMATS`.
+
+    json holds `whole`, a dataclass, unrounded, csv the rows with all their columns. There NaN
+    (not known) is null or empty, infinity `inf`; a csv cell that starts with a double quote is a
+    JSON string. The others show rounded values.
+    """
+    if format == "json":
+        return _json(whole)
+    if format == "csv":
+        return _csv(rows)
+    style, escape = {
+        "text": ("simple", printable),
+        "markdown": ("pipe", _markdown),
+        "latex": ("latex_booktabs", printable),  # which escapes by itself
+    }[format]
+    pieces = [
+        f"{_title(title, format)}\n\n{_table(cells, style, escape)}" for title, cells in titled
+    ]
+    comment = "% " if format == "latex" else ""
+    ending = "\n\n" if format == "markdown" else "\n"  # where lines would run together
+    pieces.append(ending.join(comment + escape(line) for line in lines))
+    return "\n\n".join(pieces)
+
+
+def _table(rows: Sequence[Mapping[str, str]], style: str, escape: Callable[[str], str]) -> str:
+    headers = [escape(name) for name in rows[0]]
+    cells = [[escape(cell) for cell in row.values()] for row in rows]
+    return tabulate(cells, headers, tablefmt=style, disable_numparse=True)
+
+
+def _title(title: str, format: str) -> str:
+    return {"markdown": f"## {title}", "latex": f"% {title}"}.get(format, title.upper())
+
+
+def _json(whole: Any) -> str:
+    text = json.dumps(_plain(asdict(whole)), indent=1, ensure_ascii=False, allow_nan=False)
+    # Characters that a terminal would obey, but JSON would not escape.
+    return re.sub(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f]", _escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
+
+
+def _csv(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: _csv_cell(v) for k, v in row.items()} for row in rows)
+    return out.getvalue().rstrip("\n")
+
+
+def _csv_cell(value: Any) -> Any:
+    """A text that a spreadsheet would run or a terminal obey, as a JSON string; so is a list."""
+    if isinstance(value, list):
+        return json.dumps(_plain(value))
+    if not isinstance(value, str):
+        return _plain(value)
+    return json.dumps(value) if re.match(r'["=+\-@]', value) or not value.isprintable() else value
+
+
+def _plain(value: Any) -> Any:
+    """NaN as None, infinity as the text of it, all the way down."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _markdown(text: str) -> str:
+    """Without anything that markdown would read as markup; brackets only where they make links."""
+    escaped = re.sub(r"([\\|*_`<>&~$])", r"\\\1", printable(text))
+    return escaped.replace("](", "]\\(")

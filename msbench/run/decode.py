@@ -1,0 +1,111 @@
+"""Predictions of a trained learner, timed from outside the decoder, and their scores."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from msbench.data.task import PAD, Batch, Scores, Split, Task
+from msbench.run.clock import Clock
+from msbench.run.learner import Decoder, Learner
+from msbench.run.meter import Meter
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What one decoder gave on one split, and what it asked of the model for it."""
+
+    scores: Scores
+    seconds: float
+    examples: int
+    tokens: int
+    """Tokens produced; one an example where nothing is generated."""
+    steps: int
+    """Times that the model was run, on a whole batch each."""
+    positions: int
+    """Token positions that it worked on: what a step of many hypotheses costs."""
+    calibration_seconds: float
+    first_token_seconds: float = math.nan
+    """Mean over batches, of decoders that stream."""
+    length_ratio: float = math.nan
+    """Tokens produced to tokens of the references."""
+    log_probability: float = math.nan
+    """Mean over outputs, in nats, END included."""
+    empty: float = math.nan
+    """Share of the outputs."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data for a record; per-example scores to 6 digits."""
+        examples = {k: [float(f"{x:.6g}") for x in v] for k, v in self.scores.examples.items()}
+        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scores"}
+        told["count"] = told.pop("examples")
+        return {
+            "metrics": {name: float(value) for name, value in self.scores.metrics.items()},
+            "signatures": dict(self.scores.signatures),
+            "examples": examples,
+            **told,
+        }
+
+
+def decode(
+    learner: Learner,
+    decoder: Decoder,
+    task: Task,
+    split: Split,
+    batches: Sequence[Batch],
+    streams: bool = False,
+) -> Decoded:
+    """Predict every batch of `split` and score the predictions against its references.
+
+    streams: the decoder's first tokens are final as soon as they are written.
+    """
+    clock, calibration = Clock(learner.synchronize), Clock(learner.synchronize)
+    meter = Meter(learner.synchronize)
+    predictions: dict[int, Any] = {}
+    logs: list[float] = []
+    firsts: list[float] = []
+    learner.mode(training=False)
+    with calibration.running():
+        learner.calibrate(decoder)
+    for batch in batches:
+        with clock.running():
+            predicted = learner.predict(batch, decoder, meter)
+            firsts.append(meter.first_token())
+        if len(predicted) != len(batch.rows):
+            raise ValueError(f"{len(predicted)} predictions for {len(batch.rows)} examples")
+        predictions.update(zip(batch.rows.tolist(), predicted, strict=True))
+        if _is_text(task, predicted):
+            logs += learner.log_probabilities(batch, predicted)
+    ordered = [predictions[row] for row in range(len(split))]
+    counted = Decoded(
+        task.score(ordered, split.references),
+        clock.seconds,
+        len(ordered),
+        len(ordered),
+        meter.steps,
+        meter.positions,
+        calibration.seconds,
+        statistics.fmean(firsts) if streams else math.nan,
+    )
+    if not _is_text(task, ordered):
+        return counted
+    lengths = [len(output) for output in ordered]
+    return replace(
+        counted,
+        tokens=sum(lengths),
+        length_ratio=sum(lengths) / max(1, sum(map(_reference_tokens, batches))),
+        log_probability=statistics.fmean(logs),
+        empty=lengths.count(0) / len(lengths),
+    )
+
+
+def _is_text(task: Task, predictions: Sequence[Any]) -> bool:
+    return task.kind in ("seq2seq", "lm") and isinstance(predictions[0], Sequence)
+
+
+def _reference_tokens(batch: Batch) -> int:
+    """Those that a decoder should have written: without BEGIN, and behind the prompt."""
+    assert batch.split is not None
+    prompt = int((batch.source != PAD).sum()) if batch.split.prompted else 0
+    return int((batch.input != PAD).sum()) - len(batch.rows) - prompt

@@ -1,0 +1,19 @@
+"""How a trial failed: its status, and the reason in words."""
+
+import traceback
+from pathlib import Path
+
+from msbench.records.record import Status
+
+
+def status_of(error: Exception) -> Status:
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text:
+        return "oom"
+    return "failed"
+
+
+def reason_of(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"

@@ -1,0 +1,68 @@
+"""Job -> Record, whatever happens: what a worker does."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from msbench.plugins.loading import load_plugins
+from msbench.plugins.registry import Registry
+from msbench.records.record import Record, Status, record
+from msbench.run.device import machine
+from msbench.run.failure import reason_of, status_of
+from msbench.run.throughput import run_measurement
+from msbench.run.trial import decode_again, run_trial
+from msbench.run.weights import keep
+from msbench.spec import Job, Measurement, Trial
+
+Outcome = tuple[Status, str, dict[str, Any]]
+"""Status, reason and results."""
+
+
+def run_job(job: Job, files: Sequence[str] = (), weights: Path | None = None) -> Record:
+    """Do one job and say how it ended. Only the death of the process gets out of here.
+
+    files: plugin files to load besides what is installed. weights: the folder that a trial leaves
+    its weights in; without it, it leaves none.
+    """
+
+    def work(registry: Registry) -> Outcome:
+        if not isinstance(job, Trial):
+            assert isinstance(job, Measurement)
+            return "ok", "", run_measurement(job, registry)
+        learner, results = run_trial(job, registry)
+        if diverged := results["training"]["diverged"]:
+            return "diverged", diverged, results
+        lost = "" if weights is None or job.is_search else keep(learner, weights, job.key)
+        return "ok", lost, results
+
+    return _recorded(job, files, work)
+
+
+def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = ()) -> Record:
+    """Measure the decoders of a trial on weights that are trained already: those at its key.
+
+    `decoding` is all that the record has for results.
+    """
+
+    def work(registry: Registry) -> Outcome:
+        assert isinstance(job, Trial)
+        return "ok", "", {"decoding": decode_again(job, registry, weights[job.key])}
+
+    return _recorded(job, files, work)
+
+
+def _recorded(job: Job, files: Sequence[str], work: Callable[[Registry], Outcome]) -> Record:
+    start = perf_counter()
+    status: Status
+    try:
+        status, reason, results = work(load_plugins(files))
+    except Exception as error:  # whatever a plugin throws costs this trial only
+        status, reason, results = status_of(error), reason_of(error), {}
+    seconds = perf_counter() - start
+    made = record(job, status, reason, results=results, seconds=seconds, machine=machine())
+    try:
+        made.to_json()
+    except (TypeError, ValueError) as error:
+        made = record(job, "failed", f"results are not plain data: {error}", machine=machine())
+    return made

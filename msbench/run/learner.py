@@ -1,0 +1,102 @@
+"""The contract between the loop and a framework: a model that can take a step and predict."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from msbench.data.task import Batch
+from msbench.run.meter import Meter
+
+Decoder = Callable[[Any, Any], Any]
+"""(model, batch) -> predictions, a sequence or tensor with one an example; it sees no clock.
+
+If it has `calibrate(model)`, that is called once before, with the trained model.
+"""
+
+
+Schedule = Callable[[float], float]
+"""Share of the budget that is spent (0 to 1) -> factor on every learning rate."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one training step cost and gave."""
+
+    passes: float
+    """Gradients of one whole batch that it took; one of a shard is its share of a pass."""
+    loss: Any
+    """Mean loss per target unit before the step; `float(loss)` may wait for the device."""
+
+
+class Learner(Protocol):
+    """A model in one framework, with its loss and optimizer.
+
+    Built by `factory(task, *, model, loss, optimizer, seed, device, threads, dtype, accumulate,
+    clip)`, where model, loss and optimizer are factories with their options bound. Weights are
+    drawn from the stream (seed, "init"), everything random in training from (seed, "dropout").
+    accumulate: parts in which the gradient of a batch is summed, exactly; clip: largest norm of a
+    gradient, 0 = any.
+    """
+
+    @staticmethod
+    def check_device(device: str) -> str:
+        """Why this framework cannot use the device; empty if it can."""
+
+    def reseed(self, purpose: str) -> None:
+        """Draw all that is random from now on from the stream (seed, purpose)."""
+
+    def train_step(self, batch: Batch) -> Step:
+        """One optimizer step; the passes are counted, not assumed."""
+
+    def set_rate(self, factor: float, spent: float) -> None:
+        """Before every step: the factor on every initial learning rate, and the share of the
+        budget that is spent, for optimizers that depend on it."""
+
+    def begin(self, loss: Callable[[], Any], optimizer: Callable[[Any], Any]) -> None:
+        """Another phase: the same weights under another loss and a new optimizer."""
+
+    def validate(self, batches: Sequence[Batch]) -> float:
+        """Mean loss per target unit; nothing is learned."""
+
+    def calibrate(self, decoder: Decoder) -> None:
+        """Let a decoder that has `calibrate` see the trained model; nothing is learned."""
+
+    def predict(self, batch: Batch, decoder: Decoder, meter: Meter | None = None) -> Sequence[Any]:
+        """The decoder's predictions as plain data, the model watched by the meter."""
+
+    def log_probabilities(self, batch: Batch, outputs: Sequence[Sequence[int]]) -> Sequence[float]:
+        """Nats of one generated output for each example, its END included unless it was cut at the
+        model's limit."""
+
+    def mode(self, training: bool) -> None:
+        """Called before training steps, and before validation and prediction."""
+
+    def save(self, path: Path, about: Mapping[str, str]) -> None:
+        """Write the weights as they are now as safetensors, with these words as its metadata."""
+
+    def load(self, path: Path) -> None:
+        """The weights that `save` wrote, to be evaluated and not trained; MsbenchError if they are
+        of another model, or not whole."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all it was given."""
+
+    def peak_memory(self) -> int:
+        """Bytes at the peak, since construction."""
+
+    def optimizer_bytes(self) -> int:
+        """Bytes that the optimizer keeps from step to step, weights and gradients apart."""
+
+    def sent_bytes(self) -> int:
+        """Bytes that the optimizer's workers would have sent each other so far."""
+
+    def flops(self, batch: Batch) -> tuple[float, float]:
+        """Floating point operations of one more training step, and its passes; weights and streams
+        of randomness are as before when it returns. The last call of a phase."""
+
+    def parameters(self) -> int:
+        """Number of trained numbers."""
+
+    def checksum(self) -> float:
+        """A sum over the weights that any step should change."""

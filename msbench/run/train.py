@@ -1,0 +1,127 @@
+"""The loop. It knows no framework and no strategy; read it from top to bottom."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from msbench.data.task import Batch
+from msbench.run.clock import Clock
+from msbench.run.learner import Learner, Schedule
+from msbench.spec import Training
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the learning curve."""
+
+    passes: float
+    steps: int
+    seconds: float
+    train_loss: float
+    """Mean over the steps since the point before."""
+    validation_loss: float
+    phase: int = 0
+    """Which phase it is in, from 0; losses of two phases may be of two kinds."""
+
+
+@dataclass
+class Run:
+    """What training took and where it got."""
+
+    passes: float = 0
+    steps: int = 0
+    samples: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    diverged: str = ""
+    """Why training was stopped early; empty if it was not."""
+    curve: list[Point] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data for a record."""
+        return asdict(self)
+
+    def then(self, later: "Run") -> "Run":
+        """Both phases as one run."""
+        phase = self.curve[-1].phase + 1 if self.curve else 0
+        moved = [
+            replace(
+                point,
+                passes=self.passes + point.passes,
+                steps=self.steps + point.steps,
+                seconds=self.seconds + point.seconds,
+                phase=phase,
+            )
+            for point in later.curve
+        ]
+        return Run(
+            self.passes + later.passes,
+            self.steps + later.steps,
+            self.samples + later.samples,
+            self.tokens + later.tokens,
+            self.seconds + later.seconds,
+            later.diverged,
+            self.curve + moved,
+        )
+
+
+def train(
+    learner: Learner,
+    batches: Iterator[Batch],
+    validation: Sequence[Batch],
+    training: Training,
+    schedule: Schedule,
+) -> Run:
+    """Train until the budget is spent or the loss is no longer a number.
+
+    The budget is in passes, unless it is in steps or seconds. A step that would overrun it is not
+    taken: a strategy of two passes a step takes half the steps. (What a step may cost is known from
+    those before: the first is always taken.) Samples and tokens count what was read, once per step.
+    """
+    run, clock = Run(), Clock(learner.synchronize)
+    losses: list[Any] = []
+    unit, budget = training.budget
+    used, dearest = 0.0, 1.0 if unit != "seconds" else 0.0
+    learner.mode(training=True)
+    with clock.running():
+        while not run.diverged:
+            over = used + dearest > budget and run.steps > 0
+
+            # ── validation: the clock is stopped ────────────────────────────────────────────
+            if over or used >= budget / training.validations * (len(run.curve) + 1):
+                with clock.paused():
+                    learner.mode(training=False)
+                    now = math.fsum(map(float, losses)) / max(1, len(losses))
+                    held = learner.validate(validation)
+                    run.curve.append(Point(run.passes, run.steps, clock.seconds, now, held))
+                    run.diverged = _divergence(now, held, run)
+                    losses.clear()
+                    learner.mode(training=True)
+                if over:
+                    break
+
+            # ── one training step ───────────────────────────────────────────────────────────
+            batch = next(batches)
+            learner.set_rate(schedule(used / budget), used / budget)
+            step = learner.train_step(batch)
+            losses.append(step.loss)
+            run.passes += step.passes
+            run.steps += 1
+            run.samples += len(batch.rows)
+            run.tokens += batch.tokens
+            before, used = used, {"passes": run.passes, "steps": run.steps}.get(unit, clock.seconds)
+            # Of seconds the mean: one slow step is no reason to end early.
+            dearest = used / run.steps if unit == "seconds" else max(dearest, used - before)
+            if run.steps % 32 == 0 and not math.isfinite(float(step.loss)):
+                run.diverged = f"loss {float(step.loss)} at step {run.steps}"
+    learner.mode(training=False)
+    run.seconds = clock.seconds
+    return run
+
+
+def _divergence(train_loss: float, validation_loss: float, run: Run) -> str:
+    for name, value in (("training", train_loss), ("validation", validation_loss)):
+        if not math.isfinite(value):
+            return f"{name} loss {value} by step {run.steps}"
+    return ""

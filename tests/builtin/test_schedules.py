@@ -1,0 +1,68 @@
+"""Schedules: what they promise at the ends, and everywhere between."""
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msbench import MsbenchError, Schedule
+from msbench.builtin.schedules.factors import constant, cosine, inverse_sqrt, linear, multistep, wsd
+
+EVERY: dict[str, Callable[..., Schedule]] = {
+    "constant": constant,
+    "linear": linear,
+    "cosine": cosine,
+    "wsd": wsd,
+    "inverse-sqrt": inverse_sqrt,
+    "multistep": multistep,
+}
+share = st.floats(0, 1)
+
+
+@pytest.mark.parametrize("make", EVERY.values(), ids=list(EVERY))
+@given(spent=share, warmup=st.floats(0.01, 0.4))
+def test_factors_stay_between_zero_and_one(
+    make: Callable[..., Schedule], spent: float, warmup: float
+) -> None:
+    assert 0 <= make(warmup=warmup)(spent) <= 1
+
+
+@pytest.mark.parametrize("make", EVERY.values(), ids=list(EVERY))
+@given(a=share, b=share, warmup=st.floats(0.01, 0.4))
+def test_up_to_one_then_never_up_again(
+    make: Callable[..., Schedule], a: float, b: float, warmup: float
+) -> None:
+    schedule = make(warmup=warmup)
+    early, late = sorted((a, b))
+    if late <= warmup:
+        assert schedule(early) <= schedule(late)
+    elif early >= warmup:
+        assert schedule(early) >= schedule(late)
+    assert schedule(warmup) == pytest.approx(1)
+
+
+def test_ends() -> None:
+    assert [EVERY[n]()(1.0) for n in ("linear", "cosine", "wsd")] == pytest.approx([0, 0, 0])
+    assert constant()(0.0) == linear()(0.0) == cosine()(0.0) == 1
+    assert 0 < wsd(warmup=0.1)(0.0) < 0.02  # the first step is not wasted
+
+
+def test_between() -> None:
+    assert cosine()(0.5) == pytest.approx(0.5)
+    assert linear(warmup=0.2)(0.6) == pytest.approx(0.5)
+    assert wsd(warmup=0.1, decay=0.2)(0.8) == pytest.approx(1)
+    assert wsd(warmup=0.1, decay=0.2)(0.9) == pytest.approx(0.5)
+    assert inverse_sqrt(warmup=0.1)(0.4) == pytest.approx(0.5)
+    steps = multistep(milestones=(0.5, 0.75), gamma=0.1)
+    assert [steps(s) for s in (0.49, 0.5, 0.8)] == pytest.approx([1, 0.1, 0.01])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [partial(wsd, warmup=0.9, decay=0.2), partial(multistep, warmup=0.6, milestones=(0.5,))],
+)
+def test_what_cannot_be_is_refused(make: Callable[[], Schedule]) -> None:
+    with pytest.raises(MsbenchError):
+        make()

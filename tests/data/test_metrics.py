@@ -1,0 +1,93 @@
+"""Metrics against hand-worked figures and the libraries they come from."""
+
+import math
+
+import numpy as np
+import pytest
+import sacrebleu
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msbench import bleu_chrf, exact_f1, label_scores, rouge, span_f1
+from msbench.data.metrics import calibration_error, continuation, perplexity
+
+WORDS = st.lists(st.text("abc ", max_size=12), min_size=1, max_size=6)
+
+
+def test_exact_f1_as_squad_has_them() -> None:
+    scores = exact_f1(["The Cat!", "a red dog", "", "no"], ["cat", "red cat", "no", "no"])
+    assert scores.examples["exact"] == [1.0, 0.0, 0.0, 1.0]
+    assert scores.examples["f1"] == pytest.approx([1.0, 0.5, 0.0, 1.0])
+    assert scores.metrics == {"exact": 0.5, "f1": pytest.approx(0.625)}
+
+
+def test_bleu_and_chrf_are_sacrebleus() -> None:
+    predictions, references = ["the cat sat on the mat", "a dog"], ["a cat sat on the mat", "a dog"]
+    scores = bleu_chrf(predictions, references).metrics
+    assert scores["bleu"] == sacrebleu.corpus_bleu(predictions, [references]).score
+    assert scores["chrf"] == sacrebleu.corpus_chrf(predictions, [references]).score
+    assert scores["exact"] == 0.5
+    signatures = bleu_chrf(predictions, references).signatures
+    assert signatures["bleu"].startswith("nrefs:1|case:mixed|")
+    assert f"version:{sacrebleu.__version__}" in signatures["chrf"]
+
+
+def test_label_scores_from_ids() -> None:
+    scores = label_scores([0, 0, 1, -1], [0, 0, 0, 1])
+    assert scores.metrics["accuracy"] == 0.5
+    assert scores.metrics["macro_f1"] == pytest.approx((2 * 2 / (2 * 2 + 1) + 0) / 2)
+    assert scores.examples["accuracy"] == [1.0, 1.0, 0.0, 0.0]
+    assert set(scores.metrics) == {"accuracy", "macro_f1"}
+
+
+def test_label_scores_from_log_probabilities() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    scores = label_scores(np.log(probabilities).tolist(), [0, 1, 1])
+    assert scores.metrics["accuracy"] == pytest.approx(2 / 3)
+    assert scores.metrics["nll"] == pytest.approx(-np.log([0.9, 0.8, 0.4]).mean())
+    assert scores.examples["nll"] == pytest.approx(-np.log([0.9, 0.8, 0.4]))
+    assert scores.metrics["calibration"] == pytest.approx((0.1 + 0.2 + 0.6) / 3)
+
+
+def test_calibration_error() -> None:
+    """Sure and right in nine of ten: calibrated. Always sure, half right: off by a half."""
+    assert calibration_error([0.9] * 10, [1] * 9 + [0]) == pytest.approx(0, abs=1e-9)
+    assert calibration_error([1.0] * 4, [1, 1, 0, 0]) == pytest.approx(0.5)
+    # Gaps of unlike sign in different bins do not cancel.
+    assert calibration_error([0.95] * 2 + [0.55] * 2, [0, 1, 1, 1]) == pytest.approx(0.45)
+
+
+def test_span_f1_is_of_whole_spans() -> None:
+    gold = [["O", "B-city", "I-city"], ["B-year", "O", "O"], ["O", "O", "O"]]
+    near = [["O", "B-city", "O"], ["B-year", "O", "O"], ["O", "O", "O"]]
+    assert span_f1(gold, gold).metrics["span_f1"] == 1.0
+    scores = span_f1(near, gold)
+    assert scores.metrics["span_f1"] == pytest.approx(0.5)
+    assert scores.metrics["tag_accuracy"] == pytest.approx(8 / 9)
+    assert scores.examples == {"span_f1": [0.0, 1.0, 1.0], "exact": [0.0, 1.0, 1.0]}
+    nothing = [["O"] * 3] * 3
+    assert span_f1(nothing, gold).metrics["span_f1"] == 0.0
+    assert span_f1(nothing, nothing).metrics["span_f1"] == 1.0
+
+
+def test_bits_per_byte_and_perplexity() -> None:
+    """A fair coin a byte is one bit a byte, however the bytes are grouped into tokens."""
+    logs = [8 * math.log(0.5), 4 * math.log(0.5)]
+    for tokens in (1, 4):
+        scores = perplexity(logs, [(8, 2 * tokens), (4, tokens)])
+        assert scores.metrics["bits_per_byte"] == pytest.approx(1.0)
+        assert scores.metrics["perplexity"] == pytest.approx(2 ** (4 / tokens))
+        assert scores.examples["bits_per_byte"] == pytest.approx([1.0, 1.0])
+
+
+def test_repetition() -> None:
+    scores = continuation(["a b c d " * 3, "one two three four five"], ["a b c d", "one two"])
+    assert scores.examples["repetition"] == pytest.approx([1 - 4 / 9, 0.0])
+
+
+@given(WORDS)
+def test_every_metric_is_perfect_on_its_own_references(texts: list[str]) -> None:
+    for metric in (exact_f1, rouge, bleu_chrf):
+        scores = metric(texts, texts)
+        assert all(len(each) == len(texts) for each in scores.examples.values())
+    assert exact_f1(texts, texts).metrics["exact"] == 1.0

@@ -1,0 +1,96 @@
+"""Splits: fixed, disjoint, leak-free by group, nested in size, noisy where asked."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msbench import DataError, linked, mislabel, split, take
+from msbench.builtin.tasks.verses import _verses
+from msbench.errors import MsbenchError
+from msbench.plugins.registry import Registry
+from msbench.spec import Choice
+
+ITEMS = [(f"text {n}", "ab"[n % 2]) for n in range(500)]
+
+
+@given(st.lists(st.integers(0, 30), min_size=40, max_size=300))
+def test_no_group_is_in_two_splits(groups: list[int]) -> None:
+    items = list(enumerate(groups))
+    parts = split(items, group=lambda item: item[1])
+    assert sorted(item for part in parts.values() for item in part) == items
+    seen = [{item[1] for item in part} for part in parts.values()]
+    assert not (seen[0] & seen[1]) | (seen[0] & seen[2]) | (seen[1] & seen[2])
+    assert parts == split(items, group=lambda item: item[1])
+
+
+@given(st.lists(st.sets(st.integers(0, 40), max_size=3), min_size=1, max_size=60))
+def test_what_shares_a_key_is_linked(keys: list[set[int]]) -> None:
+    """Against the slow way: spread the lowest number along every shared key until none changes."""
+    slow = list(range(len(keys)))
+    for _ in keys:
+        for i, a in enumerate(keys):
+            for j, b in enumerate(keys):
+                if a & b:
+                    slow[i] = slow[j] = min(slow[i], slow[j])
+    found = linked(keys)
+    pairs = list(zip(found, slow, strict=True))
+    assert len(set(pairs)) == len(set(found)) == len(set(slow))
+
+
+def test_another_seed_is_another_split() -> None:
+    one, other = split(ITEMS), split(ITEMS, seed=1)
+    assert one != other
+    assert {k: len(v) for k, v in one.items()} == {k: len(v) for k, v in other.items()}
+
+
+def test_sizes() -> None:
+    assert {k: len(v) for k, v in split(ITEMS).items()} == {
+        "test": 50,
+        "validation": 50,
+        "train": 400,
+    }
+
+
+def test_more_data_contains_less() -> None:
+    parts = split(ITEMS)
+    sizes = [50, 100, 400]
+    subsets = [set(take(parts, size)["train"]) for size in sizes]
+    assert [len(s) for s in subsets] == sizes
+    assert subsets[0] < subsets[1] < subsets[2]
+    assert take(parts, 0) == parts
+    assert take(parts, 50)["test"] == parts["test"]
+    for wrong in (-1, 401):
+        with pytest.raises(DataError, match=r"train_size must be 0 \(all\) to 400, not"):
+            take(parts, wrong)
+
+
+def test_label_noise_is_exact_and_spares_what_is_held_out() -> None:
+    parts = split(ITEMS)
+    noisy = mislabel(parts, 0.25)
+    changed = [a for a, b in zip(parts["train"], noisy["train"], strict=True) if a != b]
+    assert len(changed) == 100
+    assert noisy["test"] == parts["test"]
+    assert noisy == mislabel(parts, 0.25)
+    assert mislabel(parts, 0.0) == parts
+    with pytest.raises(DataError, match="label_noise must be"):
+        mislabel(parts, 1.0)
+
+
+def test_verses_are_aligned_to_the_end() -> None:
+    """The offsets drift if read wrongly: names that both versions keep must meet in each pair."""
+    verses = {number: (old, basic) for number, old, basic in _verses()}
+    assert len(verses) > 31_000
+    assert verses[1001001][1] == "At the first God made the heaven and the earth."
+    assert verses[40005003][1].startswith("Happy are the poor in spirit")
+    assert verses[66022021][1] == "The grace of the Lord Jesus be with the saints. So be it."
+    for name in ("Jerusalem", "Moses", "Egypt", "Babylon", "Peter"):
+        both = [name in old and name in basic for old, basic in verses.values()]
+        either = [name in old or name in basic for old, basic in verses.values()]
+        assert sum(both) > 0.8 * sum(either)
+    assert not any("\\" in text for pair in verses.values() for text in pair)
+
+
+def test_a_training_size_above_what_exists_is_one_clear_error(registry: Registry) -> None:
+    part = registry.resolve("task", Choice("bbc-news", {"train_size": 99_999}))
+    with pytest.raises(MsbenchError, match=r"train_size must be 0 \(all\) to 1654, not 99999"):
+        registry.build("task", part)()

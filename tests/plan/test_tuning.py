@@ -1,0 +1,305 @@
+"""Equal tuning: spaces, points, winners; search trials that read no test split; two stages."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from msbench.cli.app import main
+from msbench.compare.comparison import compare
+from msbench.errors import MsbenchError, SuiteError
+from msbench.plan import tuning
+from msbench.plan.suite import load_suite
+from msbench.plan.trials import expected, measurements, plan
+from msbench.plugins.registry import Registry
+from msbench.records.record import Record, record
+from msbench.records.store import read
+from msbench.report.render import render
+from msbench.run.job import run_job
+from msbench.spec import Choice, Trial
+
+Write = Callable[..., Path]
+
+TUNED = """
+[tuning]
+points = 3
+"""
+FREE = {"lr = 3e-3\n": "\n", ", lr = 3e-3": ""}
+
+
+def no_data(part: Any) -> str:
+    return "data"
+
+
+def finished(trial: Trial, loss: float, status: str = "ok") -> Record:
+    results = {"training": {"curve": [{"validation_loss": loss}]}}
+    return record(trial, status, results=results)  # type: ignore[arg-type]
+
+
+def search_space(registry: Registry, name: str, **options: Any) -> dict[str, Any]:
+    return tuning.space_of(registry, registry.find("optimizer", name), Choice(name, options))
+
+
+def test_points_are_the_same_everywhere_and_nested() -> None:
+    space = {
+        "lr": (1e-4, 1e-1, "log"),
+        "k": (2, 5, "int"),
+        "beta": (0.5, 0.9),
+        "n": (1, 2, "choice"),
+    }
+    many = tuning.points(space, 64)
+    assert many[:8] == tuning.points(space, 8)
+    assert all(1e-4 <= p["lr"] <= 1e-1 and 0.5 <= p["beta"] <= 0.9 for p in many)
+    assert {p["k"] for p in many} == {2, 3, 4, 5}
+    assert {p["n"] for p in many} == {1, 2}
+    # Even on the logarithmic scale: about a third of the points in each decade.
+    decades = [math.floor(math.log10(p["lr"])) for p in many]
+    assert all(18 <= decades.count(decade) <= 25 for decade in (-4, -3, -2))
+
+
+def test_a_space_is_the_plugins_with_the_bases_and_without_what_is_set(registry: Registry) -> None:
+    base = Choice("adamw")
+    assert {"rho", "base.lr"} <= set(search_space(registry, "sam", base=base))
+    assert "rho" not in search_space(registry, "sam", base=base, rho=0.1)
+    fixed = Choice("adamw", {"lr": 0.1})
+    assert "base.lr" not in search_space(registry, "sam", base=fixed)
+
+
+@pytest.mark.parametrize(
+    ("space", "expected_text"),
+    [
+        ('{ seed = [0, 9, "int"] }', "the best of several seeds is luck"),
+        ('{ lrr = [1e-4, 1e-1, "log"] }', "lrr: no such option; did you mean 'lr'?"),
+        ("{ lr = [1e-1, 1e-4] }", "a low end below its high end"),
+        ('{ lr = [0, 1, "log"] }', "starts above 0"),
+        ('{ lr = [1, "log"] }', "should be [low, high"),
+        ('{ lr = [0.1, 1, "bent"] }', "should be [low, high"),
+        ('{ "base.lr" = [0.1, 1] }', "'adamw' has no base in this suite"),
+        ("{ lr = [-2.0, -1.0] }", "option 'lr'"),
+        ('{ lr = ["choice"] }', "a choice of nothing"),
+        ("{ lr = 7 }", "space.lr"),
+        ('{ lr = [nan, 1.0, "log"] }', "a low end below its high end"),
+        (f"{{ lr = [1, 1{'0' * 400}] }}", "a low end below its high end"),
+        ('{ decay = ["matrices", "all", "choice"] }', "has 2 points, and [tuning] wants 3"),
+    ],
+)
+def test_bad_spaces_are_refused(
+    space: str, expected_text: str, write_suite: Write, registry: Registry
+) -> None:
+    path = write_suite(top="", **{"[throughput]": TUNED + "[throughput]", ", lr = 3e-3": ""})
+    path.write_text(path.read_text().replace("lr = 3e-3\n", f"space = {space}\n", 1))
+    with pytest.raises(SuiteError) as caught:
+        plan(load_suite(str(path)), registry, (), no_data)
+    assert expected_text in str(caught.value)
+    assert "optimizer[1]" in str(caught.value)
+
+
+def test_nothing_to_tune_and_a_space_without_tuning_are_refused(
+    write_suite: Write, registry: Registry
+) -> None:
+    path = write_suite(**{"[throughput]": TUNED + "[throughput]"})
+    with pytest.raises(SuiteError, match="'adamw' has nothing to tune"):
+        plan(load_suite(str(path)), registry, (), no_data)
+    path = write_suite(**{"lr = 3e-3\n": "space = { lr = [0.1, 1.0] }\n"})
+    with pytest.raises(SuiteError, match=r"needs a \[tuning\] table"):
+        plan(load_suite(str(path)), registry, (), no_data)
+    path = write_suite(**{"seeds = 2": "seeds = [10000]", "[throughput]": TUNED + "[throughput]"})
+    with pytest.raises(SuiteError, match="winners run with fresh ones"):
+        plan(load_suite(str(path)), registry, (), no_data)
+
+
+@pytest.fixture
+def suite(write_suite: Write) -> Any:
+    return load_suite(str(write_suite(**{"[throughput]": TUNED + "[throughput]", **FREE})))
+
+
+def test_every_optimizer_gets_the_same_points_and_passes(suite: Any, registry: Registry) -> None:
+    trials = plan(suite, registry, (), no_data)
+    assert all(trial.is_search for trial in trials)
+    names = [trial.optimizer.name for trial in trials]
+    assert names.count("adamw") == names.count("sam") == 3
+    assert {trial.training for trial in trials} == {suite.training["numbers-fr"]}
+    assert {trial.seed for trial in trials} == {tuning.SEEDS}
+    assert not set(suite.seeds) & {trial.seed for trial in trials}
+
+
+def test_the_winner_is_the_best_median_and_runs_with_fresh_seeds(
+    suite: Any, registry: Registry
+) -> None:
+    suite = replace(suite, tuning=replace(suite.tuning, seeds=3))
+    trials = plan(suite, registry, (), no_data)
+    adamw = [trial for trial in trials if trial.optimizer.name == "adamw"]
+    assert len(adamw) == 9
+    losses = {0: [9.0, 1.0, 9.0], 1: [2.0, 2.0, 2.0], 2: [1.0, math.inf, math.inf]}
+    records = [
+        finished(t, losses[t.tuned.point][t.seed - tuning.SEEDS])  # type: ignore[union-attr]
+        for t in adamw
+    ]
+    assert not any(
+        t.optimizer.name == "adamw"
+        for t in plan(suite, registry, records[:-1], no_data)
+        if not t.is_search
+    )
+    finals = [t for t in plan(suite, registry, records, no_data) if not t.is_search]
+    assert [t.seed for t in finals] == list(suite.seeds)
+    for trial in finals:
+        assert trial.tuned is not None
+        assert (trial.tuned.stage, trial.tuned.point, trial.tuned.points) == ("final", 1, 3)
+        assert trial.optimizer.options["lr"] == trial.tuned.options["lr"]
+        assert trial.decoders
+    done = [*records, *(record(trial, "ok") for trial in finals)]
+    assert not any(t.optimizer.name == "adamw" for t in plan(suite, registry, done, no_data))
+
+
+def test_points_that_fail_lose_and_if_all_do_the_first_shows_it(
+    suite: Any, registry: Registry
+) -> None:
+    adamw = [t for t in plan(suite, registry, (), no_data) if t.optimizer.name == "adamw"]
+    records = {t.key: finished(t, 0.0, "diverged") for t in adamw}
+    assert tuning.winner(adamw, records, "loss") == 0
+    records[adamw[2].key] = finished(adamw[2], 7.0)
+    assert tuning.winner(adamw, records, "loss") == 2
+
+
+def test_a_winner_at_the_edge_is_marked() -> None:
+    space = {"lr": (1e-4, 1e-1, "log")}
+    every = tuning.points(space, 8)
+    order = sorted(range(8), key=lambda point: every[point]["lr"])
+    assert tuning.edge(space, every, order[0]) == tuning.edge(space, every, order[-1]) == ("lr",)
+    assert tuning.edge(space, every, order[3]) == ()
+
+
+def test_identity_is_of_the_stage_not_of_the_point(suite: Any, registry: Registry) -> None:
+    trial = plan(suite, registry, (), no_data)[0]
+    assert trial.tuned is not None
+    again = replace(trial, tuned=replace(trial.tuned, points=99, edge=("lr",)))
+    assert again.key == trial.key
+    assert replace(trial, tuned=replace(trial.tuned, stage="final")).key != trial.key
+    assert replace(trial, tuned=None).key != trial.key
+    assert Trial.of(json.loads(json.dumps(asdict(trial)))) == trial
+
+
+def test_search_and_final_in_one_run(
+    write_suite: Write, tmp_path: Path, registry: Registry
+) -> None:
+    path = write_suite(**{"[throughput]": TUNED + "[throughput]", **FREE})
+    call = ["run", str(path), "--out", str(tmp_path / "out")]
+    first = CliRunner().invoke(main, call)
+    assert first.exit_code == 0, first.output
+    assert "TUNING, ON VALIDATION" in first.output
+    assert "tuning: 6 of 6 done" in first.stderr
+    assert "trials: 4 of 4 done" in first.stderr
+    records = read(tmp_path / "out/tiny").records
+    searches = [r for r in records if r.is_search]
+    finals = [r for r in records if r.is_trial and not r.is_search]
+    assert (len(searches), len(finals)) == (6, 4)
+    assert all(not r.results["decoding"] for r in searches)  # the test split was not read
+    for r in finals:
+        losses = {
+            s.job["tuned"]["point"]: s.results["training"]["curve"][-1]["validation_loss"]
+            for s in searches
+            if s.job["optimizer"]["name"] == r.job["optimizer"]["name"]
+        }
+        assert r.job["tuned"]["point"] == min(losses, key=lambda point: losses[point])
+    again = CliRunner().invoke(main, call)
+    assert again.exit_code == 0
+    assert "all 10 trials are done already" in again.stderr
+    assert again.stdout == first.stdout
+    (measurement,) = measurements(
+        load_suite(str(path)),
+        expected(load_suite(str(path)), registry, records, fingerprints(registry)),
+    )
+    assert {t.tuned.stage for t in measurement.strategies if t.tuned} == {"final"}
+    compared = compare(records)
+    assert {row["optimizer"] for row in compared.accuracy} == {"adamw", "sam"}
+    assert [row["points"] for row in compared.tuning] == [3, 3]
+    assert "at the edge" in render(compared, "markdown")
+
+
+def fingerprints(registry: Registry) -> Callable[[Any], str]:
+    return lambda part: str(registry.build("task", part)().fingerprint())
+
+
+def test_a_search_by_metric_decodes_validation(suite: Any, registry: Registry) -> None:
+    suite = replace(suite, tuning=replace(suite.tuning, select="metric"))
+    trial = plan(suite, registry, (), fingerprints(registry))[0]
+    result = run_job(trial)
+    assert result.status == "ok", result.reason
+    decoding = result.results["decoding"]
+    assert len(decoding) == 2
+    assert {each["count"] for each in decoding} == {result.results["task"]["sizes"]["validation"]}
+    assert tuning.badness(result, "metric") == -max(d["metrics"]["bleu"] for d in decoding)
+
+
+def test_searches_alone_are_no_comparison(suite: Any, registry: Registry) -> None:
+    trials = plan(suite, registry, (), no_data)
+    with pytest.raises(MsbenchError, match="only 6 of a search"):
+        compare([finished(trial, 1.0) for trial in trials])
+
+
+def test_a_choice_in_itself_is_refused(suite: Any, registry: Registry) -> None:
+    options: dict[str, Any] = {}
+    circular = Choice("sam", options, where="here")
+    options["base"] = circular
+    with pytest.raises(SuiteError, match="nested more than 8 deep: in itself"):
+        plan(replace(suite, optimizers=(*suite.optimizers, circular)), registry, (), no_data)
+
+
+def test_points_are_distinct_and_within_their_space() -> None:
+    narrow = tuning.points({"beta2": (0.99, 0.9999)}, 64)
+    assert len({point["beta2"] for point in narrow}) == 64
+    assert all(0.99 <= point["beta2"] <= 0.9999 for point in narrow)
+    assert sorted(point["k"] for point in tuning.points({"k": (2, 5, "int")}, 4)) == [2, 3, 4, 5]
+
+
+def test_an_option_is_set_or_searched(write_suite: Write, registry: Registry) -> None:
+    path = write_suite(
+        **{
+            "[throughput]": TUNED + "[throughput]",
+            "lr = 3e-3\n": "lr = 3e-3\nspace = { lr = [0.1, 1.0] }\n",
+        }
+    )
+    with pytest.raises(SuiteError, match="lr: is set as well"):
+        plan(load_suite(str(path)), registry, (), no_data)
+
+
+def test_a_search_by_metric_takes_the_best_decoder_that_gives_it(
+    suite: Any, registry: Registry
+) -> None:
+    trial = plan(suite, registry, (), no_data)[0]
+    task = {"metric": "bleu", "lower_is_better": []}
+    decoding = [
+        {"metrics": {"other": 99.0}},
+        {"metrics": {"bleu": 3.0}},
+        {"metrics": {"bleu": 5.0}},
+    ]
+    made = record(trial, "ok", results={"task": task, "decoding": decoding})
+    assert tuning.badness(made, "metric") == -5.0
+
+
+def test_winners_of_an_earlier_search_are_left_out_and_told(suite: Any, registry: Registry) -> None:
+    def winners(points: int, best: int, seeds: int) -> list[Record]:
+        wider = replace(
+            suite, tuning=replace(suite.tuning, points=points), seeds=tuple(range(seeds))
+        )
+        search = plan(wider, registry, (), no_data)
+        found = [
+            finished(t, 0.0 if t.tuned.point == best else 1.0)  # type: ignore[union-attr]
+            for t in search
+        ]
+        finals = plan(wider, registry, found, no_data)
+        results = {
+            "decoding": [{"decoder": asdict(finals[0].decoders[0]), "metrics": {"bleu": best}}]
+        }
+        return [record(trial, "ok", results=results) for trial in finals]
+
+    both = compare([*winners(3, 0, 5), *winners(8, 7, 3)])
+    assert {(row["n"], row["mean"]) for row in both.accuracy if row["metric"] == "bleu"} == {
+        (3, 7.0)
+    }
+    assert any("10 trials of winners of an earlier search are left out" in n for n in both.notes)

@@ -1,0 +1,170 @@
+"""Finding plugins: files, entry points, and everything that can be wrong with one."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from msbench.errors import MsbenchError, PluginError
+from msbench.plugins import loading
+from msbench.plugins.loading import load_plugins
+from msbench.plugins.registry import Plugin, Registry, kind_of
+from msbench.spec import KINDS, Choice
+
+GOOD = """
+import msbench
+import torch
+
+@msbench.hookimpl
+def register_optimizers(register):
+    register("rprop", rprop, idea="Rprop", steps="memory")
+
+def rprop(model, lr=1e-3, centered: bool = False):
+    return torch.optim.Rprop(model.parameters(), lr=lr, centered=centered)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str], str]:
+    """Writes a plugin file and returns its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "a-plugin.py"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_file_plugin(write: Callable[[str], str]) -> None:
+    registry = load_plugins([write(GOOD)])
+    part = registry.resolve("optimizer", Choice("rprop", {"lr": 1}))
+    assert part.options == {"lr": 1.0, "centered": False}
+    assert part.plugin == "a-plugin.py"
+    assert part.version.startswith("sha256:")
+    assert registry.resolve("optimizer", Choice("adamw")).plugin == "msbench"
+
+
+def test_the_version_of_a_file_is_its_content(write: Callable[[str], str]) -> None:
+    first = load_plugins([write(GOOD)]).find("optimizer", "rprop").version
+    second = load_plugins([write(GOOD + "\n# changed\n")]).find("optimizer", "rprop").version
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import no_such_module", "No module named 'no_such_module'"),
+        ("def f(:", "SyntaxError"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("x = 1", "registers nothing"),
+        (
+            GOOD.replace("register_optimizers", "register_optimisers").replace(
+                "@msbench.hookimpl", ""
+            ),
+            "'register_optimisers' is not marked",
+        ),
+        (GOOD.replace('steps="memory"', 'fits="classify"'), "fits is a list, not 'classify'"),
+        (GOOD.replace("optimizers(", "optimizer("), "unknown hook 'register_optimizer'; did you"),
+        (GOOD.replace("@msbench.hookimpl", ""), "'register_optimizers' is not marked"),
+        (GOOD.replace("(register)", "(registry)", 1), "registry"),
+        (GOOD.replace("idea=", "ideas="), "ideas"),
+        (GOOD.replace(", rprop,", ', "rprop",'), 'a function or "module:attribute"'),
+        (GOOD.replace('"rprop", rprop', '"adamw", rprop'), "two plugins claim optimizer"),
+    ],
+)
+def test_bad_file(write: Callable[[str], str], text: str, expected: str) -> None:
+    with pytest.raises(PluginError) as caught:
+        load_plugins([write(text)])
+    assert expected in str(caught.value)
+    assert "a-plugin.py" in str(caught.value)
+
+
+def test_missing_file() -> None:
+    with pytest.raises(PluginError, match=r"nowhere\.py: cannot be read: No such file"):
+        load_plugins(["nowhere.py"])
+
+
+def test_a_clash_names_both(write: Callable[[str], str]) -> None:
+    with pytest.raises(PluginError, match=r"'adamw': msbench .* and a-plugin\.py sha256"):
+        load_plugins([write(GOOD.replace('"rprop", rprop', '"adamw", rprop'))])
+
+
+def test_a_broken_installed_plugin_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode() -> Plugin:
+        raise ImportError("libfoo.so is missing")
+
+    installed = loading._installed()
+    monkeypatch.setattr(loading, "_installed", lambda: [("msbench-foo", explode), *installed])
+    registry = load_plugins()
+    assert registry.broken == {"msbench-foo": "ImportError: libfoo.so is missing"}
+    assert registry.find("optimizer", "adamw")
+    with pytest.raises(PluginError, match="not loaded: msbench-foo"):
+        registry.find("optimizer", "foo")
+
+
+def test_a_factory_that_cannot_be_imported_says_whose_it_is(write: Callable[[str], str]) -> None:
+    text = GOOD.replace(", rprop,", ', "no_such_module:thing",')
+    registry = load_plugins([write(text)])
+    with pytest.raises(PluginError, match=r"a-plugin\.py .* cannot be imported"):
+        registry.resolve("optimizer", Choice("rprop"))
+
+
+def test_free_options_are_passed_on(write: Callable[[str], str]) -> None:
+    text = GOOD.replace("centered: bool = False", "**options").replace("centered=centered", "")
+    registry = load_plugins([write(text)])
+    part = registry.resolve("optimizer", Choice("rprop", {"momentum": 0.5}))
+    assert part.options == {"lr": 1e-3, "momentum": 0.5}
+
+
+def test_an_options_type_may_be_a_tuple(write: Callable[[str], str]) -> None:
+    text = GOOD.replace("centered: bool = False", "betas: tuple[float, ...] = (0.9,)")
+    registry = load_plugins([write(text.replace(", centered=centered", ""))])
+    part = registry.resolve("optimizer", Choice("rprop", {"betas": [0.5, 1]}))
+    assert part.options["betas"] == (0.5, 1.0)
+
+
+def test_kinds_may_be_plural() -> None:
+    assert kind_of("losses") == kind_of("loss") == "loss"
+    with pytest.raises(MsbenchError, match="unknown kind 'optimiser'; did you mean 'optimizer'"):
+        kind_of("optimiser")
+
+
+def test_every_hook_has_a_part_of_ours(registry: Registry) -> None:
+    for kind in KINDS:
+        assert registry.of(kind), kind
+
+
+def test_every_factory_of_ours_exists_and_every_option_has_a_default(
+    registry: Registry,
+) -> None:
+    for entry in registry.entries.values():
+        assert entry.idea
+        if entry.kind != "command":
+            missing = [n for n, p in entry.options().items() if p.default is p.empty]
+            assert missing in ([], ["base"], ["of"], ["kind", "train"]), entry.name
+
+
+def test_names_are_resolved_without_the_working_folder(
+    write: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = list(sys.path)
+    load_plugins([write(GOOD)])
+    assert sys.path == before
+
+
+def test_dataclasses_and_obliging_objects_are_fine(write: Callable[[str], str]) -> None:
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "from torch import ops\n" + GOOD + "\n@dataclass\nclass Thing:\n    x: int = 1\n"
+    )
+    registry = load_plugins([write(text)])
+    assert registry.resolve("optimizer", Choice("rprop")).options["centered"] is False
+
+
+@pytest.mark.parametrize("default", ["torch.float32", "object()"])
+def test_options_are_plain_data(write: Callable[[str], str], default: str) -> None:
+    text = GOOD.replace("centered: bool = False", f"centered={default}")
+    with pytest.raises(PluginError, match="option 'centered'"):
+        load_plugins([write(text)]).resolve("optimizer", Choice("rprop"))

@@ -1,0 +1,139 @@
+"""Records on disk survive what happens to files."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from msbench.errors import RecordsError, StoreError
+from msbench.records import store
+from msbench.records.record import Record, record
+from msbench.records.store import Jobs, record_of
+from msbench.spec import Trial
+
+
+@pytest.fixture
+def one(trials: list[Trial]) -> Record:
+    return record(trials[0], "ok", results={"x": 1.5})
+
+
+def test_round_trip(tmp_path: Path, trials: list[Trial]) -> None:
+    records = [record(t, "ok", results={"loss": float(n)}) for n, t in enumerate(trials)]
+    for each in records:
+        store.append(tmp_path, each)
+    back = store.read(tmp_path)
+    assert [r.to_json() for r in back.records] == [r.to_json() for r in records]
+    assert [Trial.of(r.job) for r in back.records] == trials
+    assert [Trial.of(r.job).key for r in back.records] == [r.key for r in records]
+
+
+def test_a_record_is_strict_json(trials: list[Trial]) -> None:
+    line = record(trials[0], "diverged", results={"loss": float("nan"), "a": [float("inf")]})
+    data = json.loads(line.to_json(), parse_constant=lambda name: pytest.fail(name))
+    assert data["results"] == {"loss": None, "a": [None]}
+
+
+def test_the_last_record_of_a_key_counts(tmp_path: Path, trials: list[Trial]) -> None:
+    store.append(tmp_path, record(trials[0], "crashed", "first"))
+    store.append(tmp_path, record(trials[0], "ok"))
+    (back,) = store.read(tmp_path).records
+    assert back.status == "ok"
+
+
+def test_a_half_written_line_costs_only_itself(tmp_path: Path, trials: list[Trial]) -> None:
+    store.append(tmp_path, record(trials[0], "ok"))
+    path = tmp_path / store.TRIALS
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[: len(whole) // 2])
+    store.append(tmp_path, record(trials[1], "ok"))
+    back = store.read(tmp_path)
+    assert [r.key for r in back.records] == [trials[0].key, trials[1].key]
+    assert len(back.problems) == 1
+    assert "trials.jsonl, line 2: skipped" in back.problems[0]
+    assert path.read_bytes().startswith(whole)
+
+
+def test_other_layouts_are_named(tmp_path: Path, one: Record) -> None:
+    store.append(tmp_path, one)
+    path = tmp_path / store.TRIALS
+    path.write_text(path.read_text() + one.to_json().replace('"schema": 1', '"schema": 9') + "\n")
+    assert "record layout 9, this msbench reads 1" in store.read(tmp_path).problems[0]
+
+
+HOLLOW = b'{"key": "k", "group": "g", "job": {}, "status": "ok", "schema": 1}\n'
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x00\xff\xfe binary", b"[]\n", b'{"a": 1}\n', b"[" * 9999, HOLLOW]
+)
+def test_a_file_without_records_is_an_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "trials.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(RecordsError, match="holds no msbench records"):
+        store.read(path)
+    assert path.read_bytes() == content
+
+
+def test_parallel_writers_do_not_mix_lines(tmp_path: Path, trials: list[Trial]) -> None:
+    big = {"text": "x" * 100_000}
+    with ThreadPoolExecutor(8) as pool:
+        for trial in trials * 8:
+            pool.submit(store.append, tmp_path, record(trial, "ok", results=big))
+    back = store.read(tmp_path)
+    assert not back.problems
+    assert len((tmp_path / store.TRIALS).read_bytes().splitlines()) == 8 * len(trials)
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path, one: Record) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StoreError, match=r"cannot write results to .*taken"):
+        store.prepare_folder(tmp_path / "taken")
+    (tmp_path / store.TRIALS).mkdir()
+    with pytest.raises(StoreError, match=r"cannot write .*trials\.jsonl: Is a directory"):
+        store.append(tmp_path, one)
+
+
+def damaged(line: bytes) -> list[bytes]:
+    """Lines that look like others but are not."""
+    data = json.loads(line)
+    two = {**data, "job": {**data["job"], "seed": 7}}
+    option = {**data["job"]["optimizer"], "options": {"seed": 3}}
+    moved = {"results": {"job": {}, "status": "x"}, **two}
+    lines = [
+        two,
+        {**two, "job": {**two["job"], "optimizer": option}},
+        {**two, "job": {**two["job"], "device": "cuda"}},
+        {**two, "job": {**two["job"], "seed": 8, "training": {}}},
+        {**two, "status": "odd"},
+        {**two, "schema": 2},
+        moved,
+        {**two, "job": None},
+        {**two, "results": {"decoding": [{"metrics": {"a": "b"}}]}},
+    ]
+    return [line, *(json.dumps(each).encode() for each in lines), line[:-9], b"[]", line]
+
+
+def test_many_lines_are_read_as_each_alone() -> None:
+    """The fast path against its slow twin, on real records and on damaged ones."""
+    real = Path("results/reference/quick/trials.jsonl").read_bytes().splitlines()
+    jobs: Jobs = {}
+    for line in [*real[:30], *damaged(real[0]), *damaged(real[1])]:
+        found, expected = [], []
+        for read, into in ((lambda x: record_of(x, jobs), found), (Record.from_json, expected)):
+            try:
+                into.append(read(line))
+            except ValueError as error:
+                into.append(str(error).partition(":")[0] if "layout" in str(error) else "bad")
+        assert found == expected
+    assert len(jobs) < 25  # another seed is the same job
+
+
+def test_find_results(tmp_path: Path, one: Record) -> None:
+    folder = tmp_path / "quick"
+    folder.mkdir()
+    store.append(folder, one)
+    assert store.find_results("quick", tmp_path) == folder
+    assert store.find_results(str(folder), Path("elsewhere")) == folder
+    with pytest.raises(RecordsError, match=r"no results 'quik'.*did you mean 'quick'"):
+        store.find_results("quik", tmp_path)

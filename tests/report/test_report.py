@@ -1,0 +1,264 @@
+"""The page: whole, inert, the same each time, and clear about bad input."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from lxml import html
+
+from msbench.cli.app import main
+from msbench.compare.comparison import compare
+from msbench.records.record import Record
+from msbench.records.store import read
+from msbench.report.page import LINES, ROWS, TASKS, report
+from msbench.report.plots.plot import KINDS, NOTHING
+from msbench.spec import digest
+
+REFERENCE = Path(__file__).parents[2] / "results/reference"
+
+Change = Callable[[dict[str, Any], int], None]
+
+
+@pytest.fixture(scope="module")
+def quick() -> list[dict[str, Any]]:
+    """The records of the quick suite, without scores per example."""
+    lines = (REFERENCE / "quick/trials.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    for record in records:
+        for decoded in record["results"]["decoding"]:
+            decoded["examples"] = {}
+    return records
+
+
+def written(folder: Path, records: list[dict[str, Any]], change: Change = lambda r, n: None) -> str:
+    """The path of a file of the records, each changed."""
+    changed = deepcopy(records)
+    for number, record in enumerate(changed):
+        change(record, number)
+    path = folder / "trials.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in changed))
+    return str(path)
+
+
+def called(*args: str) -> Result:
+    return CliRunner().invoke(main, list(args))
+
+
+def page_of(folder: Path, path: str, *args: str) -> tuple[str, Result]:
+    out = folder / "report.html"
+    result = called("report", path, "-o", str(out), *args)
+    assert result.exit_code == 0, result.output
+    assert "Traceback" not in result.output
+    return out.read_text(encoding="utf-8"), result
+
+
+@pytest.fixture(scope="module", params=["quick", "optimizers"])
+def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The report of reference results."""
+    return page_of(tmp_path_factory.mktemp("page"), str(REFERENCE / request.param))[0]
+
+
+def test_a_page_is_whole_and_needs_nothing_else(page: str) -> None:
+    assert len(page.encode()) < 5e6
+    tree = html.fromstring(page)
+    ids = tree.xpath("//@id")
+    assert len(ids) == len(set(ids))
+    links = tree.xpath("//@href | //@src | //@*[name() = 'xlink:href']")
+    assert {link for link in links if not link.startswith("#")} == {"data:,"}
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+    assert set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
+    assert not tree.xpath("//script | //iframe | //object | //img | //link[@rel='stylesheet']")
+    assert "@import" not in page
+    assert "default-src 'none'" in tree.xpath("//meta[@http-equiv]/@content")[0]
+    order = [section.get("id") for section in tree.xpath("//section")]
+    assert order == ["summary", "tables", *KINDS, "failures", "provenance"]
+
+
+def test_pictures_say_in_words_what_they_show(page: str) -> None:
+    pictures = html.fromstring(page).xpath("//*[local-name() = 'svg']")
+    assert len(pictures) >= 15
+    for picture in pictures:
+        assert picture.get("role") == "img"
+        title, alt = picture.xpath("./*[local-name() = 'title'] | ./*[local-name() = 'desc']")
+        assert picture.get("aria-labelledby") == title.get("id")
+        assert picture.get("aria-describedby") == alt.get("id")
+        assert re.search(r"\d", alt.text)
+        assert len(alt.text) > 40
+
+
+def test_every_picture_is_drawn_or_its_absence_explained(page: str) -> None:
+    for section in html.fromstring(page).xpath("//section"):
+        if (kind := section.get("id")) in KINDS:
+            drawn = section.xpath(".//*[local-name() = 'svg']")
+            assert drawn or NOTHING[kind] in section.text_content()
+
+
+def test_verdicts_come_first_with_their_figures(quick: list[dict[str, Any]]) -> None:
+    text = report(compare(read(REFERENCE / "quick").records), title="quick")
+    summary = html.fromstring(text).get_element_by_id("summary").text_content()
+    assert "sam is worse than adamw: 0.717 against 0.819, -0.102 [-0.123, -0.081], p 0.012" in (
+        summary
+    )
+    assert "lookahead is not shown to differ from adamw" in summary
+    assert "5 optimizers on 3 tasks" in summary
+
+
+def test_where_numbers_come_from(page: str) -> None:
+    told = html.fromstring(page).get_element_by_id("provenance").text_content()
+    for wanted in ("msbench 0.1.0", "torch 2.13.0+cpu", "AMD EPYC", "43c9ea88775f4268e540"):
+        assert wanted in told
+    assert "train 1,654" in told
+    assert "licence" in told
+    assert "msbench info task:numbers-fr" in told  # generated: there is no licence
+
+
+def test_the_same_records_give_the_same_bytes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "msbench", "report", str(REFERENCE / "quick"), "-o", "a.html"]
+    pages = []
+    for seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+        pages.append((tmp_path / "a.html").read_bytes())
+    assert pages[0] == pages[1]
+
+
+def test_an_empty_file_and_a_missing_one(tmp_path: Path) -> None:
+    empty = tmp_path / "trials.jsonl"
+    empty.touch()
+    for command in (["report"], ["plot", "--kind", "curves"]):
+        for path, said in ((str(empty), "holds no msbench records"), ("nowhere", "no results")):
+            result = called(*command, path, "-o", str(tmp_path / "out.svg"))
+            assert result.exit_code == 2
+            assert said in result.output
+            assert not (tmp_path / "out.svg").exists()
+
+
+def test_a_single_seed(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
+    one = [record for record in quick if record["job"]["seed"] == 0]
+    text, _ = page_of(tmp_path, written(tmp_path, one))
+    assert "one seed each: no interval and no verdict without more" in text
+    assert "too few seeds to see any" in text
+    assert "0 better, 0 worse, 0 equivalent" in text
+
+
+def test_all_failed(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
+    def fail(record: dict[str, Any], number: int) -> None:
+        record |= {"status": "timeout", "reason": f"took longer than {number % 2} s", "results": {}}
+
+    path = written(tmp_path, quick, fail)
+    text, _ = page_of(tmp_path, path)
+    tree = html.fromstring(text)
+    assert "no trial ended ok: there is nothing to compare" in text
+    assert "60 trials did not end ok" in text
+    failures = tree.get_element_by_id("failures").text_content()
+    assert "took longer than 0 s" in failures
+    assert "took longer than 1 s" in failures
+    assert not tree.xpath("//*[local-name() = 'svg']")
+    result = called("plot", path, "--kind", "pareto", "-o", str(tmp_path / "a.png"))
+    assert result.exit_code == 2
+    assert NOTHING["pareto"] in result.output
+
+
+def test_mixed_layouts_are_named_on_the_page(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
+    def age(record: dict[str, Any], number: int) -> None:
+        record["schema"] = 0 if number % 5 == 0 else 1
+
+    text, result = page_of(tmp_path, written(tmp_path, quick, age))
+    assert text.count("record layout 0, this msbench reads 1") == 10
+    assert "and 2 more lines were skipped" in text
+    assert "record layout 0" in result.output
+
+
+def test_metrics_that_are_no_number(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
+    def blank(record: dict[str, Any], number: int) -> None:
+        for decoded in record["results"]["decoding"]:
+            if record["job"]["optimizer"]["name"] == "sam":
+                decoded["metrics"] = dict.fromkeys(decoded["metrics"])
+        for point in record["results"]["training"]["curve"][1:]:
+            point["validation_loss"] = None
+
+    text, _ = page_of(tmp_path, written(tmp_path, quick, blank), "--baseline", "adamw")
+    assert "no trial that ended ok gave a number for" in text
+    assert "sam: no trial that ended ok gave a number." in text
+
+
+def test_an_absent_baseline(tmp_path: Path) -> None:
+    result = called(
+        "report", str(REFERENCE / "quick"), "--baseline", "adam", "-o", str(tmp_path / "a.html")
+    )
+    assert result.exit_code == 2
+    assert "no optimizer 'adam' in these results; did you mean 'adamw'?" in result.output
+
+
+def test_a_page_that_cannot_be_written(tmp_path: Path) -> None:
+    for out in (tmp_path / "no/folder/a.html", tmp_path):
+        result = called("report", str(REFERENCE / "quick"), "-o", str(out))
+        assert result.exit_code == 74
+        assert f"cannot write {out}" in result.output
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
+    """Forty strategies on twelve tasks: pictures of some, and the numbers of the others."""
+    template = next(r for r in quick if r["job"]["task"]["name"] == "headlines")
+
+    def many() -> Iterator[dict[str, Any]]:
+        for task in range(12):
+            for strategy in range(45):
+                made = deepcopy(template)
+                made["job"]["task"]["label"] = f"task {task:02}"
+                made["job"]["optimizer"]["label"] = f"strategy {strategy:02}"
+                made["group"] = made["key"] = digest([task, strategy])
+                yield made
+
+    text, _ = page_of(tmp_path, written(tmp_path, list(many())))
+    tree = html.fromstring(text)
+    curves = tree.get_element_by_id("curves")
+    assert f"The first {TASKS} of 12 tasks are drawn" in curves.text_content()
+    assert "37 more are grey" in curves.text_content()
+    assert len(curves.xpath(".//*[local-name() = 'svg']")) == 3 * TASKS
+    assert f"{44 - LINES} more are in the tables." in text
+    accuracy = tree.xpath("//table")[0]
+    assert len(accuracy.xpath(".//tbody/tr")) == ROWS
+    assert f"{12 * 45 * 2 - ROWS} more rows are left out here" in text
+
+
+@pytest.mark.parametrize("by", ["optimizer", "loss", "decoder", "model", "schedule"])
+def test_by_every_axis(by: str, tmp_path: Path) -> None:
+    text, _ = page_of(tmp_path, str(REFERENCE / "quick"), "--by", by)
+    assert f"verdict against {'greedy' if by == 'decoder' else ''}" in text.lower() or (
+        "Verdicts against" in text
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["all", "generation", "model-scale", "multitask", "reinforcement", "translation-modern"]
+)
+def test_results_of_other_shapes(name: str, tmp_path: Path) -> None:
+    text, _ = page_of(tmp_path, str(REFERENCE / name))
+    told = html.fromstring(text).xpath("//*[@class = 'verdicts' or @class = 'lead']")
+    assert len(told) > 4
+    assert "nan" not in " ".join(each.text_content() for each in told).split()
+
+
+def test_no_plugin_and_no_torch(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from msbench.records import read;"
+        "from msbench.compare import compare; from msbench.report import report;"
+        f"report(compare(read(Path({str(REFERENCE / 'quick')!r})).records));"
+        "loaded = {'torch', 'pandas', 'msbench.plugins.registry', 'matplotlib.pyplot'};"
+        "assert not loaded & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+
+
+def test_records_are_not_needed_twice() -> None:
+    records: Iterator[Record] = iter(read(REFERENCE / "quick").records)
+    assert "<svg" in report(compare(records))

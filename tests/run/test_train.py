@@ -1,0 +1,109 @@
+"""The loop: passes counted, validation off the clock, divergence seen; and no framework in it."""
+
+import math
+from collections.abc import Sequence
+from itertools import repeat
+from time import sleep
+from typing import Any
+
+import numpy as np
+import pytest
+
+from msbench.data.task import Batch
+from msbench.run.clock import Clock
+from msbench.run.learner import Step
+from msbench.run.train import train
+from msbench.spec import Training
+
+BATCH = Batch(None, None, None, np.arange(4), 40)
+
+
+class Counting:
+    """A learner without a model: every step costs `passes`, every validation takes a while."""
+
+    def __init__(self, passes: int = 1, losses: Sequence[float] = (1.0,), pause: float = 0.0):
+        self.passes, self.losses, self.pause = passes, list(losses), pause
+        self.rates: list[float] = []
+        self.calls: list[str] = []
+
+    def train_step(self, batch: Batch) -> Step:
+        self.calls.append("step")
+        loss = self.losses.pop(0) if len(self.losses) > 1 else self.losses[0]
+        return Step(self.passes, loss)
+
+    def set_rate(self, factor: float, spent: float) -> None:
+        self.rates.append(factor)
+
+    def validate(self, batches: Any) -> float:
+        self.calls.append("validate")
+        sleep(self.pause)
+        return 2.0
+
+    def mode(self, training: bool) -> None:
+        self.calls.append("train" if training else "eval")
+
+    def synchronize(self) -> None:
+        self.calls.append("sync")
+
+
+def run(learner: Any, passes: int = 100, validations: int = 4) -> Any:
+    training = Training(passes=passes, validations=validations)
+    return train(learner, repeat(BATCH), [], training, lambda spent: 1 - spent)
+
+
+@pytest.mark.parametrize(
+    ("passes", "steps", "spent"), [(1, 100, 100), (2, 50, 100), (3, 33, 99), (7, 14, 98)]
+)
+def test_the_budget_is_passes(passes: int, steps: int, spent: int) -> None:
+    result = run(Counting(passes))
+    assert (result.steps, result.passes) == (steps, spent)
+    assert (result.samples, result.tokens) == (4 * steps, 40 * steps)
+
+
+def test_validations_are_even_and_the_last_is_at_the_end() -> None:
+    assert [p.passes for p in run(Counting()).curve] == [25, 50, 75, 100]
+    assert [p.passes for p in run(Counting(3)).curve] == [27, 51, 75, 99]
+    assert [p.passes for p in run(Counting(), passes=3, validations=9).curve] == [1, 2, 3]
+
+
+def test_validation_stops_the_clock() -> None:
+    result = run(Counting(pause=0.1))
+    assert len(result.curve) == 4
+    assert result.seconds < 0.1
+
+
+def test_modes_surround_validation() -> None:
+    learner = Counting()
+    run(learner, passes=2, validations=1)
+    calls = [call for call in learner.calls if call != "sync"]
+    assert calls == ["train", "step", "step", "eval", "validate", "train", "eval"]
+
+
+def test_the_schedule_is_told_the_share_spent() -> None:
+    learner = Counting(2)
+    run(learner, passes=8)
+    assert learner.rates == [1.0, 0.75, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_divergence_ends_training_soon(loss: float) -> None:
+    result = run(Counting(losses=[1.0] * 10 + [loss]), passes=100_000)
+    assert result.steps == 32
+    assert f"loss {loss} at step 32" in result.diverged
+
+
+def test_a_last_bad_step_is_seen() -> None:
+    result = run(Counting(losses=[1.0] * 5 + [math.nan]), passes=6, validations=1)
+    assert "training loss nan by step 6" in result.diverged
+
+
+def test_clock_synchronizes_at_every_edge() -> None:
+    edges: list[int] = []
+    clock = Clock(lambda: edges.append(1))
+    with clock.running():
+        sleep(0.02)
+        with clock.paused():
+            sleep(0.1)
+        sleep(0.02)
+    assert len(edges) == 4
+    assert 0.04 <= clock.seconds < 0.1
