@@ -15,19 +15,23 @@ Kind = Literal[
 ]
 
 
-KINDS: tuple[Kind, ...] = (
-    "task",
-    "model",
-    "loss",
-    "optimizer",
-    "schedule",
-    "decoder",
-    "learner",
-    "launcher",
-    "command",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """What a plugin can register; hook `register_<kind>s` each."""
 
+
+Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
+AXES: tuple[Axis, ...] = get_args(Axis)
+"""What a trial is of, one of each; decoders are measured within a trial."""
+
+STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
+"""The training strategy: the axes that phases may set and that throughput is measured of."""
+
+DETAILS: tuple[Axis, ...] = ("model", "loss", "schedule")
+"""The axes that a table shows only where they tell rows of one task apart."""
+
+Compared = Literal["optimizer", "loss", "decoder", "model", "schedule"]
+COMPARED: tuple[Compared, ...] = get_args(Compared)
+"""What can be compared: strategies that are equal but for it."""
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""
@@ -36,7 +40,7 @@ FORMATS = ("text", "markdown", "csv", "json", "latex")
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
 
 
-TASK_KINDS: tuple[TaskKind, ...] = ("classify", "tag", "seq2seq", "lm")
+TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 
 
 Unit = Literal["passes", "steps", "seconds"]
@@ -125,8 +129,7 @@ class Phase:
 
     def parts(self) -> "dict[Kind, Any]":
         """What it sets, by kind."""
-        kinds: tuple[Kind, ...] = ("loss", "optimizer", "schedule")
-        return {kind: part for kind in kinds if (part := getattr(self, kind)) is not None}
+        return {kind: part for kind in STRATEGY if (part := getattr(self, kind)) is not None}
 
 
 @dataclass(frozen=True)
@@ -250,7 +253,7 @@ class Trial:
     def stages(self) -> list[Phase]:
         """All phases, complete: each with its loss, optimizer, schedule and passes."""
         rest = self.training.passes - sum(phase.passes for phase in self.phases)
-        own: dict[Any, Any] = {k: getattr(self, k) for k in ("loss", "optimizer", "schedule")}
+        own: dict[Any, Any] = {k: getattr(self, k) for k in STRATEGY}
         return [
             Phase(phase.passes or rest, **{**own, **phase.parts()})
             for phase in self.phases or (Phase(),)

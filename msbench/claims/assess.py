@@ -26,11 +26,12 @@ from msbench.claims.pairs import Declared, Pair, decoder_pairs, optimizer_pairs
 from msbench.claims.results import Claims
 from msbench.compare.columns import Ledger, checked, collect, newest_winners
 from msbench.compare.curves import Curves
-from msbench.compare.labels import AXES, Labels, machine_names
+from msbench.compare.labels import Labels, machine_names
 from msbench.compare.rows import Row
 from msbench.compare.verdicts import scored
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
+from msbench.spec import AXES
 
 SAMPLING = ("self-critical", "minimum-risk")
 """Losses that learn from outputs drawn from the model, as in reinforcement learning."""

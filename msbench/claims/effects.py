@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from msbench.claims.pairs import Declared, Pair, decoder_of
 from msbench.compare.columns import Ledger
 from msbench.compare.curves import NEAR, Curve, Curves
-from msbench.compare.labels import AXES
 from msbench.compare.rows import Row
 from msbench.compare.verdicts import Scored
-from msbench.spec import UNITS
+from msbench.spec import AXES, UNITS
 
 Array = NDArray[np.float64]
 

@@ -9,11 +9,10 @@ import numpy as np
 from msbench.claims.effects import Effect
 from msbench.claims.results import CLAIMS
 from msbench.compare.columns import Ledger
-from msbench.compare.labels import AXES
 from msbench.compare.rows import Row
 from msbench.compare.stats import holm, paired_tests
 from msbench.compare.verdicts import LEVEL
-from msbench.spec import UNITS
+from msbench.spec import AXES, UNITS
 
 # ── verdicts ────────────────────────────────────────────────────────────────────────────────
 

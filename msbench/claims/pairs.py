@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger
-from msbench.compare.labels import AXES, Labels, text_of
+from msbench.compare.labels import Labels, text_of
 from msbench.compare.rows import Row
 from msbench.compare.verdicts import Scored
+from msbench.spec import AXES
 
 Declared = Mapping[tuple[str, str], tuple[str, str]]
 """What plugins say of a strategy: (kind, name) -> (how it is multi-step, the name of its base)."""
@@ -96,7 +97,7 @@ def optimizer_pairs(
         if told := {k: v for k, v in unlike[chosen].items() if k not in searched}:
             options = ", ".join(f"{k} {mine} and {theirs}" for k, (mine, theirs) in told.items())
             notes.add(f"{label} and its base {chosen[place]} differ in {options}, too", task)
-        cell = dict(zip(AXES, axes, strict=True))
+        cell: Row = dict(zip(map(str, AXES), axes, strict=True))
         pairs.append(Pair("optimizer", cell, chosen[place], steps, trials, every[chosen]))
     return pairs, notes.lines()
 

@@ -13,12 +13,13 @@ from msbench.claims.pairs import Axes, Trials, strategies
 from msbench.claims.results import Recommendation
 from msbench.compare.columns import Ledger, checked, collect, newest_winners
 from msbench.compare.curves import NEAR, Curves
-from msbench.compare.labels import AXES, Labels, machine_names
+from msbench.compare.labels import Labels, machine_names
 from msbench.compare.rows import Row
 from msbench.compare.stats import holm, mean_intervals, paired_tests, seeds_needed
 from msbench.compare.verdicts import LEVEL, Scored, scored
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
+from msbench.spec import AXES
 
 UNITS = {"passes": "passes", "steps": "steps", "s": "seconds", "flops": "flops"}
 """How budgets are written, and the unit that is meant."""

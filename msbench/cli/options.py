@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from msbench.errors import MsbenchError, StoreError, printable
+from msbench.spec import COMPARED
 
 if TYPE_CHECKING:
     from msbench.compare.rows import Comparison
@@ -38,7 +39,7 @@ plugin_option = click.option(
 comparing_options = (
     click.option(
         "--by",
-        type=click.Choice(["optimizer", "loss", "decoder", "model", "schedule"]),
+        type=click.Choice(COMPARED),
         default="optimizer",
         show_default=True,
         help="What is compared: strategies that are equal but for it.",

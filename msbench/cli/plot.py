@@ -7,6 +7,7 @@ import click
 
 from msbench.cli.options import compared, comparing, write_file
 from msbench.errors import MsbenchError, printable
+from msbench.spec import UNITS
 
 
 @click.command()
@@ -28,7 +29,7 @@ from msbench.errors import MsbenchError, printable
 @click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only these tasks.")
 @click.option(
     "--along",
-    type=click.Choice(["steps", "passes", "seconds"]),
+    type=click.Choice(UNITS),
     help="What learning curves are drawn against.  [default: passes]",
 )
 @click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)

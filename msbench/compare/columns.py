@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.labels import AXES, Labels, text_of
+from msbench.compare.labels import Labels, text_of
 from msbench.compare.rows import Row
 from msbench.errors import MsbenchError, RecordsError, did_you_mean
 from msbench.records.record import STATUSES, Record
+from msbench.spec import AXES
 
 COSTS = (
     "passes",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from msbench.compare.columns import Ledger, checked, collect, newest_winners, trained
 from msbench.compare.costs import costs_by_cell, decoding_rows, training_rows
 from msbench.compare.curves import curve_rows
-from msbench.compare.labels import AXES, Labels, machine_names
+from msbench.compare.labels import Labels, machine_names
 from msbench.compare.notes import failed_trials, hidden_tasks, lost_measurements, missing_evidence
 from msbench.compare.provenance import failure_rows, machine_rows, part_rows
 from msbench.compare.ranks import profile_rows, rank_rows
@@ -20,10 +20,7 @@ from msbench.compare.throughput import speed_rows
 from msbench.compare.verdicts import Scored, scored, verdict_rows
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
-
-BY = ("optimizer", "loss", "decoder", "model", "schedule")
-"""What can be compared: strategies that are equal but for it."""
-
+from msbench.spec import AXES, COMPARED
 
 PLAIN = ("greedy", "argmax", "cross-entropy", "constant")
 """Decoders, losses and schedules that others are compared with unless told otherwise."""
@@ -40,10 +37,11 @@ def compare(
 ) -> Comparison:
     """Tables of all records, which may be a stream; differences and ratios are to `baseline`.
 
-    by: the axis, one of BY, that the baseline is a value of. Without `baseline`, the optimizer that
-    throughput was measured against, else one of PLAIN, else the first by name. metric: shown
-    instead of each task's own. target: a validation loss to reach, for all tasks or one per task;
-    without it, the median of the baseline's best. margin: of equivalence, in the metric's unit.
+    by: the axis, one of COMPARED, that the baseline is a value of. Without `baseline`, the
+    optimizer that throughput was measured against, else one of PLAIN, else the first by name.
+    metric: shown instead of each task's own. target: a validation loss to reach, for all tasks or
+    one per task; without it, the median of the baseline's best. margin: of equivalence, in the
+    metric's unit.
 
     Trials that did not end ok count in `n`, never in a mean, and are never ranked best. Raises
     MsbenchError if there is nothing to compare, or no such baseline, metric or axis.
@@ -110,8 +108,8 @@ def compare(
 
 def _asked(records: Iterable[Record], by: str, metric: str, margin: float | None) -> Ledger:
     """The ledger, if what is asked of it makes sense."""
-    if by not in BY:
-        raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, BY)}")
+    if by not in COMPARED:
+        raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, COMPARED)}")
     if margin is not None and not (margin > 0 and math.isfinite(margin)):
         raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
     return checked(collect(records, metric), metric)

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import COSTS, DECODED, Ledger, Trained
-from msbench.compare.labels import AXES, Labels
+from msbench.compare.labels import Labels
 from msbench.compare.rows import Row
+from msbench.spec import AXES
 
 OF_MACHINE = ("train_seconds", "tokens_per_second", "peak_memory", "throughput", "throughput_ratio")
 """What no other machine repeats: never averaged over several."""
@@ -120,7 +121,7 @@ def decoding_rows(
         score = means.get((*(cell[axis] for axis in AXES), name), {})
         rows.append(
             {
-                **{axis: cell[axis] for axis in AXES},
+                **{str(axis): cell[axis] for axis in AXES},
                 "decoder": name,
                 "machine": cell["machine"],
                 "n": int(counts[i]),

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger, Trained
 from msbench.compare.rows import Row
+from msbench.spec import UNITS
 
 NEAR = 0.02
 """Amounts that differ by no larger share are equal: strategies end where a step still fits."""
@@ -78,13 +79,9 @@ class Curves:
         return Curve(spent, columns["loss"][at])
 
 
-ALONG = ("steps", "passes", "seconds")
-"""What a curve can be drawn against."""
-
-
 def curve_rows(ledger: Ledger, trials: Trained, by: str, bases: Mapping[str, str]) -> list[Row]:
     """A row per strategy and machine with a measured point: its `n` trials and `n_ok`, and lists
-    with one number a point: medians of ALONG and of `validation_loss` over the seeds that ended ok,
+    with one number a point: medians of UNITS and of `validation_loss` over the seeds that ended ok,
     and their `lowest` and `highest` loss.
 
     Points are matched by their number, since with a budget of seconds no two seeds measure at the
@@ -101,7 +98,7 @@ def curve_rows(ledger: Ledger, trials: Trained, by: str, bases: Mapping[str, str
     codes = (cell_of[trial] * length + number)[known]
     found, counts = np.unique(codes, return_counts=True)
     edges = np.concatenate([[0], np.cumsum(counts)])
-    values = {name: _sorted(codes, ledger.curve[name][known]) for name in (*ALONG, "loss")}
+    values = {name: _sorted(codes, ledger.curve[name][known]) for name in (*UNITS, "loss")}
     medians = {name: _medians(column, edges) for name, column in values.items()}
     lowest, highest = values["loss"][edges[:-1]], values["loss"][edges[1:] - 1]
     n = np.bincount(trials.cell, minlength=len(trials.cells))
@@ -116,7 +113,7 @@ def curve_rows(ledger: Ledger, trials: Trained, by: str, bases: Mapping[str, str
                 **cell,
                 "n": int(n[i]),
                 "n_ok": int(n_ok[i]),
-                **{name: medians[name][mine].tolist() for name in ALONG},
+                **{str(name): medians[name][mine].tolist() for name in UNITS},
                 "validation_loss": medians["loss"][mine].tolist(),
                 "lowest": lowest[mine].tolist(),
                 "highest": highest[mine].tolist(),

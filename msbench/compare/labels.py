@@ -6,10 +6,7 @@ from typing import Any
 
 from msbench.compare.rows import Row
 from msbench.records.record import Record
-from msbench.spec import identity
-
-AXES = ("task", "model", "loss", "optimizer", "schedule")
-"""What a trial is of; decoders are measured within one."""
+from msbench.spec import AXES, identity
 
 
 class Labels:
@@ -44,7 +41,7 @@ class Labels:
 
     def strategy(self, record: Record, trial: Mapping[str, Any]) -> Row:
         """The labels of one trial of a record's job."""
-        rest = {axis: self.of(record, axis, _part(trial, axis)) for axis in AXES[1:]}
+        rest = {str(axis): self.of(record, axis, _part(trial, axis)) for axis in AXES[1:]}
         return {"task": self.task(record, trial), **rest}
 
     def task(self, record: Record, trial: Mapping[str, Any]) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msbench.compare.columns import Ledger, Trained
-from msbench.compare.labels import AXES, Labels
+from msbench.compare.labels import Labels
 from msbench.compare.rows import Row
 from msbench.records.record import STATUSES, Record
+from msbench.spec import AXES
 
 PARTS = (*AXES, "learner")
 """What a trial has one of."""

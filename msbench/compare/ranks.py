@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger, Trained
-from msbench.compare.labels import AXES
 from msbench.compare.rows import Row
 from msbench.compare.stats import (
     critical_difference,
@@ -17,6 +16,7 @@ from msbench.compare.stats import (
     performance_profile,
     profile_band,
 )
+from msbench.spec import AXES
 
 TAUS = (0.5, 0.75, 1.0, 1.5, 2.0)
 """Multiples of the baseline's cost at which profiles are shown."""

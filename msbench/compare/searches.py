@@ -4,8 +4,9 @@ import math
 import statistics
 
 from msbench.compare.columns import Ledger
-from msbench.compare.labels import AXES, Labels
+from msbench.compare.labels import Labels
 from msbench.compare.rows import Row
+from msbench.spec import AXES
 
 
 def tuning_rows(ledger: Ledger, labels: Labels) -> list[Row]:
@@ -30,7 +31,7 @@ def tuning_rows(ledger: Ledger, labels: Labels) -> list[Row]:
         chosen = winners.get(cell, {})
         rows.append(
             {
-                **dict(zip(AXES, cell, strict=True)),
+                **dict(zip(map(str, AXES), cell, strict=True)),
                 "points": len(points),
                 "ok": len(finite),
                 "point": chosen.get("point"),

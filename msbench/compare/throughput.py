@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msbench.compare.labels import AXES, Labels
+from msbench.compare.labels import Labels
 from msbench.compare.rows import Row
 from msbench.compare.stats import mean_interval
 from msbench.records.record import Record
+from msbench.spec import AXES
 
 
 def speed_rows(

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger
-from msbench.compare.labels import AXES, Labels
+from msbench.compare.labels import Labels
 from msbench.compare.rows import Row
 from msbench.compare.stats import equivalent, holm, mean_intervals, paired_examples, paired_tests
 from msbench.records.record import STATUSES
+from msbench.spec import AXES
 
 LEVEL = 0.95
 

@@ -7,7 +7,7 @@ from itertools import product
 from msbench.errors import PluginError, did_you_mean
 from msbench.plan.grid import rungs
 from msbench.plugins.registry import Entry, Registry, parts_in
-from msbench.spec import Choice, Kind, Part, Suite
+from msbench.spec import COMPARED, Choice, Kind, Part, Suite
 
 Resolved = list[tuple[Choice, Entry, Part]]
 
@@ -85,7 +85,7 @@ def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
 def fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved]) -> list[str]:
     problems = []
     tasks = parts["task"]
-    for kind in ("model", "loss", "optimizer", "schedule", "decoder"):
+    for kind in COMPARED:
         for choice, entry, _ in parts[kind]:
             if choice.tasks:
                 misfits = [t for t in tasks if _names(choice, t[0]) and not kind_fits(entry, t)]
@@ -107,11 +107,11 @@ def fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved]) 
     for task, model in product(tasks, parts["model"]):
         framework = model[1].learner
         kinds: tuple[Kind, ...] = ("loss", "optimizer", "decoder")
-        for kind in kinds if fits(model[0], model[1], task) else ():
-            found = [e for c, e, _ in parts[kind] if fits(c, e, task)]
+        for each in kinds if fits(model[0], model[1], task) else ():
+            found = [e for c, e, _ in parts[each] if fits(c, e, task)]
             if found and all(entry.learner != framework for entry in found):
                 problems.append(
-                    f"{model[0].where}: model {model[1].name!r} is for {framework}, and no {kind} "
+                    f"{model[0].where}: model {model[1].name!r} is for {framework}, and no {each} "
                     f"for {task[0].name!r} is ({found[0].name!r} is for {found[0].learner})"
                 )
     return problems

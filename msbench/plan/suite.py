@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from msbench.errors import SuiteError, did_you_mean
-from msbench.spec import UNITS, Choice, Phase, Suite, Throughput, Training, Tuning
+from msbench.spec import STRATEGY, UNITS, Choice, Phase, Suite, Throughput, Training, Tuning
 
 SHIPPED = Path(__file__).parents[1] / "suites"
 
@@ -269,12 +269,8 @@ def _phases(path: Path, read: _Suite, trainings: Mapping[str, Training]) -> tupl
         Phase(
             each.passes or 0,
             *(
-                part and _choice(part, f"{path}: phase[{number}].{kind}")
-                for kind, part in (
-                    ("loss", each.loss),
-                    ("optimizer", each.optimizer),
-                    ("schedule", each.schedule),
-                )
+                (part := getattr(each, kind)) and _choice(part, f"{path}: phase[{number}].{kind}")
+                for kind in STRATEGY
             ),
         )
         for number, each in enumerate(read.phase, start=1)

@@ -9,7 +9,17 @@ from msbench.plan.resolve import Resolved, display_name, fit_problems, fits, res
 from msbench.plan.tuning import searches_of, tuned_trials
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
-from msbench.spec import Choice, Kind, Measurement, Part, Phase, Suite, Trial, digest
+from msbench.spec import (
+    COMPARED,
+    Choice,
+    Kind,
+    Measurement,
+    Part,
+    Phase,
+    Suite,
+    Trial,
+    digest,
+)
 
 Fingerprint = Callable[[Part], str]
 """Task part -> fingerprint of its prepared data."""
@@ -76,10 +86,10 @@ def _trials(
             kind: [
                 (entry, part) for choice, entry, part in parts[kind] if fits(choice, entry, task)
             ]
-            for kind in ("model", "loss", "optimizer", "schedule", "decoder")
+            for kind in COMPARED
         }
-        axes = [fitting[kind] for kind in ("model", "loss", "optimizer", "schedule")]
-        for model, loss, optimizer, schedule in product(*axes):
+        axes = [fitting[kind] for kind in COMPARED if kind != "decoder"]
+        for optimizer, loss, model, schedule in product(*axes):
             framework = model[0].learner
             decoders = [p for e, p in fitting["decoder"] if e.learner == framework]
             # One that two tables name, one of them by a ladder, is one.

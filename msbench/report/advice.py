@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from msbench.claims.results import Recommendation
 from msbench.compare.rows import Row
 from msbench.report.format import Cells, ditto, interval, number, p_value
+from msbench.spec import COMPARED, DETAILS
 
 LISTED = 10
 """Strategies of a task that are shown."""
@@ -90,7 +91,7 @@ def _next(found: Recommendation, choice: Row) -> list[str]:
 
 
 def _evidence(found: Recommendation, rows: Sequence[Row]) -> Cells:
-    axes = [a for a in ("model", "loss", "schedule") if _varies(found.rows, a)]
+    axes = [a for a in DETAILS if _varies(found.rows, a)]
     machines = any(row["machine"] for row in rows)
     cells: Cells = []
     for row in rows:
@@ -125,7 +126,7 @@ def _verdict(row: Row) -> str:
 
 def _name(row: Row, other: Row | None) -> str:
     """The optimizer, with what else tells it from the other."""
-    axes = ("decoder", "loss", "schedule", "model")
+    axes = [axis for axis in COMPARED if axis != "optimizer"]
     more = [row[axis] for axis in axes if other and row[axis] != other[axis] and row[axis]]
     return f"{row['optimizer']} with {', '.join(more)}" if more else str(row["optimizer"])
 

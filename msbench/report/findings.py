@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from msbench.compare.rows import Comparison, Row
 from msbench.report.format import interval, number, p_value
 from msbench.report.plots.series import varies
+from msbench.spec import DETAILS
 
 WORDS = ("better", "worse", "equivalent", "not shown", "")
 """Verdicts in the order they are told in; the last is none."""
@@ -18,9 +19,6 @@ MARKS = {"better": "▲", "worse": "▼", "equivalent": "≈", "not shown": "·"
 
 
 PLURALS = {"loss": "losses"}
-
-
-AROUND = ("model", "loss", "schedule", "optimizer", "decoder")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,8 @@ def findings(comparison: Comparison) -> list[Findings]:
     """One for each task, shown metric and whatever else is equal; in it the verdicts in the order
     of WORDS, the best first."""
     shown = [row for row in comparison.accuracy if row["primary"]]
-    axes = [a for a in AROUND if a != comparison.by and (a == "decoder" or varies(shown, a))]
+    around = [axis for axis in (*DETAILS, "optimizer") if varies(shown, axis)]
+    axes = [axis for axis in (*around, "decoder") if axis != comparison.by]
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in shown:
         key = (row["task"], row["metric"], *(row[axis] for axis in axes))

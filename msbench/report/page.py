@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
-from msbench.compare.curves import ALONG
 from msbench.compare.rows import Comparison
 from msbench.errors import printable
 from msbench.report.findings import MARKS, findings, summary
@@ -16,6 +15,7 @@ from msbench.report.plots.series import MOST, lineup
 from msbench.report.plots.style import DARK, PAPER
 from msbench.report.plots.svg import svg, variables
 from msbench.report.tables import legend, tables
+from msbench.spec import UNITS
 
 TASKS, ROWS, LINES = 8, 1000, 12
 """Most tasks with pictures, rows of a table and sentences of a comparison that a page shows."""
@@ -102,7 +102,7 @@ def _section(comparison: Comparison, kind: str, markup: Any) -> Section:
     made = [
         picture(comparison, kind, [task] if task else [], along)
         for task in tasks[:TASKS]
-        for along in (ALONG if kind == "curves" else ALONG[:1])
+        for along in (UNITS if kind == "curves" else UNITS[:1])
     ]
     drawn = [
         (

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 
 from msbench.compare.rows import Comparison, Row
 from msbench.report.format import Cells, digits, ditto, interval, number, p_value
-
-GROUPED = ("model", "loss", "schedule")
-"""Axes that are shown where they tell rows of one task apart."""
+from msbench.spec import DETAILS
 
 
 def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
@@ -75,8 +73,8 @@ def _margins(comparison: Comparison) -> str:
 def _accuracy(comparison: Comparison) -> Cells:
     main = [row for row in comparison.accuracy if row["primary"]]
     examples = any(not math.isnan(row["example_p"]) for row in main)
-    axes = [a for a in (*GROUPED, "optimizer", "decoder") if a != comparison.by]
-    shown = [axis for axis in axes if axis not in GROUPED or _varies(main, axis)]
+    axes = [a for a in (*DETAILS, "optimizer", "decoder") if a != comparison.by]
+    shown = [axis for axis in axes if axis not in DETAILS or _varies(main, axis)]
     rows = []
     for row in main:
         low, high = row["difference_low"], row["difference_high"]
@@ -187,7 +185,7 @@ def _decoding(comparison: Comparison) -> Cells:
 
 def _tuning(comparison: Comparison) -> Cells:
     rows = []
-    shown = [axis for axis in GROUPED if _varies(comparison.tuning, axis)]
+    shown = [axis for axis in DETAILS if _varies(comparison.tuning, axis)]
     for row in comparison.tuning:
         options = [
             f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
@@ -196,7 +194,7 @@ def _tuning(comparison: Comparison) -> Cells:
         rows.append(
             {
                 "task": row["task"],
-                **{axis: row[axis] for axis in shown},
+                **{str(axis): row[axis] for axis in shown},
                 "optimizer": row["optimizer"],
                 "winner": ", ".join(options) or "-",
                 "point": "-" if row["point"] is None else f"{row['point'] + 1} of {row['points']}",
@@ -212,13 +210,13 @@ def _tuning(comparison: Comparison) -> Cells:
 
 def _throughput(comparison: Comparison) -> Cells:
     rows, main = [], comparison.throughput
-    shown = [axis for axis in GROUPED if _varies(main, axis)]
+    shown = [axis for axis in DETAILS if _varies(main, axis)]
     several = len({row["machine"] for row in main}) > 1
     for row in main:
         rows.append(
             {
                 "task": row["task"],
-                **{axis: row[axis] for axis in shown},
+                **{str(axis): row[axis] for axis in shown},
                 "strategy": row["optimizer"] or row["decoder"],
                 **({"machine": row["machine"]} if several else {}),
                 "speed": f"{number(row['per_second'])} {row['unit']}",
@@ -253,7 +251,7 @@ def _profiles(comparison: Comparison) -> Cells:
 
 def _strategy(comparison: Comparison, rows: Sequence[Row], row: Row) -> dict[str, str]:
     """What tells a strategy from others: axes that vary, its optimizer, and its machine."""
-    axes = [axis for axis in GROUPED if axis == comparison.by or _varies(rows, axis)]
+    axes = [axis for axis in DETAILS if axis == comparison.by or _varies(rows, axis)]
     several = len({each["machine"] for each in rows}) > 1
     return {
         **{axis: row[axis] for axis in axes},

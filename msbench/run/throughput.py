@@ -14,7 +14,7 @@ from msbench.run.clock import Clock
 from msbench.run.failure import reason_of
 from msbench.run.learner import Decoder, Learner
 from msbench.run.trial import EVALUATION_BATCH, build_decoders, make_learner, trial_batches
-from msbench.spec import Measurement, Trial
+from msbench.spec import STRATEGY, Measurement, Trial
 
 WARM_UP = 3
 """Steps before anything is timed."""
@@ -125,5 +125,5 @@ def _rates(mine: Sequence[Timing], base: Sequence[Timing]) -> dict[str, Any]:
 
 
 def _strategy(trial: Trial) -> dict[str, Any]:
-    told = {key: asdict(getattr(trial, key)) for key in ("loss", "optimizer", "schedule")}
+    told = {str(axis): asdict(getattr(trial, axis)) for axis in STRATEGY}
     return {**told, "tuned": trial.tuned and asdict(trial.tuned)}

@@ -19,7 +19,7 @@ from msbench.run.decode import decode
 from msbench.run.learner import Decoder, Learner
 from msbench.run.seeds import derive, stream
 from msbench.run.train import Run, train
-from msbench.spec import Kind, Part, Trial
+from msbench.spec import AXES, Kind, Part, Trial
 
 EVALUATION_BATCH = 64
 
@@ -195,7 +195,7 @@ def trial_batches(trial: Trial, task: Task, purpose: str = "order") -> Iterator[
     return training_batches(task.train, trial.training.batch_size, stream(trial.seed, purpose))
 
 
-TRAINED: tuple[Kind, ...] = ("task", "model", "loss", "optimizer", "schedule", "learner")
+TRAINED: tuple[Kind, ...] = (*AXES, "learner")
 
 
 def check_versions(trial: Trial, registry: Registry, kinds: Sequence[Kind] = TRAINED) -> None:

@@ -12,14 +12,13 @@ import pytest
 from scipy import stats as scipy_stats
 
 from msbench.compare.comparison import compare
-from msbench.compare.labels import AXES
 from msbench.compare.rows import Comparison
 from msbench.compare.stats import mean_interval
 from msbench.errors import MsbenchError
 from msbench.records.record import Record, record
 from msbench.records.store import read
 from msbench.report.render import render
-from msbench.spec import FORMATS, Measurement, Part, Throughput, Trial
+from msbench.spec import AXES, FORMATS, Measurement, Part, Throughput, Trial
 
 
 def result(value: float, decoders: Sequence[Part]) -> dict[str, Any]:

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from msbench.compare.labels import AXES
 from msbench.compare.rows import Comparison, Row
 from msbench.report.plots.axes import behind, columns, digits, legend_name, one_machine, said, scale
 from msbench.report.plots.series import MOST, Lineup, and_others
 from msbench.report.plots.style import INK, look, short
+from msbench.spec import AXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from msbench.compare.rows import Comparison, Row
+from msbench.spec import AXES
 
 MOST = 8
 """Strategies that a picture can tell apart."""
-
-
-AXES = ("optimizer", "loss", "model", "schedule")
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,8 @@ def lineup(comparison: Comparison, axes: Sequence[str] = ()) -> Lineup:
     strategy of training) and those that vary within a task.
     """
     main = [row for row in comparison.accuracy if row["main"]] or list(comparison.accuracy)
-    axes = (
-        axes or [axis for axis in AXES if axis == comparison.by or varies(main, axis)] or AXES[:1]
-    )
+    varying = [axis for axis in AXES[1:] if axis == comparison.by or varies(main, axis)]
+    axes = axes or varying or ["optimizer"]
     made = Lineup(sorted(axes, key=lambda a: a != comparison.by), (), 0)
     ranks: dict[str, list[float]] = {}
     bases = {made.name(row) for row in main if row["baseline"] and comparison.by in made.axes}
