@@ -15,23 +15,15 @@ from msbench.run.device import limit_threads
 
 limit_threads(1)
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import torch
 
-from msbench import (  # noqa: E402
-    DataError,
-    Task,
-    derive,
-    load_plugins,
-)
-from msbench.builtin.learner import TorchLearner  # noqa: E402
-from msbench.builtin.losses.pointwise import cross_entropy  # noqa: E402
-from msbench.builtin.optimizers.torch_optim import adamw  # noqa: E402
-from msbench.data.batches import (  # noqa: E402
-    POOL,
-    training_batches,
-)
-from msbench.spec import Choice  # noqa: E402
+from msbench import DataError, Task, derive, load_plugins
+from msbench.builtin.learner import TorchLearner
+from msbench.builtin.losses.pointwise import cross_entropy
+from msbench.builtin.optimizers.torch_optim import adamw
+from msbench.data.batches import POOL, training_batches
+from msbench.spec import Choice
 
 SIZE, STEPS, POOLS = 32, 200, 2
 FASTEST = {"classify": "bag", "tag": "lstm", "seq2seq": "encoder-decoder", "lm": "causal-lm"}

@@ -17,21 +17,16 @@ from msbench.run.device import limit_threads
 
 limit_threads(1)
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from tabulate import tabulate  # noqa: E402
+import numpy as np
+import torch
+from tabulate import tabulate
 
-from msbench import (  # noqa: E402
-    Choice,
-    Registry,
-    Task,
-    load_plugins,
-)
-from msbench.builtin.learner import TorchLearner  # noqa: E402
-from msbench.builtin.losses.pointwise import cross_entropy  # noqa: E402
-from msbench.builtin.models.encoder_decoder import EncoderDecoder  # noqa: E402
-from msbench.builtin.tasks.numbers import numbers_fr  # noqa: E402
-from msbench.data.batches import training_batches  # noqa: E402
+from msbench import Choice, Registry, Task, load_plugins
+from msbench.builtin.learner import TorchLearner
+from msbench.builtin.losses.pointwise import cross_entropy
+from msbench.builtin.models.encoder_decoder import EncoderDecoder
+from msbench.builtin.tasks.numbers import numbers_fr
+from msbench.data.batches import training_batches
 
 STEPS, SIZE = 5, 16
 LIMITS = {"lookahead": 1.10, "ema": 1.10, "sam": 2.15}
