@@ -1,45 +1,97 @@
-"""Records of finished runs into results/reference, without those that no longer belong.
+"""Remake the reference records: run suites again, and put what they leave into results/reference.
 
-python benchmarks/reference.py SUITE ...
+    python studies/references.py [--costs] [SUITE ...]           (make references SUITES="...")
 
-Takes over what belongs to the suite as it is now, on the data as it is now, trial by trial in the
-order of their keys, from results/SUITE. Needs the data.
+Without names, every suite that has reference records; the cheapest first, by the seconds that the
+records themselves took. An interrupted run goes on where it was: records are kept in results/remade
+until all suites that were asked for are done. A suite's reference is only replaced when its run is
+complete, by the records that belong to it, in the order of their keys. --costs: print what each
+suite took, and run nothing.
 """
 
+import argparse
+import shutil
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from msbench import Record, load_plugins, load_suite, read
-from msbench.plan.trials import expected, measurements
-from msbench.plugins.registry import Registry
-from msbench.spec import Part
+from tabulate import tabulate
 
-ROOT = Path(__file__).parent.parent / "results"
+from msbench import Registry, load_plugins, load_suite, read, run_suite
+from msbench.plan.trials import measurements
+from msbench.records.store import THROUGHPUT, TRIALS
+
+RESULTS = Path("results")
+NOT_OK = 3
+"""How `msbench run` exits when it is complete but some trials did not end ok."""
 
 
-def keys(name: str, registry: Registry, records: tuple[Record, ...]) -> set[str]:
-    """Of every trial and measurement of a suite, as far as records of a search decide."""
+def costs(reference: Path, names: Sequence[str]) -> dict[str, tuple[int, float]]:
+    """(number, sum of seconds) of the reference records by suite, the cheapest first.
 
-    def fingerprint(part: Part) -> str:
-        return str(registry.build("task", part)().fingerprint())
+    Suites without records come last. Without names, all suites that have some.
+    """
+    names = names or [path.parent.name for path in reference.glob(f"*/{TRIALS}")]
+    known = {}
+    for name in names:
+        folder = reference / Path(name).stem
+        records = read(folder, strict=False).records if folder.is_dir() else ()
+        known[name] = len(records), sum(record.seconds for record in records)
+    return dict(sorted(known.items(), key=lambda item: (not item[1][0], item[1][1], item[0])))
 
+
+def cost_table(known: dict[str, tuple[int, float]]) -> str:
+    """A row per suite and one of the sum."""
+    rows = [*known.items(), ("all", tuple(map(sum, zip(*known.values(), strict=True))))]
+    cells = [[name, count, f"{seconds / 3600:.2f}"] for name, (count, seconds) in rows]
+    return tabulate(cells, ["suite", "records", "core-hours"], disable_numparse=True)
+
+
+def take_over(name: str, registry: Registry, remade: Path, reference: Path) -> str:
+    """Replace a suite's reference by its finished run; returns a line about it.
+
+    A record that no longer belongs to the suite is left behind. RuntimeError if one is missing.
+    """
     suite = load_suite(name)
-    trials = expected(suite, registry, records, fingerprint)
-    return {job.key for job in [*trials, *measurements(suite, trials)]}
+    planned = next(run_suite(suite, registry, remade / suite.name, fetch=None))
+    jobs = [*planned.expected, *measurements(suite, planned.expected)]
+    records = {record.key: record for record in read(remade / suite.name).records}
+    missing = [job.key for job in jobs if job.key not in records]
+    if missing:
+        raise RuntimeError(f"{name}: {len(missing)} of {len(jobs)} jobs have no record")
+    folder = reference / suite.name
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = [records[key] for key in sorted({job.key for job in jobs})]
+    for file, trials in ((TRIALS, True), (THROUGHPUT, False)):
+        lines = [record.to_json() + "\n" for record in chosen if record.is_trial == trials]
+        (folder / file).unlink(missing_ok=True)
+        if lines:
+            (folder / file).write_text("".join(lines))
+    bad = sum(record.status != "ok" for record in chosen)
+    return f"{name}: {len(chosen)} records, {bad} of them not ok"
+
+
+def remake(names: Sequence[str], results: Path = RESULTS) -> None:
+    """Run the suites one after the other, each into its reference; then remove their runs."""
+    registry, remade = load_plugins(), results / "remade"
+    for name in names:
+        command = [sys.executable, "-m", "msbench", "run", name, "--out", str(remade)]
+        ended = subprocess.run(command, stdout=subprocess.DEVNULL)
+        if ended.returncode not in (0, NOT_OK):
+            sys.exit(ended.returncode)
+        print(take_over(name, registry, remade, results / "reference"), flush=True)
+    for name in names:
+        shutil.rmtree(remade / Path(name).stem)
 
 
 if __name__ == "__main__":
-    registry = load_plugins()
-    for name in sys.argv[1:]:
-        # The suite's name, or the path of one that a plugin brings.
-        records = read(ROOT / Path(name).stem).records
-        wanted = keys(name, registry, records)
-        # The last record of a key counts, as it does in tables.
-        found = {r.key: r for r in records if r.key in wanted}
-        folder = ROOT / "reference" / Path(name).stem
-        folder.mkdir(parents=True, exist_ok=True)
-        for file, trials in (("trials.jsonl", True), ("throughput.jsonl", False)):
-            lines = [found[key].to_json() for key in sorted(found) if found[key].is_trial == trials]
-            if lines:
-                (folder / file).write_text("\n".join(lines) + "\n")
-        print(f"{name}: {len(found)} of {len(wanted)} records")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="names, or paths of files")
+    parser.add_argument("--costs", action="store_true", help="print costs and run nothing")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="instead of results")
+    asked = parser.parse_args()
+    known = costs(asked.results / "reference", asked.suites)
+    print(cost_table(known), flush=True)
+    if not asked.costs:
+        remake(list(known), asked.results)
