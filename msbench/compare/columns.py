@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from msbench.compare.labels import Labels, text_of
 from msbench.compare.rows import Row
 from msbench.errors import MsbenchError, RecordsError, did_you_mean
-from msbench.records.record import STATUSES, Record
+from msbench.records.record import Record
+from msbench.records.schema import STATUSES
 from msbench.spec import AXES
 
 COSTS = (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msbench.compare.columns import Ledger
 from msbench.compare.labels import Labels
 from msbench.compare.rows import Row
-from msbench.records.record import STATUSES
+from msbench.records.schema import STATUSES
 
 
 def missing_evidence(accuracy: Sequence[Row]) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Any
 from msbench.compare.columns import Ledger, Trained
 from msbench.compare.labels import Labels
 from msbench.compare.rows import Row
-from msbench.records.record import STATUSES, Record
+from msbench.records.record import Record
+from msbench.records.schema import STATUSES
 from msbench.spec import AXES
 
 PARTS = (*AXES, "learner")

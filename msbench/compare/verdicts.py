@@ -12,7 +12,7 @@ from msbench.compare.columns import Ledger
 from msbench.compare.labels import Labels
 from msbench.compare.rows import Row
 from msbench.compare.stats import equivalent, holm, mean_intervals, paired_examples, paired_tests
-from msbench.records.record import STATUSES
+from msbench.records.schema import STATUSES
 from msbench.spec import AXES
 
 LEVEL = 0.95

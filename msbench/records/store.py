@@ -30,8 +30,7 @@ def record_of(line: bytes, jobs: Jobs) -> Record:
     if known is not None and seed.isdigit():
         data = from_json(line[:start] + b"null" + line[end:])
         if isinstance(data, dict) and data.get("job", known) is None:
-            data["job"] = {**known, "seed": int(seed)}
-            return Record.of(data, whole=True)
+            return Record.of(data, {**known, "seed": int(seed)})
     data = from_json(line)
     record = Record.of(data)
     # Only where that text was the job, and the seed its only one, may it stand for others.

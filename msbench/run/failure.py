@@ -3,7 +3,7 @@
 import traceback
 from pathlib import Path
 
-from msbench.records.record import Status
+from msbench.records.schema import Status
 
 
 def status_of(error: Exception) -> Status:

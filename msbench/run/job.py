@@ -7,7 +7,8 @@ from typing import Any
 
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry
-from msbench.records.record import Record, Status, record
+from msbench.records.record import Record, record
+from msbench.records.schema import Status
 from msbench.run.device import machine
 from msbench.run.failure import reason_of, status_of
 from msbench.run.throughput import run_measurement

@@ -47,6 +47,7 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, dict[str, Any]
             "metric": task.metric,
             "also": list(task.also),
             "lower_is_better": list(task.lower_is_better),
+            "metrics": {},
             "sizes": {name: len(split) for name, split in task.splits.items()},
             "notes": dict(task.notes),
         },
