@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger, Trained
-from msbench.compare.rows import Row
+from msbench.compare.rows import Bases, StrategyRow, TargetRow, is_baseline
+from msbench.spec import Compared
 
 Target = float | Mapping[str, float] | None
 """One loss for all tasks, one per task, or none: the median of the baseline's best."""
@@ -19,18 +20,18 @@ UNITS = ("passes", "flops", "seconds")
 
 
 def auto_targets(
-    ledger: Ledger, trials: Trained, by: str, bases: Mapping[str, str]
+    ledger: Ledger, trials: Trained, by: Compared, bases: Bases
 ) -> dict[tuple[str, str], float]:
     """Per task and loss, the median over the baseline's trials of their best validation loss.
 
     No competitor counts, so that adding one changes nothing. Losses of two kinds are not compared.
     """
-    if by not in (trials.cells[0] if trials.cells else ()):
+    if by == "decoder":
         return {}  # decoders do not train
     best = np.where(ledger.ok, ledger.trials["best"], np.inf)[trials.trial]
     found: dict[tuple[str, str], list[float]] = {}
     for number, cell in enumerate(trials.cells):
-        if cell[by] == bases.get(cell["task"]):
+        if is_baseline(cell, by, bases):
             values = best[trials.cell == number]
             key = (cell["task"], cell["loss"])
             found.setdefault(key, []).extend(values[~np.isnan(values)].tolist())
@@ -51,7 +52,7 @@ def freezing(targets: Mapping[tuple[str, str], float]) -> list[str]:
 
 
 def resolved(
-    target: Target, cells: Sequence[Row], auto: Mapping[tuple[str, str], float]
+    target: Target, cells: Sequence[StrategyRow], auto: Mapping[tuple[str, str], float]
 ) -> list[float]:
     """The target of every cell; NaN where there is none."""
     if target is None:
@@ -93,12 +94,12 @@ def target_rows(
     trials: Trained,
     targets: Sequence[float],
     took: Mapping[str, NDArray[np.float64]],
-    by: str,
-    bases: Mapping[str, str],
-) -> list[Row]:
+    by: Compared,
+    bases: Bases,
+) -> list[TargetRow]:
     """A row per strategy and machine that has a target: medians over its seeds, and the share of
     them that reached it. An unreached target is infinite, never left out."""
-    rows = []
+    rows: list[TargetRow] = []
     for number, (cell, target) in enumerate(zip(trials.cells, targets, strict=True)):
         mine = (trials.cell == number) & ~np.isnan(took["passes"])
         if math.isnan(target) or not mine.any():
@@ -109,8 +110,10 @@ def target_rows(
                 "target": float(target),
                 "n": int(mine.sum()),
                 "reached": float(np.isfinite(took["passes"][mine]).mean()),
-                **{unit: _median(took[unit][mine]) for unit in UNITS},
-                "baseline": cell.get(by) == bases.get(cell["task"]),
+                "passes": _median(took["passes"][mine]),
+                "flops": _median(took["flops"][mine]),
+                "seconds": _median(took["seconds"][mine]),
+                "baseline": is_baseline(cell, by, bases),
             }
         )
     return sorted(rows, key=lambda row: (row["task"], row["passes"], -row["reached"]))

@@ -7,25 +7,20 @@ from typing import Any
 from msbench.records.schema import VERSION, MetricData
 
 
-def migrated(data: dict[str, Any]) -> dict[str, Any]:
-    """The data of a record in the present layout; ValueError for a layout that is not known."""
-    version = data.get("schema")
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
-        raise ValueError(f"record layout {version}, this msbench reads 1 to {VERSION}")
-    for step in range(version, VERSION):
-        data = STEPS[step](data)
-        data["schema"] = step + 1
-    return data
+def migrate(data: dict[str, Any]) -> None:
+    """Bring the checked data of a record to the present layout, in place."""
+    for version in range(data["schema"], VERSION):
+        STEPS[version](data)
+        data["schema"] = version + 1
 
 
-def _with_metrics(data: dict[str, Any]) -> dict[str, Any]:
+def _add_metrics(data: dict[str, Any]) -> None:
     """Layout 1 did not say what a metric's values mean, only which are better low."""
-    task = data.get("results", {}).get("task")
+    task = data["results"].get("task")
     if task is not None:
         scored = {name for each in data["results"].get("decoding", ()) for name in each["metrics"]}
         names = tuple(sorted({task["metric"], *task["also"], *scored}))
         task["metrics"] = _known(names, tuple(task["lower_is_better"]))
-    return data
 
 
 @cache
@@ -65,5 +60,5 @@ _SHARES = (
     "f1",
 )
 
-STEPS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_metrics}
+STEPS: Mapping[int, Callable[[dict[str, Any]], None]] = {1: _add_metrics}
 """By version, what brings a record of it to the next one."""

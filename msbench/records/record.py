@@ -5,11 +5,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, cast
 
-from pydantic_core import ValidationError
+from pydantic_core import ValidationError, from_json
 
-from msbench.records.migrations import migrated
+from msbench.records.migrations import migrate
 from msbench.records.schema import (
     VERSION,
     MeasurementData,
@@ -86,35 +87,28 @@ class Record:
         return json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
 
     @classmethod
-    def from_json(cls, line: str) -> "Record":
-        """The record of one line; ValueError says what is wrong with it."""
-        return cls.of(json.loads(line))
+    def from_json(cls, line: str | bytes, job: Mapping[str, Any] | None = None) -> "Record":
+        """The record of one line, of an older layout too; ValueError says what is wrong with it.
 
-    @classmethod
-    def of(cls, data: Any, job: Mapping[str, Any] | None = None) -> "Record":
-        """The record of parsed JSON, of an older layout too; ValueError says what is wrong.
-
-        job: the record's, if it is known and checked already; `data` has None for it then.
+        job: the record's, if it is known and checked already; the line has null for it then.
         """
-        if not isinstance(data, dict) or not data.keys() >= {"key", "group", "job"}:
-            raise ValueError("not an msbench record")
+        try:
+            data = validator().validate_json(line)
+        except ValidationError as error:
+            raise ValueError(_problem(line, error)) from error
         if (data["job"] is None) == (job is None):
             raise ValueError("its job is missing")
-        try:
-            data = validator().validate_python(migrated(data))
-        except ValidationError as error:
-            raise ValueError(_problem(error)) from error
-        except (TypeError, KeyError, AttributeError) as error:  # too broken to be migrated
-            raise ValueError("its job or results are not whole") from error
+        migrate(data)
         # Without __init__: setting the fields of a frozen class one by one takes long.
         record = cls.__new__(cls)
-        record.__dict__.update({name: data[name] for name in _FIELDS})
+        record.__dict__.update(zip(_FIELDS, _VALUES(data), strict=True))
         if job is not None:
             record.__dict__["job"] = job
         return record
 
 
 _FIELDS = tuple(each.name for each in fields(Record))
+_VALUES = itemgetter(*_FIELDS)
 
 
 def record(
@@ -133,9 +127,16 @@ def record(
     return Record(job.key, group, plain, status, reason, results or {}, seconds, machine or {}, now)
 
 
-def _problem(error: ValidationError) -> str:
-    """The first of what is wrong, and how much more there is."""
+def _problem(line: str | bytes, error: ValidationError) -> str:
+    """Why a line is no record: the first of what is wrong, and how much more there is."""
     first, *others = error.errors(include_url=False, include_context=False)
+    if first["type"] == "json_invalid":
+        return first["msg"]
+    data = from_json(line)
+    if not isinstance(data, dict) or not data.keys() >= {"key", "group", "job"}:
+        return "not an msbench record"
+    if data.get("schema") not in range(1, VERSION + 1):
+        return f"record layout {data.get('schema')}, this msbench reads 1 to {VERSION}"
     where = ".".join(str(step) for step in first["loc"])
     more = f", and {len(others)} more" if others else ""
     return f"{where}: {first['msg']}, not {first['input']!r:.60}{more}"

@@ -1,8 +1,8 @@
 """The layout of a record: one definition, checked whenever a line is read.
 
 Numbers may be null: JSON has no NaN and no infinity, so what is not finite or not known is written
-as null. Fields that records of the first layout may lack are `NotRequired`. Unknown fields are kept:
-a later msbench may have added some.
+as null. Fields that records of the first layout may lack are `NotRequired`. Unknown fields are
+kept: a later msbench may have added some.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from typing import Any, Literal, NotRequired, TypedDict, get_args, get_origin, g
 from pydantic_core import SchemaValidator, core_schema
 
 VERSION = 2
-"""Version of the layout, written into every record as `schema`."""
+"""Version of the layout, written into every record as `schema`; `migrations` has the steps."""
 
 Status = Literal["ok", "diverged", "crashed", "timeout", "oom", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -118,8 +118,8 @@ class TaskData(TypedDict):
     also: list[str]
     """Metrics that tables show besides."""
     lower_is_better: list[str]
-    metrics: dict[str, MetricData]
-    """What is known of each metric."""
+    metrics: NotRequired[dict[str, MetricData]]
+    """What is known of each metric; layout 1 lacks it, and reading fills it in."""
     sizes: dict[str, int]
     """Examples per split."""
     notes: dict[str, Any]
@@ -213,11 +213,11 @@ class StrategyData(TypedDict):
 class RatesData(TypedDict):
     """Speed of one competitor: training tokens or examples per second."""
 
-    per_second: Number
+    per_second: float
     """The median of the rounds."""
-    rates: list[Number]
+    rates: list[float]
     """One per round."""
-    ratios: list[Number]
+    ratios: list[float]
     """To the first competitor, within each round."""
 
 
@@ -260,7 +260,7 @@ class RecordData(TypedDict):
     seconds: Number
     machine: dict[str, Any]
     finished: str
-    schema: int
+    schema: Literal[1, 2]
 
 
 @cache

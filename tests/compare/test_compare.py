@@ -439,8 +439,8 @@ def test_overfitting_gap_and_decoding_facts() -> None:
             each = replace(each, results=results)
         records.append(each)
     comparison, old = compare(records, "adamw"), compare(before, "adamw")
-    assert {r["gap"] for r in comparison.training} == {-0.5}
-    assert all(math.isnan(r["gap"]) for r in old.training)
+    assert {r["generalization_gap"] for r in comparison.training} == {0.5}
+    assert all(math.isnan(r["generalization_gap"]) for r in old.training)
     curves = [
         [point["validation_loss"] for point in r.results["training"]["curve"]]
         for r in reference("quick")

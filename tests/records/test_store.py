@@ -106,7 +106,7 @@ def damaged(line: bytes) -> list[bytes]:
         {**two, "job": {**two["job"], "device": "cuda"}},
         {**two, "job": {**two["job"], "seed": 8, "training": {}}},
         {**two, "status": "odd"},
-        {**two, "schema": 2},
+        {**two, "schema": 3},
         moved,
         {**two, "job": None},
         {**two, "results": {"decoding": [{"metrics": {"a": "b"}}]}},
