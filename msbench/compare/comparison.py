@@ -66,7 +66,7 @@ def compare(
     scores = scored(ledger, labels, metric)
     if not scores.cells:
         raise MsbenchError("no trial has a decoder: there are no scores to compare")
-    bases, baseline = _bases(scores, by, baseline or _default(by, scores, measured, labels))
+    bases, baseline = _bases(scores, labels, by, baseline or _default(by, scores, measured, labels))
     machine_of = {record.key: names[machines.index(record.machine)] for record in measured}
     throughput = throughput_rows(measured, labels, by, bases, machine_of)
     trials = trained(ledger, labels, names)
@@ -76,7 +76,7 @@ def compare(
         ledger, scores, by, bases, lambda cell: costs[strategy_key(cell)], margin
     )
     automatic = auto_targets(ledger, trials, by, bases)
-    targets = resolved(target, trials.cells, automatic)
+    targets = resolved(target, trials.cells, automatic, labels)
     took = reaching(ledger, trials, targets)
     ranks, unranked = rank_rows(accuracy, by)
     several = [f"seconds come from {len(names)} machines: side by side"] if len(names) > 1 else []
@@ -89,7 +89,7 @@ def compare(
         training=training,
         decoding=decoding_rows(ledger, trials, labels, accuracy, by, bases),
         targets=target_rows(trials, targets, took, by, bases),
-        freezing=freezing(automatic) if target is None else [],
+        freezing=freezing(automatic, labels) if target is None else [],
         ranks=ranks,
         profiles=[]
         if by == "decoder"  # decoders do not train
@@ -111,7 +111,9 @@ def compare(
     )
 
 
-def _bases(scores: Scored, by: Compared, baseline: str) -> tuple[dict[str, str], str]:
+def _bases(
+    scores: Scored, labels: Labels, by: Compared, baseline: str
+) -> tuple[dict[str, str], str]:
     """(per task the name of the baseline there, its name).
 
     A bare name also means the first of several that are told apart by their options.
@@ -120,12 +122,12 @@ def _bases(scores: Scored, by: Compared, baseline: str) -> tuple[dict[str, str],
     for cell in scores.cells:
         names.setdefault(cell["task"], []).append(cell[by])
     bases = {}
-    for task, several in names.items():
-        alike = [n for n in sorted(several) if baseline in (n, n.partition(" (")[0])]
-        if alike:
-            bases[task] = baseline if baseline in alike else alike[0]
+    for task, labels_there in names.items():
+        meant = [label for label in sorted(labels_there) if labels.means(baseline, label)]
+        if meant:
+            bases[task] = baseline if baseline in meant else meant[0]
     if not bases:
-        known = {name for several in names.values() for name in several}
+        known = {label for labels_there in names.values() for label in labels_there}
         raise MsbenchError(f"no {by} {baseline!r} in these results{did_you_mean(baseline, known)}")
     return bases, bases[min(bases)] if len(set(bases.values())) == 1 else baseline
 

@@ -24,12 +24,24 @@ class Labels:
                 alike = parts.setdefault((kind, task, display_name(part)), {})
                 alike[text_of(part)] = _flat(part)
         self._labels: dict[tuple[str, str, str], str] = {}
+        self._names: dict[str, str] = {}
         for (kind, task, name), alike in parts.items():
             differing = _differing(list(alike.values()))
             for text, flat in alike.items():
                 options = ", ".join(f"{key}={flat.get(key, '-')}" for key in differing)
-                self._labels[kind, task, text] = f"{name} ({options})" if options else name
+                label = f"{name} ({options})" if options else name
+                self._labels[kind, task, text] = label
+                self._names[label] = name
         self._axes: dict[str, StrategyRow] = {}
+
+    def means(self, name: str, label: str) -> bool:
+        """Whether a name that a user gives means the part of this label: a bare name also means
+        those that are told apart by their options."""
+        return name in (label, self._names.get(label))
+
+    def name(self, label: str) -> str:
+        """A label without what tells it from others."""
+        return self._names.get(label, label)
 
     def axes(self, record: Record) -> StrategyRow:
         """The labels of a trial's axes."""

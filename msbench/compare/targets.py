@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger, Trained
+from msbench.compare.labels import Labels
 from msbench.compare.rows import Bases, StrategyRow, TargetRow, is_baseline
 from msbench.spec import Compared
 
@@ -40,11 +41,11 @@ def auto_targets(
     return {key: value for key, value in medians.items() if math.isfinite(value)}
 
 
-def freezing(targets: Mapping[tuple[str, str], float]) -> list[str]:
+def freezing(targets: Mapping[tuple[str, str], float], labels: Labels) -> list[str]:
     """The lines that keep automatic targets in a suite; none for tasks with several losses."""
     tasks = [task for task, _ in targets]
     lines = [
-        f"{json.dumps(task.partition(' (')[0], ensure_ascii=False)} = {value!r}"
+        f"{json.dumps(labels.name(task), ensure_ascii=False)} = {value!r}"
         for (task, _), value in targets.items()
         if tasks.count(task) == 1
     ]
@@ -52,15 +53,18 @@ def freezing(targets: Mapping[tuple[str, str], float]) -> list[str]:
 
 
 def resolved(
-    target: Target, cells: Sequence[StrategyRow], auto: Mapping[tuple[str, str], float]
+    target: Target,
+    cells: Sequence[StrategyRow],
+    auto: Mapping[tuple[str, str], float],
+    labels: Labels,
 ) -> list[float]:
     """The target of every cell; NaN where there is none."""
     if target is None:
         return [auto.get((cell["task"], cell["loss"]), math.nan) for cell in cells]
     if isinstance(target, Mapping):
         # A task that is told apart by its options still has its name in the suite.
-        names = ((cell["task"], cell["task"].partition(" (")[0]) for cell in cells)
-        return [target.get(full, target.get(bare, math.nan)) for full, bare in names]
+        tasks = [cell["task"] for cell in cells]
+        return [target.get(task, target.get(labels.name(task), math.nan)) for task in tasks]
     return [target] * len(cells)
 
 

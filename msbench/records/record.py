@@ -15,12 +15,13 @@ from msbench.records.schema import (
     VERSION,
     MeasurementData,
     MeasurementResults,
+    PartData,
     Status,
     TrialData,
     TrialResults,
     validator,
 )
-from msbench.spec import Job, digest, identity
+from msbench.spec import Job, Part, digest, identity
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,11 @@ class Record:
         if job is not None:
             record.__dict__["job"] = job
         return record
+
+
+def part_data(part: Part) -> PartData:
+    """A part as a record has it."""
+    return cast(PartData, asdict(part))
 
 
 _FIELDS = tuple(each.name for each in fields(Record))
