@@ -29,6 +29,7 @@ class PartData(TypedDict):
     plugin: str
     version: str
     label: str
+    """What the suite calls it; empty for its name."""
 
 
 class TunedData(TypedDict):
@@ -78,6 +79,7 @@ class TrialData(TypedDict):
     threads: int
     dtype: str
     data: str
+    """Fingerprint of the prepared task."""
     phases: NotRequired[list[PhaseData]]
     tuned: NotRequired[TunedData | None]
 
@@ -141,11 +143,14 @@ class TrainingData(TypedDict):
     """What training took, and where it got."""
 
     passes: Number
+    """Gradients of one whole batch."""
     steps: int
     samples: int
     tokens: int
+    """Without padding, once per step."""
     seconds: Number
     diverged: str
+    """Why training was stopped early; empty if it was not."""
     curve: list[PointData]
 
 
@@ -163,20 +168,27 @@ class DecodedData(TypedDict):
     decoder: PartData
     metrics: dict[str, Number]
     signatures: dict[str, str]
+    """By metric, how exactly it was taken, as its library says it."""
     examples: dict[str, list[Number]]
     """Scores per example, by metric."""
     seconds: Number
     count: int
     """Examples."""
     tokens: Number
+    """Produced; one per example where nothing is generated."""
     steps: NotRequired[Number]
     """Times that the model was run, on a whole batch each."""
     positions: NotRequired[Number]
+    """Token positions that it worked on, padding included."""
     calibration_seconds: NotRequired[Number]
     first_token_seconds: NotRequired[Number]
+    """Time to the first token, of decoders that stream: mean over batches."""
     length_ratio: NotRequired[Number]
+    """Tokens produced to tokens of the references."""
     log_probability: NotRequired[Number]
+    """Nats, mean over outputs, END included."""
     empty: NotRequired[Number]
+    """Share of the outputs."""
 
 
 class LossesData(TypedDict):
@@ -194,7 +206,9 @@ class TrialResults(TypedDict, total=False):
     compute: ComputeData
     setup_seconds: Number
     parameters: int
+    """Trained numbers."""
     peak_memory: Number
+    """Bytes."""
     decoding: list[DecodedData]
     losses: LossesData
     weights_of: str
@@ -252,14 +266,23 @@ class RecordData(TypedDict):
     """One line of trials.jsonl or throughput.jsonl."""
 
     key: str
+    """Hash of the job: equal keys are the same work."""
     group: str
+    """Hash of the job without its seed: records of one group are seeds of one strategy."""
     job: TrialData | MeasurementData | None
+    """What was done, complete; null only between the lines of a reader that knows it."""
     status: Status
+    """`ok`, `diverged` (a loss was no number), `crashed` (the process died), `timeout`, `oom`, or
+    `failed` (an error was raised)."""
     reason: str
+    """Why the status is not ok; of one that is ok, what was lost nevertheless."""
     results: TrialResults | MeasurementResults
     seconds: Number
+    """Wall clock from start to end, everything included."""
     machine: dict[str, Any]
+    """What seconds depend on: processor, cores, system, versions."""
     finished: str
+    """UTC, ISO 8601."""
     schema: Literal[1, 2]
 
 
