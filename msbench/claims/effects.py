@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,21 +79,10 @@ def _compute(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
         with np.errstate(invalid="ignore"):
             ratios = np.log(mine) - np.log(base)
         ratios = np.where(np.isfinite(took).all(axis=0), ratios, np.nan)
-        effect = _effect(
-            pair,
-            "compute",
-            Measure(f"cost of loss {target:.4g}", "lower", ratios),
-            match.unit,
-            match.machine,
-            target,
-        )
-        reached, base_reached = np.isfinite(took[:, match.seeds]).mean(axis=1).tolist()
-        yield replace(
-            effect,
-            row={**effect.row, "reached": reached, "base_reached": base_reached},
-            sooner=int((mine < base).sum()),
-            later=int((mine > base).sum()),
-        )
+        measure = Measure(f"cost of loss {target:.4g}", "lower", ratios)
+        reached = np.isfinite(took[:, match.seeds]).mean(axis=1).tolist()
+        effect = _effect(pair, "compute", measure, match.unit, match.machine, target, reached)
+        yield replace(effect, sooner=int((mine < base).sum()), later=int((mine > base).sum()))
 
 
 def _decoding(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
@@ -166,6 +155,7 @@ def _effect(
     unit: str,
     machine: str = "",
     amount: float = math.nan,
+    reached: Sequence[float] = (math.nan, math.nan),
 ) -> Effect:
     row: EffectRow = {
         **pair.subject,
@@ -175,8 +165,8 @@ def _effect(
         "better": measure.better,
         "amount": amount,
         "machine": machine,
-        "reached": math.nan,
-        "base_reached": math.nan,
+        "reached": reached[0],
+        "base_reached": reached[1],
     }
     return Effect(row, measure.differences)
 

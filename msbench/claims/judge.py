@@ -1,13 +1,13 @@
 """Effects -> rows with p-values and verdicts: supported, contradicted or not shown."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from msbench.claims.conditions import conditions
 from msbench.claims.effects import Effect
-from msbench.claims.results import CLAIMS, ClaimRow, EffectRow, Verdict
+from msbench.claims.results import CLAIMS, ClaimRow, EffectRow, Subject, Verdict
 from msbench.compare.stats import holm, paired_tests
 from msbench.compare.verdicts import LEVEL
 from msbench.spec import AXES, UNITS
@@ -65,6 +65,32 @@ def _sign_p(one: int, two: int) -> float:
     """The two-sided p of the exact sign test: the probability that fair signs agree so well."""
     n, least = one + two, min(one, two)
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(least + 1)) * 0.5**n)
+
+
+def conditions(subjects: Sequence[Subject]) -> list[str]:
+    """What sets each subject apart from the others, such as "640 examples"; often nothing."""
+    sizes: dict[tuple[str, ...], set[int]] = defaultdict(set)
+    for subject in subjects:
+        for key, size in _sizes(subject):
+            sizes[key].add(size)
+    return [
+        ", ".join(
+            [
+                *(f"{size:,} {key[0]}" for key, size in _sizes(subject) if len(sizes[key]) > 1),
+                *(["several tasks in one"] if subject["multitask"] else []),
+                *(["rewards of drawn outputs"] if subject["reinforcement"] else []),
+            ]
+        )
+        for subject in subjects
+    ]
+
+
+def _sizes(subject: Subject) -> Iterator[tuple[tuple[str, ...], int]]:
+    """(of what, and among whom it may vary; how much): the sizes of data and model, if known."""
+    if subject["train_examples"] is not None and not subject["multitask"]:
+        yield ("examples", subject["task_name"]), subject["train_examples"]
+    if subject["parameters"] is not None:
+        yield ("weights", subject["task"], subject["base"]), subject["parameters"]
 
 
 def _order(row: ClaimRow) -> tuple[object, ...]:

@@ -59,14 +59,11 @@ def recommend(
 
 def _of(evidence: Evidence, task: str) -> dict[Axes, Trials]:
     """The trials of a task, or all; a bare name also means all that options tell apart."""
-    if not task:
-        return dict(evidence.trials)
-    names = {axes: evidence.job(each)["task"] for axes, each in evidence.trials.items()}
-    chosen = {
-        axes: each
-        for axes, each in evidence.trials.items()
-        if task in (axes.task, names[axes]["label"] or names[axes]["name"])
-    }
+    chosen = {}
+    for axes, trials in evidence.trials.items():
+        part = evidence.job(trials)["task"]
+        if task in ("", axes.task, part["label"] or part["name"]):
+            chosen[axes] = trials
     if not chosen:
         known = {axes.task for axes in evidence.trials}
         raise MsbenchError(f"no task {task!r} in these results{did_you_mean(task, known)}")
@@ -75,19 +72,21 @@ def _of(evidence: Evidence, task: str) -> dict[Axes, Trials]:
 
 def _no_evidence(evidence: Evidence, contest: Contest, budget: Budget) -> str:
     """Why there is none, in a sentence."""
+    task, machine = contest.about["task"], contest.about["machine"]
+    loss = contest.candidates[0].axes.loss
     trials = np.concatenate([each.trials for each in contest.candidates])
     ok = trials[evidence.ok(trials)].tolist()
-    first = [c.spent[0] for t in ok if (c := evidence.curves.of(t, budget.unit)).spent.size]
-    task = contest.about["task"]
+    spent = [evidence.curves.of(trial, budget.unit).spent[:1].tolist() for trial in ok]
+    first = [amount for amounts in spent for amount in amounts if not math.isnan(amount)]
     if not ok:
-        ran = np.count_nonzero(trials >= 0)
-        return f"{task}: no evidence, since none of {ran} trials ended ok"
-    if not first or all(math.isnan(amount) for amount in first):
-        return (
-            f"{task}: no evidence, since its records do not say what was measured at how many "
-            f"{budget.unit}"
+        reason = f", since none of {np.count_nonzero(trials >= 0)} trials ended ok"
+    elif not first:
+        reason = f", since its records do not say what was measured at how many {budget.unit}"
+    else:
+        reason = (
+            f" at {budget.amount:g} {budget.unit}: the earliest that was measured is at "
+            f"{min(first):.4g} {budget.unit}"
         )
-    return (
-        f"{task}: no evidence at {budget.amount:g} {budget.unit}: the earliest that was measured "
-        f"is at {min(first):.4g} {budget.unit}"
-    )
+    losses = {axes.loss for axes in evidence.trials if axes.task == task}
+    where = [task, *([loss] if len(losses) > 1 else []), *([f"on {machine}"] if machine else [])]
+    return f"{', '.join(where)}: no evidence{reason}"

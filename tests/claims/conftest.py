@@ -1,0 +1,75 @@
+"""Records whose truth is known: AdamW, and SAM over it, on a few seeds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+
+import pytest
+
+from msbench.records.record import Record, record
+from msbench.spec import Trial
+
+BASE = [34.0, 30.0, 31.0, 50.0, 33.0, 36.0, 29.0, 41.0]
+
+
+def falling(seed: int) -> Sequence[float]:
+    return [3, 2.5, 2, 1.5]
+
+
+@pytest.fixture
+def made(trials: list[Trial]) -> Callable[..., list[Record]]:
+    """Records by what SAM gains on AdamW's test score, seed by seed; both spend 12 passes.
+
+    Curves are measured evenly. seconds and losses are asked with (seed, whether it is SAM);
+    change: done to every trial.
+    """
+
+    def make(
+        gain: Sequence[float],
+        base_curve: Callable[[int], Sequence[float]] = falling,
+        sam_curve: Callable[[int], Sequence[float]] = falling,
+        *,
+        seconds: Callable[[int, bool], float] = lambda seed, sam: 4.0,
+        losses: Callable[[int, bool], Mapping[str, float] | None] = lambda seed, sam: None,
+        flops: float | None = 24e6,
+        decoders: int = 2,
+        change: Callable[[Trial], Trial] = lambda trial: trial,
+    ) -> list[Record]:
+        records = []
+        for trial in (replace(t, seed=seed) for seed in range(len(gain)) for t in trials[:2]):
+            seed, sam = trial.seed, trial.optimizer.name == "sam"
+            trial = change(replace(trial, decoders=trial.decoders[:decoders]))
+            spent = {"passes": 12, "steps": 6 if sam else 12, "seconds": seconds(seed, sam)}
+            validations = (sam_curve if sam else base_curve)(seed)
+            curve = [
+                {"validation_loss": loss, **{k: v * n / len(validations) for k, v in spent.items()}}
+                for n, loss in enumerate(validations, start=1)
+            ]
+            results = {
+                "task": {"kind": "seq2seq", "metric": "bleu", "sizes": {"train": 9}},
+                "training": {**spent, "tokens": 100, "curve": curve},
+                "parameters": 1000,
+                "compute": {"flops": flops},
+                "losses": losses(seed, sam),
+                "decoding": [
+                    {
+                        "decoder": asdict(part),
+                        "metrics": {"bleu": BASE[seed] + sam * gain[seed] + n},
+                    }
+                    for n, part in enumerate(trial.decoders)
+                ],
+            }
+            records.append(record(trial, "ok", results=results, machine={"processor": "one"}))
+        return records
+
+    return make
+
+
+@pytest.fixture
+def hostile() -> Callable[[Trial], Trial]:
+    """Gives SAM a label that terminals, markdown, HTML or LaTeX might obey."""
+
+    def change(trial: Trial) -> Trial:
+        label = "\x1b[31m|<b>$x$`" if trial.optimizer.name == "sam" else ""
+        return replace(trial, optimizer=replace(trial.optimizer, label=label))
+
+    return change
