@@ -24,14 +24,14 @@ def judged(effects: Sequence[Effect]) -> list[ClaimRow]:
         if tests.n[i] < 2 and effect.sooner + effect.later >= 2:
             p[i] = _sign_p(effect.sooner, effect.later)
     adjusted = holm(p)
-    told = conditions([effect.row for effect in effects])
     rows: list[ClaimRow] = []
-    for i, effect in enumerate(effects):
+    for i, condition in enumerate(conditions([effect.row for effect in effects])):
+        effect = effects[i]
         ratio = effect.row["claim"] == "compute"
         difference, low, high = (float(x[i]) for x in (tests.difference, tests.low, tests.high))
-        lacking = math.isnan(difference) or tests.n[i] < 2
-        sign = effect.later - effect.sooner if lacking else difference
-        gained = sign > 0 if effect.row["better"] == "higher" else sign < 0
+        unknown = math.isnan(difference) or tests.n[i] < 2
+        direction = effect.later - effect.sooner if unknown else difference
+        gained = direction > 0 if effect.row["better"] == "higher" else direction < 0
         least = float(tests.detectable[i])
         rows.append(
             {
@@ -45,7 +45,7 @@ def judged(effects: Sequence[Effect]) -> list[ClaimRow]:
                 "p_adjusted": float(adjusted[i]),
                 "verdict": _verdict(effect.row, float(adjusted[i]), gained),
                 "detectable": math.exp(-least) if ratio else least,
-                "condition": told[i],
+                "condition": condition,
             }
         )
     return sorted(rows, key=_order)

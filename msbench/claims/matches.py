@@ -42,7 +42,7 @@ class Match:
     def is_equal(self) -> bool:
         """Whether both sides spent the same, in every seed that both have."""
         known = self.spent[:, ~np.isnan(self.spent).any(axis=0)]
-        near = np.ptp(known, axis=0) <= NEAR * known.max(axis=0, initial=0)
+        near = np.ptp(known, axis=0) <= NEAR * known.max(axis=0)
         return bool(known.size) and bool(near.all())
 
     def read(self, of: Callable[[Curve, float], float], amounts: Array) -> Array:

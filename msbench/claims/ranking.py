@@ -19,17 +19,14 @@ def best_first(contest: Contest) -> list[Candidate]:
     """The candidates, those that lost seeds after those that did not; none without any value."""
     mean, _, _, n_ok = mean_intervals([each.values for each in contest.candidates])
     worth = np.where(np.isnan(mean), -np.inf, _sign(contest) * mean)
-    order = sorted(
-        range(len(contest.candidates)),
-        key=lambda i: (
-            not n_ok[i],
-            n_ok[i] < _n(contest.candidates[i]),
-            -worth[i],
-            contest.candidates[i].axes,
-            contest.candidates[i].decoder,
-        ),
-    )
-    return [contest.candidates[i] for i in order] if n_ok.any() else []
+
+    def order(i: int) -> tuple[object, ...]:
+        candidate = contest.candidates[i]
+        lost = n_ok[i] < _n(candidate)
+        return (not n_ok[i], lost, -worth[i], candidate.axes, candidate.decoder)
+
+    places = sorted(range(len(contest.candidates)), key=order) if n_ok.any() else []
+    return [contest.candidates[i] for i in places]
 
 
 def ranked(
