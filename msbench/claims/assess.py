@@ -12,6 +12,7 @@ from msbench.claims.judge import judged
 from msbench.claims.pairs import Declared, Pair, find_pairs
 from msbench.claims.results import Claims
 from msbench.claims.summary import open_questions, summary
+from msbench.compare.labels import Labels
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
 
@@ -29,7 +30,7 @@ def claims(
     evidence = gather(records, metric)
     pairs, remarks = find_pairs(evidence, declared)
     if strategy:
-        pairs = _of(pairs, strategy)
+        pairs = _of(pairs, strategy, evidence.labels)
     rows = judged([effect for pair in pairs for effect in effects(evidence, pair, declared)])
     return Claims(
         rows=rows,
@@ -39,9 +40,9 @@ def claims(
     )
 
 
-def _of(pairs: Sequence[Pair], strategy: str) -> list[Pair]:
+def _of(pairs: Sequence[Pair], strategy: str, labels: Labels) -> list[Pair]:
     """The pairs of a strategy; a bare name also means all that options tell apart."""
-    chosen = [pair for pair in pairs if strategy in (pair.strategy.label, pair.strategy.name)]
+    chosen = [pair for pair in pairs if labels.means(strategy, pair.strategy.label)]
     if not chosen:
         known = {pair.strategy.label for pair in pairs}
         raise MsbenchError(

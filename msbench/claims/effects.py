@@ -110,9 +110,8 @@ def _target(evidence: Evidence, pair: Pair) -> float:
 
 def _gap(evidence: Evidence, pair: Pair) -> Measure | None:
     """How much larger the loss is on test than on training data, if records say."""
-    mine, base = np.where(
-        evidence.ok(pair.trials), -evidence.ledger.trials["gap"][pair.trials], np.nan
-    )
+    gaps = evidence.ledger.trials["generalization_gap"][pair.trials]
+    mine, base = np.where(evidence.ok(pair.trials), gaps, np.nan)
     gap = mine - base
     if np.isnan(gap).all():
         return None

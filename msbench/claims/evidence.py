@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.claims.results import AxisLabels
 from msbench.compare.columns import Ledger, checked, collect, newest_winners
 from msbench.compare.curves import Curves
-from msbench.compare.labels import Labels, machine_names
+from msbench.compare.labels import Labels, machine_names, strategy_key
+from msbench.compare.rows import StrategyRow
 from msbench.compare.verdicts import Scored, scored
 from msbench.records.record import Record
+from msbench.records.schema import TrialData
 
 Array = NDArray[np.float64]
 
@@ -31,13 +32,13 @@ class Axes(NamedTuple):
     schedule: str
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "Axes":
-        """The axes of a row that has them among its columns."""
-        return cls(*(row[axis] for axis in cls._fields))
+    def of(cls, row: StrategyRow) -> "Axes":
+        """The axes of a row."""
+        return cls(*strategy_key(row))
 
-    def labels(self) -> AxisLabels:
+    def row(self) -> StrategyRow:
         """Their columns."""
-        return cast(AxisLabels, self._asdict())
+        return cast(StrategyRow, self._asdict())
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Evidence:
     """What records hold on every strategy."""
 
     ledger: Ledger
+    labels: Labels
     scores: Scored
     curves: Curves
     trials: Mapping[Axes, Trials]
@@ -62,17 +64,14 @@ class Evidence:
         keys = zip(columns["trial"].tolist(), columns["place"].tolist(), strict=True)
         return {key: row for row, key in enumerate(keys)}
 
-    def job(self, trials: Trials) -> Mapping[str, Any]:
+    def job(self, trials: Trials) -> TrialData:
         """The job of a strategy's trials, which differ in the seed alone."""
-        return self.ledger.groups[self.group(trials)].job
+        return self.ledger.record(int(trials.max())).trial
 
-    def group(self, trials: Trials) -> int:
-        """The position of a strategy's trials in the ledger's groups."""
-        return int(self.ledger.trials["group"][trials.max()])
-
-    def tuned(self, trials: Trials, key: str) -> list[str]:
-        """Of a tuned strategy, the names of its `options` or of those on the `edge`."""
-        return list(self.ledger.tuned.get(int(trials.max()), {}).get(key, ()))
+    def tuned(self, trials: Trials, key: Literal["options", "edge"]) -> list[str]:
+        """Of a tuned strategy, the names of its options or of those on the edge."""
+        tuned = self.ledger.tuned.get(int(trials.max()))
+        return list(tuned[key]) if tuned else []
 
     def ok(self, trials: Trials) -> NDArray[np.bool_]:
         """Which of the trials exist and ended ok."""
@@ -91,6 +90,7 @@ def gather(records: Iterable[Record], metric: str) -> Evidence:
     scores = scored(ledger, labels, metric)
     return Evidence(
         ledger=ledger,
+        labels=labels,
         scores=scores,
         curves=Curves(ledger),
         trials=_trials(ledger, labels),

@@ -1,16 +1,17 @@
 """Who is compared with whom: multi-step strategies and their single-step bases, in records."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msbench.claims.evidence import Axes, Evidence, Trials
 from msbench.claims.results import Subject
-from msbench.compare.labels import text_of
+from msbench.records.schema import PartData
 
 Declared = Mapping[tuple[str, str], tuple[str, str]]
 """What plugins declare of a strategy: (kind, name) -> (how it is multi-step, its base's name)."""
@@ -29,16 +30,11 @@ class Competitor:
     kind: Literal["optimizer", "decoder"]
     axes: Axes
     label: str
-    part: Mapping[str, Any]
+    part: PartData
     """Its name, options and so on, as in the job."""
     trials: Trials
     cell: int = -1
     """Of a decoder, its row in the scores with the task's metric."""
-
-    @property
-    def name(self) -> str:
-        """The label without the options that tell it from others of that name."""
-        return str(self.part["label"] or self.part["name"])
 
     @property
     def setting(self) -> tuple[str, Axes]:
@@ -47,10 +43,10 @@ class Competitor:
         return self.kind, axes
 
     @property
-    def wrapped(self) -> Mapping[str, Any] | None:
+    def wrapped(self) -> PartData | None:
         """The optimizer that it wraps, if it is a wrapper."""
         inner = self.part["options"].get("base") if self.kind == "optimizer" else None
-        return inner if isinstance(inner, Mapping) else None
+        return cast(PartData, inner) if isinstance(inner, Mapping) else None
 
 
 @dataclass(frozen=True)
@@ -93,12 +89,11 @@ def find_pairs(evidence: Evidence, declared: Declared) -> tuple[list[Pair], list
     return pairs, [f"{text} ({', '.join(dict.fromkeys(t))})" for text, t in remarks.items()]
 
 
-def decoder_part(evidence: Evidence, cell: int) -> Mapping[str, Any]:
+def decoder_part(evidence: Evidence, cell: int) -> PartData:
     """The decoder that a row of the scores is of, as in the job."""
     trials = _trials(evidence, cell)
-    place = evidence.scores.place[cell, trials.argmax()]
-    part: Mapping[str, Any] = evidence.job(trials)["decoders"][place]
-    return part
+    place = int(evidence.scores.place[cell, trials.argmax()])
+    return evidence.job(trials)["decoders"][place]
 
 
 def _optimizers(evidence: Evidence) -> Iterator[Competitor]:
@@ -146,7 +141,11 @@ def _unlike(mine: Competitor, base: Competitor) -> dict[str, tuple[str, str]]:
     the base's) values. A strategy that wraps nothing may have options of its own."""
     one, two = (mine.wrapped or mine.part)["options"], base.part["options"]
     names = {**one, **two} if mine.wrapped else [name for name in one if name in two]
-    texts = {name: (text_of(one.get(name)), text_of(two.get(name))) for name in names}
+
+    def text(options: Mapping[str, Any], name: str) -> str:
+        return json.dumps(options.get(name), sort_keys=True)
+
+    texts = {name: (text(one, name), text(two, name)) for name in names}
     return {name: values for name, values in texts.items() if values[0] != values[1]}
 
 
@@ -173,18 +172,18 @@ def _mean_best(evidence: Evidence, trials: Trials) -> float:
 
 def _subject(evidence: Evidence, mine: Competitor, base: Competitor, steps: str) -> Subject:
     job = evidence.job(mine.trials)
-    task = evidence.ledger.tasks[evidence.group(mine.trials)]
+    task = evidence.ledger.tasks[evidence.ledger.trials["group"][mine.trials.max()]]
     weights = evidence.ledger.trials["parameters"][mine.trials[mine.trials >= 0]]
-    losses = [job["loss"], *(p["loss"] for p in job.get("phases") or () if p.get("loss"))]
+    losses = [job["loss"], *(loss for p in job.get("phases", ()) if (loss := p["loss"]))]
     return {
-        **mine.axes.labels(),
+        **mine.axes.row(),
         "decoder": mine.label if mine.kind == "decoder" else "",
         "kind": mine.kind,
         "strategy": mine.label,
         "base": base.label,
         "steps": steps,
         "seeds": int(((mine.trials >= 0) & (base.trials >= 0)).sum()),
-        "train_examples": (task.get("sizes") or {}).get("train"),
+        "train_examples": task["sizes"].get("train") if task else None,
         "parameters": None if np.isnan(weights).all() else int(np.nanmax(weights)),
         "task_name": job["task"]["name"],
         "multitask": len(job["task"]["options"].get("of") or ()) > 1,

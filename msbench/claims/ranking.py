@@ -49,7 +49,7 @@ def ranked(
         rows.append(
             {
                 **contest.about,
-                **candidate.axes.labels(),
+                **candidate.axes.row(),
                 "decoder": candidate.decoder,
                 "rank": i + 1,
                 "mean": float(mean[i]),

@@ -59,11 +59,8 @@ def recommend(
 
 def _of(evidence: Evidence, task: str) -> dict[Axes, Trials]:
     """The trials of a task, or all; a bare name also means all that options tell apart."""
-    chosen = {}
-    for axes, trials in evidence.trials.items():
-        part = evidence.job(trials)["task"]
-        if task in ("", axes.task, part["label"] or part["name"]):
-            chosen[axes] = trials
+    means = evidence.labels.means
+    chosen = {a: t for a, t in evidence.trials.items() if not task or means(task, a.task)}
     if not chosen:
         known = {axes.task for axes in evidence.trials}
         raise MsbenchError(f"no task {task!r} in these results{did_you_mean(task, known)}")

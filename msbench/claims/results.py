@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NotRequired, TypedDict
 
+from msbench.compare.rows import StrategyRow
+
 Claim = Literal["accuracy", "generalization", "overfitting", "compute"]
 
 CLAIMS: Mapping[Claim, str] = {
@@ -45,17 +47,7 @@ class Recommendation:
     notes: Sequence[str] = ()
 
 
-class AxisLabels(TypedDict):
-    """The labels of a strategy's axes."""
-
-    task: str
-    model: str
-    loss: str
-    optimizer: str
-    schedule: str
-
-
-class Subject(AxisLabels):
+class Subject(StrategyRow):
     """Who is compared with whom, and under which conditions."""
 
     decoder: str
@@ -139,7 +131,7 @@ class Contested(TypedDict):
     better: Better
 
 
-class RankedRow(Contested, AxisLabels):
+class RankedRow(Contested, StrategyRow):
     """A strategy and its rank."""
 
     decoder: str

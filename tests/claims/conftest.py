@@ -1,9 +1,10 @@
 """Records whose truth is known: AdamW, and SAM over it, on a few seeds."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
+from handmade import results
 
 from msbench.records.record import Record, record
 from msbench.spec import Trial
@@ -29,7 +30,7 @@ def made(trials: list[Trial]) -> Callable[..., list[Record]]:
         sam_curve: Callable[[int], Sequence[float]] = falling,
         *,
         seconds: Callable[[int, bool], float] = lambda seed, sam: 4.0,
-        losses: Callable[[int, bool], Mapping[str, float] | None] = lambda seed, sam: None,
+        losses: Callable[[int, bool], Mapping[str, float]] | None = None,
         flops: float | None = 24e6,
         decoders: int = 2,
         change: Callable[[Trial], Trial] = lambda trial: trial,
@@ -44,21 +45,13 @@ def made(trials: list[Trial]) -> Callable[..., list[Record]]:
                 {"validation_loss": loss, **{k: v * n / len(validations) for k, v in spent.items()}}
                 for n, loss in enumerate(validations, start=1)
             ]
-            results = {
-                "task": {"kind": "seq2seq", "metric": "bleu", "sizes": {"train": 9}},
-                "training": {**spent, "tokens": 100, "curve": curve},
-                "parameters": 1000,
-                "compute": {"flops": flops},
-                "losses": losses(seed, sam),
-                "decoding": [
-                    {
-                        "decoder": asdict(part),
-                        "metrics": {"bleu": BASE[seed] + sam * gain[seed] + n},
-                    }
-                    for n, part in enumerate(trial.decoders)
-                ],
-            }
-            records.append(record(trial, "ok", results=results, machine={"processor": "one"}))
+            scores = [{"bleu": BASE[seed] + sam * gain[seed] + n} for n in range(decoders)]
+            found = results(trial.decoders, scores, **spent, curve=curve)
+            if flops:
+                found["compute"] = {"flops": flops, "optimizer_bytes": 0, "sent_bytes": 0}
+            if losses:
+                found["losses"] = losses(seed, sam)
+            records.append(record(trial, "ok", results=found, machine={"processor": "one"}))
         return records
 
     return make
