@@ -42,6 +42,11 @@ class Contest:
     about: Contested
     candidates: Sequence[Candidate]
 
+    @property
+    def loss(self) -> str:
+        """What all candidates train with, if they are ranked by it."""
+        return self.candidates[0].axes.loss
+
 
 def contests(
     evidence: Evidence, trials: Mapping[Axes, Trials], budget: Budget

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -46,14 +46,16 @@ def recommend(
     rows: list[RankedRow] = []
     choices: list[ChoiceRow] = []
     notes: list[str] = []
-    for contest in contests(evidence, _of(evidence, task), allowed):
+    held = list(contests(evidence, _of(evidence, task), allowed))
+    for contest in held:
         candidates = best_first(contest)
         if candidates:
             ranking = ranked(evidence, contest, candidates)
             rows += ranking
             choices.append(choice(evidence, contest, candidates, ranking))
         else:
-            notes.append(_no_evidence(evidence, contest, allowed))
+            where = ", ".join(_told_apart(contest, held))
+            notes.append(f"{where}: no evidence{_reason(evidence, contest, allowed)}")
     return Recommendation(rows, choices, unit, amount, [*notes, *evidence.notes])
 
 
@@ -67,23 +69,28 @@ def _of(evidence: Evidence, task: str) -> dict[Axes, Trials]:
     return chosen
 
 
-def _no_evidence(evidence: Evidence, contest: Contest, budget: Budget) -> str:
-    """Why there is none, in a sentence."""
-    task, machine = contest.about["task"], contest.about["machine"]
-    loss = contest.candidates[0].axes.loss
+def _told_apart(contest: Contest, held: Sequence[Contest]) -> Iterator[str]:
+    """The task, and the loss and the machine where the task has contests of several."""
+    task, machine, loss = contest.about["task"], contest.about["machine"], contest.loss
+    rivals = [other for other in held if other.about["task"] == task]
+    yield task
+    if any(other.loss != loss for other in rivals):
+        yield loss
+    if any(other.about["machine"] != machine for other in rivals):
+        yield f"on {machine}"
+
+
+def _reason(evidence: Evidence, contest: Contest, budget: Budget) -> str:
+    """Why there is no evidence."""
     trials = np.concatenate([each.trials for each in contest.candidates])
     ok = trials[evidence.ok(trials)].tolist()
     spent = [evidence.curves.of(trial, budget.unit).spent[:1].tolist() for trial in ok]
     first = [amount for amounts in spent for amount in amounts if not math.isnan(amount)]
     if not ok:
-        reason = f", since none of {np.count_nonzero(trials >= 0)} trials ended ok"
-    elif not first:
-        reason = f", since its records do not say what was measured at how many {budget.unit}"
-    else:
-        reason = (
-            f" at {budget.amount:g} {budget.unit}: the earliest that was measured is at "
-            f"{min(first):.4g} {budget.unit}"
-        )
-    losses = {axes.loss for axes in evidence.trials if axes.task == task}
-    where = [task, *([loss] if len(losses) > 1 else []), *([f"on {machine}"] if machine else [])]
-    return f"{', '.join(where)}: no evidence{reason}"
+        return f", since none of {np.count_nonzero(trials >= 0)} trials ended ok"
+    if not first:
+        return f", since its records do not say what was measured at how many {budget.unit}"
+    return (
+        f" at {budget.amount:g} {budget.unit}: the earliest that was measured is at "
+        f"{min(first):.4g} {budget.unit}"
+    )
