@@ -10,62 +10,104 @@ import numpy as np
 from msbench.claims.evidence import Array, Evidence
 from msbench.claims.matches import Match, matches
 from msbench.claims.pairs import Declared, Pair, decoder_part
-from msbench.claims.results import Better, Claim, EffectRow
+from msbench.claims.results import Better, Claim, Subject
 from msbench.compare.curves import Curve
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What is compared, and the differences, seed by seed, that a verdict rests on."""
+    """What a strategy changed against its base, seed by seed; a verdict rests on it."""
 
-    row: EffectRow
+    subject: Subject
+    claim: Claim
+    quantity: str
+    better: Better
     differences: Array
     """Per seed; of compute the logarithm of a ratio."""
+    units: Sequence[str] = ()
+    """In which both had the same budget."""
+    machine: str = ""
+    amount: float = math.nan
+    """The budget; of compute, the target."""
+    reached: Sequence[float] = (math.nan, math.nan)
+    """Shares of the seeds that reached the target, of the strategy and of its base."""
     sooner: int = 0
     later: int = 0
     """Seeds in which a target was reached sooner or later than by the base, or by one alone."""
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A quantity, and the difference in it by seed."""
-
-    quantity: str
-    better: Better
-    differences: Array
-
-
 def effects(evidence: Evidence, pair: Pair, declared: Declared) -> list[Effect]:
     """All effects of a pair: those of two decoders, or of two optimizers at every equal budget."""
     if pair.strategy.kind == "decoder":
-        # Training was equal in all units.
-        measure = _metric(evidence, pair.strategy.cell, pair.base.cell)
-        return [_effect(pair, "accuracy", measure, "training"), *_decoding(evidence, pair)]
-    metric, gap = _common_metric(evidence, pair, declared), _gap(evidence, pair)
+        metric = _metric(evidence, pair, pair.strategy.cell, pair.base.cell)
+        return [replace(metric, units=["training"]), *_cost_of_predicting(evidence, pair)]
+    at_end = [*_common_metric(evidence, pair, declared), *_gap(evidence, pair)]
     found: list[Effect] = []
     for match in matches(evidence, pair):
-        found += [_accuracy(match, metric), _overfitting(match)]
-        if gap and match.is_equal:
-            found.append(_at_budget(match, "generalization", gap))
-    return _distinct([*found, *_compute(evidence, pair)])
+        measured = [*(at_end if match.is_equal else []), _rise(match)]
+        if not any(effect.claim == "accuracy" for effect in measured):
+            measured.append(_loss(match))
+        found += [_within(match, effect) for effect in measured]
+    return _distinct([*found, *_cost_of_target(evidence, pair)])
 
 
-def _accuracy(match: Match, metric: Measure | None) -> Effect:
-    """The test metric where budgets are equal, else validation loss at the common amount."""
-    if metric is None or not match.is_equal:
-        loss, base_loss = match.read(Curve.at, match.common)
-        metric = Measure("validation loss", "lower", loss - base_loss)
-    return _at_budget(match, "accuracy", metric)
+def _loss(match: Match) -> Effect:
+    """The validation loss at the common amount."""
+    mine, base = match.read(Curve.at, match.common)
+    return Effect(match.pair.subject, "accuracy", "validation loss", "lower", mine - base)
 
 
-def _overfitting(match: Match) -> Effect:
+def _rise(match: Match) -> Effect:
     """How far validation loss had risen from its best when the common amount was spent."""
-    rise, base_rise = match.read(Curve.rise, match.common)
-    measure = Measure("rise of validation loss", "lower", rise - base_rise)
-    return _at_budget(match, "overfitting", measure)
+    mine, base = match.read(Curve.rise, match.common)
+    subject = match.pair.subject
+    return Effect(subject, "overfitting", "rise of validation loss", "lower", mine - base)
 
 
-def _compute(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
+def _within(match: Match, effect: Effect) -> Effect:
+    """The effect in the seeds of a match, at the mean budget of those that count."""
+    differences = np.where(match.seeds, effect.differences, np.nan)
+    amounts = match.common[~np.isnan(differences) & ~np.isnan(match.common)]
+    return replace(
+        effect,
+        differences=differences,
+        units=[match.unit],
+        machine=match.machine,
+        amount=float(amounts.mean()) if amounts.size else math.nan,
+    )
+
+
+def _common_metric(evidence: Evidence, pair: Pair, declared: Declared) -> Iterator[Effect]:
+    """The task's metric by a decoder that both have, by a single-step one if there is one."""
+    mine = evidence.cells.get(pair.strategy.axes, {})
+    base = evidence.cells.get(pair.base.axes, {})
+
+    def multi_step(decoder: str) -> tuple[bool, str]:
+        name = decoder_part(evidence, mine[decoder])["name"]
+        return bool(declared.get(("decoder", name), ("", ""))[0]), decoder
+
+    for decoder in sorted(mine.keys() & base.keys(), key=multi_step)[:1]:
+        yield _metric(evidence, pair, mine[decoder], base[decoder])
+
+
+def _metric(evidence: Evidence, pair: Pair, mine: int, base: int) -> Effect:
+    """The test metric of two rows of the scores."""
+    cell, values = evidence.scores.cells[mine], evidence.scores.values
+    better: Better = "lower" if cell["lower_is_better"] else "higher"
+    difference = values[mine] - values[base]
+    return Effect(pair.subject, "accuracy", f"test {cell['metric']}", better, difference)
+
+
+def _gap(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
+    """How much larger the loss is on test than on training data, if records say."""
+    gaps = evidence.ledger.trials["generalization_gap"][pair.trials]
+    mine, base = np.where(evidence.ok(pair.trials), gaps, np.nan)
+    if not np.isnan(mine - base).all():
+        quantity = "test loss minus training loss"
+        yield Effect(pair.subject, "generalization", quantity, "lower", mine - base)
+
+
+def _cost_of_target(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
     """What it took to the median of the base's best validation losses, as a ratio."""
     target = _target(evidence, pair)
     if not math.isfinite(target):
@@ -75,28 +117,13 @@ def _compute(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
             continue  # older records do not count FLOPs
         took = match.read(Curve.reached, np.full(len(match.seeds), target))
         took = np.where(match.seeds & ~evidence.ok(pair.trials), np.inf, took)
-        mine, base = took
-        with np.errstate(invalid="ignore"):
-            ratios = np.log(mine) - np.log(base)
-        ratios = np.where(np.isfinite(took).all(axis=0), ratios, np.nan)
-        measure = Measure(f"cost of loss {target:.4g}", "lower", ratios)
-        reached = np.isfinite(took[:, match.seeds]).mean(axis=1).tolist()
-        effect = _effect(pair, "compute", measure, match.unit, match.machine, target, reached)
-        yield replace(effect, sooner=int((mine < base).sum()), later=int((mine > base).sum()))
-
-
-def _decoding(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
-    """What predicting the test split took, as a ratio."""
-    places = evidence.scores.place[[pair.strategy.cell, pair.base.cell]]
-    keys = zip(pair.trials.ravel().tolist(), places.ravel().tolist(), strict=True)
-    rows = np.array([evidence.predictions.get(key, -1) for key in keys]).reshape(2, -1)
-    for match in matches(evidence, pair, ("steps", "seconds")):
-        costs = np.append(evidence.ledger.decoded[match.unit], np.nan)  # which is at -1
-        took = np.where(match.seeds, costs[rows], np.nan)
-        if not np.isnan(took).all():
-            ratios = np.log(took[0]) - np.log(took[1])
-            measure = Measure("cost of predicting", "lower", ratios)
-            yield _effect(pair, "compute", measure, match.unit, match.machine)
+        yield replace(
+            _ratio(match, f"cost of loss {target:.4g}", took),
+            amount=target,
+            reached=np.isfinite(took[:, match.seeds]).mean(axis=1).tolist(),
+            sooner=int((took[0] < took[1]).sum()),
+            later=int((took[0] > took[1]).sum()),
+        )
 
 
 def _target(evidence: Evidence, pair: Pair) -> float:
@@ -108,84 +135,39 @@ def _target(evidence: Evidence, pair: Pair) -> float:
     return statistics.median_high(known) if known else math.inf
 
 
-def _gap(evidence: Evidence, pair: Pair) -> Measure | None:
-    """How much larger the loss is on test than on training data, if records say."""
-    gaps = evidence.ledger.trials["generalization_gap"][pair.trials]
-    mine, base = np.where(evidence.ok(pair.trials), gaps, np.nan)
-    gap = mine - base
-    if np.isnan(gap).all():
-        return None
-    return Measure("test loss minus training loss", "lower", gap)
+def _cost_of_predicting(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
+    """What predicting the test split took, as a ratio."""
+    places = evidence.scores.place[[pair.strategy.cell, pair.base.cell]]
+    keys = zip(pair.trials.ravel().tolist(), places.ravel().tolist(), strict=True)
+    rows = np.array([evidence.predictions.get(key, -1) for key in keys]).reshape(2, -1)
+    for match in matches(evidence, pair, ("steps", "seconds")):
+        costs = np.append(evidence.ledger.decoded[match.unit], np.nan)  # which is at -1
+        took = np.where(match.seeds, costs[rows], np.nan)
+        if not np.isnan(took).all():
+            yield _ratio(match, "cost of predicting", took)
 
 
-def _common_metric(evidence: Evidence, pair: Pair, declared: Declared) -> Measure | None:
-    """The task's metric by a decoder that both have, by a single-step one if there is one."""
-    mine = evidence.cells.get(pair.strategy.axes, {})
-    base = evidence.cells.get(pair.base.axes, {})
-
-    def multi_step(decoder: str) -> tuple[bool, str]:
-        name = decoder_part(evidence, mine[decoder])["name"]
-        return bool(declared.get(("decoder", name), ("", ""))[0]), decoder
-
-    decoder = min((each for each in mine if each in base), key=multi_step, default=None)
-    return None if decoder is None else _metric(evidence, mine[decoder], base[decoder])
-
-
-def _metric(evidence: Evidence, mine: int, base: int) -> Measure:
-    """The test metric of two rows of the scores."""
-    cell, values = evidence.scores.cells[mine], evidence.scores.values
-    better: Better = "lower" if cell["lower_is_better"] else "higher"
-    return Measure(f"test {cell['metric']}", better, values[mine] - values[base])
-
-
-def _at_budget(match: Match, claim: Claim, measure: Measure) -> Effect:
-    """The effect in the seeds of a match, and the budget that those had."""
-    differences = np.where(match.seeds, measure.differences, np.nan)
-    amounts = match.common[~np.isnan(differences) & ~np.isnan(match.common)]
-    amount = float(amounts.mean()) if amounts.size else math.nan
-    measure = replace(measure, differences=differences)
-    return _effect(match.pair, claim, measure, match.unit, match.machine, amount)
-
-
-def _effect(
-    pair: Pair,
-    claim: Claim,
-    measure: Measure,
-    unit: str,
-    machine: str = "",
-    amount: float = math.nan,
-    reached: Sequence[float] = (math.nan, math.nan),
-) -> Effect:
-    row: EffectRow = {
-        **pair.subject,
-        "claim": claim,
-        "units": [unit],
-        "quantity": measure.quantity,
-        "better": measure.better,
-        "amount": amount,
-        "machine": machine,
-        "reached": reached[0],
-        "base_reached": reached[1],
-    }
-    return Effect(row, measure.differences)
+def _ratio(match: Match, quantity: str, took: Array) -> Effect:
+    """Of two costs, in the seeds in which both are known and finite."""
+    with np.errstate(invalid="ignore"):
+        logarithm = np.log(took[0]) - np.log(took[1])
+    logarithm = np.where(np.isfinite(took).all(axis=0), logarithm, np.nan)
+    subject = match.pair.subject
+    return Effect(subject, "compute", quantity, "lower", logarithm, [match.unit], match.machine)
 
 
 def _distinct(effects: Iterable[Effect]) -> list[Effect]:
     """Effects that are the same in several units, such as equal passes and equal steps, as one."""
     kept: list[Effect] = []
     for effect in effects:
-        for number, other in enumerate(kept):
-            if _are_one(effect, other):
-                units = [*other.row["units"], *effect.row["units"]]
-                kept[number] = replace(other, row={**other.row, "units": units})
-                break
-        else:
+        same = next((i for i, other in enumerate(kept) if _are_same(effect, other)), None)
+        if same is None:
             kept.append(effect)
+        else:
+            kept[same] = replace(kept[same], units=[*kept[same].units, *effect.units])
     return kept
 
 
-def _are_one(one: Effect, two: Effect) -> bool:
-    about = [(e.row["claim"], e.row["quantity"], e.row["machine"]) for e in (one, two)]
-    return about[0] == about[1] and np.allclose(
-        one.differences, two.differences, rtol=1e-6, equal_nan=True
-    )
+def _are_same(one: Effect, two: Effect) -> bool:
+    about = (one.claim, one.quantity, one.machine) == (two.claim, two.quantity, two.machine)
+    return about and np.allclose(one.differences, two.differences, rtol=1e-6, equal_nan=True)

@@ -31,11 +31,6 @@ class Axes(NamedTuple):
     optimizer: str
     schedule: str
 
-    @classmethod
-    def of(cls, row: StrategyRow) -> "Axes":
-        """The axes of a row."""
-        return cls(*strategy_key(row))
-
     def row(self) -> StrategyRow:
         """Their columns."""
         return cast(StrategyRow, self._asdict())
@@ -102,7 +97,7 @@ def gather(records: Iterable[Record], metric: str) -> Evidence:
 
 def _trials(ledger: Ledger, labels: Labels) -> dict[Axes, Trials]:
     """The trials of every strategy; of one seed the last counts."""
-    axes = [Axes.of(labels.axes(record)) for record in ledger.groups]
+    axes = [Axes(**labels.axes(record)) for record in ledger.groups]
     groups, seeds = ledger.trials["group"], ledger.trials["seed"]
     trials: dict[Axes, Trials] = {}
     for trial in np.flatnonzero(ledger.kept).tolist():
@@ -117,5 +112,5 @@ def _cells(scores: Scored) -> dict[Axes, dict[str, int]]:
     cells: dict[Axes, dict[str, int]] = {}
     for number, cell in enumerate(scores.cells):
         if cell["main"]:
-            cells.setdefault(Axes.of(cell), {})[cell["decoder"]] = number
+            cells.setdefault(Axes(*strategy_key(cell)), {})[cell["decoder"]] = number
     return cells

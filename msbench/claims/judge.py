@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from msbench.claims.effects import Effect
-from msbench.claims.results import CLAIMS, ClaimRow, EffectRow, Subject, Verdict
+from msbench.claims.results import CLAIMS, ClaimRow, Subject, Verdict
 from msbench.compare.stats import holm, paired_tests
 from msbench.compare.verdicts import LEVEL
 from msbench.spec import AXES, UNITS
@@ -25,17 +25,25 @@ def judged(effects: Sequence[Effect]) -> list[ClaimRow]:
             p[i] = _sign_p(effect.sooner, effect.later)
     adjusted = holm(p)
     rows: list[ClaimRow] = []
-    for i, condition in enumerate(conditions([effect.row for effect in effects])):
+    for i, condition in enumerate(conditions([effect.subject for effect in effects])):
         effect = effects[i]
-        ratio = effect.row["claim"] == "compute"
+        ratio = effect.claim == "compute"
         difference, low, high = (float(x[i]) for x in (tests.difference, tests.low, tests.high))
         unknown = math.isnan(difference) or tests.n[i] < 2
         direction = effect.later - effect.sooner if unknown else difference
-        gained = direction > 0 if effect.row["better"] == "higher" else direction < 0
+        gained = direction > 0 if effect.better == "higher" else direction < 0
         least = float(tests.detectable[i])
         rows.append(
             {
-                **effect.row,
+                **effect.subject,
+                "claim": effect.claim,
+                "units": [*effect.units],
+                "quantity": effect.quantity,
+                "better": effect.better,
+                "amount": effect.amount,
+                "machine": effect.machine,
+                "reached": effect.reached[0],
+                "base_reached": effect.reached[1],
                 "scale": "ratio" if ratio else "difference",
                 "effect": float(np.exp(difference)) if ratio else difference,
                 "low": float(np.exp(low)) if ratio else low,
@@ -43,7 +51,7 @@ def judged(effects: Sequence[Effect]) -> list[ClaimRow]:
                 "pairs": int(tests.n[i]),
                 "p": float(p[i]),
                 "p_adjusted": float(adjusted[i]),
-                "verdict": _verdict(effect.row, float(adjusted[i]), gained),
+                "verdict": _verdict(effect, float(adjusted[i]), gained),
                 "detectable": math.exp(-least) if ratio else least,
                 "condition": condition,
             }
@@ -51,12 +59,12 @@ def judged(effects: Sequence[Effect]) -> list[ClaimRow]:
     return sorted(rows, key=_order)
 
 
-def _verdict(row: EffectRow, p: float, gained: bool) -> Verdict:
+def _verdict(effect: Effect, p: float, gained: bool) -> Verdict:
     """Of a target, a ratio counts only if no fewer seeds reached it than on the other side."""
     if not p <= 1 - LEVEL:
         return "not shown"
-    fewer, more = row["reached"] < row["base_reached"], row["reached"] > row["base_reached"]
-    if (gained and fewer) or (not gained and more):
+    reached, base_reached = effect.reached
+    if (gained and reached < base_reached) or (not gained and reached > base_reached):
         return "not shown"
     return "supported" if gained else "contradicted"
 

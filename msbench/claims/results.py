@@ -67,8 +67,8 @@ class Subject(StrategyRow):
     """Whether it learns from outputs drawn from the model."""
 
 
-class EffectRow(Subject):
-    """What is compared, at which equal budget."""
+class ClaimRow(Subject):
+    """An effect at an equal budget, and its verdict."""
 
     claim: Claim
     units: list[str]
@@ -82,11 +82,6 @@ class EffectRow(Subject):
     reached: float
     base_reached: float
     """Shares of seeds that reached the target; NaN for other claims."""
-
-
-class ClaimRow(EffectRow):
-    """An effect and its verdict."""
-
     scale: Literal["ratio", "difference"]
     effect: float
     low: float

@@ -55,14 +55,3 @@ def made(trials: list[Trial]) -> Callable[..., list[Record]]:
         return records
 
     return make
-
-
-@pytest.fixture
-def hostile() -> Callable[[Trial], Trial]:
-    """Gives SAM a label that terminals, markdown, HTML or LaTeX might obey."""
-
-    def change(trial: Trial) -> Trial:
-        label = "\x1b[31m|<b>$x$`" if trial.optimizer.name == "sam" else ""
-        return replace(trial, optimizer=replace(trial.optimizer, label=label))
-
-    return change

@@ -16,9 +16,8 @@ from msbench.compare.stats import paired_tests, seeds_needed
 from msbench.errors import MsbenchError
 from msbench.records.record import Record
 from msbench.records.store import stream
-from msbench.report.advice import advice_lines, advice_tables
-from msbench.report.render import rendered
-from msbench.spec import FORMATS, Trial
+from msbench.report.advice import advice_lines
+from msbench.spec import Trial
 
 REFERENCE = Path(__file__).parents[2] / "results/reference/optimizers"
 NOISE = [0.3, -0.2, 0.1, 0.4, -0.4, 0.2]
@@ -191,10 +190,3 @@ def test_seeds_needed_is_the_power_of_the_test() -> None:
     assert seeds_needed([1.0, 1.0, 1.0]) == 6  # two to the minus five is the first below 0.05
     assert seeds_needed([1.0, -1.0]) == math.inf
     assert math.isnan(seeds_needed([1.0]))
-
-
-def test_every_format_and_hostile_names(run: Run, hostile: Callable[[Trial], Trial]) -> None:
-    found = recommend(run(20, change=hostile), "passes", 12)
-    for style in FORMATS:
-        text = rendered(found, found.rows, advice_tables(found), advice_lines(found), style)
-        assert "\x1b" not in text
