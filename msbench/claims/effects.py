@@ -128,8 +128,7 @@ def _cost_of_target(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
 
 def _target(evidence: Evidence, pair: Pair) -> float:
     """The median over the base's trials of their best validation loss; infinite without one."""
-    trials = pair.base.trials[pair.base.trials >= 0]
-    best = np.where(evidence.ok(trials), evidence.ledger.trials["best"][trials], np.inf)
+    best = evidence.best(pair.base.trials)
     known = best[~np.isnan(best)].tolist()
     # Of an even number the higher of the two in the middle: the median trial itself reaches it.
     return statistics.median_high(known) if known else math.inf

@@ -72,6 +72,11 @@ class Evidence:
         """Which of the trials exist and ended ok."""
         return np.asarray((trials >= 0) & self.ledger.ok[trials])
 
+    def best(self, trials: Trials) -> Array:
+        """The best validation loss of each trial that exists; infinite if it did not end ok."""
+        ran = trials[trials >= 0]
+        return np.where(self.ok(ran), self.ledger.trials["best"][ran], np.inf)
+
 
 def gather(records: Iterable[Record], metric: str) -> Evidence:
     """The evidence of all records, which may be a stream; metric: instead of each task's own.

@@ -4,7 +4,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from functools import partial
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,7 +121,8 @@ def _remarks(
     if steps == UNKNOWN:
         yield f"{mine.label}: unknown whether multi-step, since its plugin is not installed"
     if theirs:
-        if options := _set_apart(evidence, mine, theirs):
+        options = _set_apart(evidence, mine, theirs) if mine.kind == "optimizer" else ""
+        if options:
             yield f"{mine.label} and its base {theirs.label} differ in {options}, too"
     elif steps and base:
         yield f"{mine.label}: not judged, since its base {base} was not run beside it"
@@ -129,11 +131,12 @@ def _remarks(
 
 
 def _distance(evidence: Evidence, mine: Competitor, base: Competitor) -> tuple[float, float]:
-    """How far a base is from the one to compare with: the least counts."""
+    """The base with the least is chosen: by options that differ, then by validation loss."""
     unlike = _unlike(mine, base)
     if mine.kind == "decoder":
         return len(unlike), 0.0
-    return bool(unlike), _mean_best(evidence, base.trials)
+    best = evidence.best(base.trials)
+    return bool(unlike), float(np.where(np.isnan(best), np.inf, best).mean())
 
 
 def _unlike(mine: Competitor, base: Competitor) -> dict[str, tuple[str, str]]:
@@ -141,19 +144,14 @@ def _unlike(mine: Competitor, base: Competitor) -> dict[str, tuple[str, str]]:
     the base's) values. A strategy that wraps nothing may have options of its own."""
     one, two = (mine.wrapped or mine.part)["options"], base.part["options"]
     names = {**one, **two} if mine.wrapped else [name for name in one if name in two]
-
-    def text(options: Mapping[str, Any], name: str) -> str:
-        return json.dumps(options.get(name), sort_keys=True)
-
-    texts = {name: (text(one, name), text(two, name)) for name in names}
-    return {name: values for name, values in texts.items() if values[0] != values[1]}
+    text = partial(json.dumps, sort_keys=True)
+    values = {name: (text(one.get(name)), text(two.get(name))) for name in names}
+    return {name: texts for name, texts in values.items() if texts[0] != texts[1]}
 
 
 def _set_apart(evidence: Evidence, mine: Competitor, base: Competitor) -> str:
     """The options of two optimizers that differ without having been tuned, such as
     `"lr 0.1 and 0.2"`."""
-    if mine.kind == "decoder":
-        return ""
     tuned = [*evidence.tuned(mine.trials, "options"), *evidence.tuned(base.trials, "options")]
     searched = {path.rpartition(".")[2] for path in tuned}
     return ", ".join(
@@ -161,13 +159,6 @@ def _set_apart(evidence: Evidence, mine: Competitor, base: Competitor) -> str:
         for name, (one, two) in _unlike(mine, base).items()
         if name not in searched
     )
-
-
-def _mean_best(evidence: Evidence, trials: Trials) -> float:
-    """The mean over seeds of the best validation loss; what did not end ok is infinite."""
-    ran = trials[trials >= 0]
-    best = np.where(evidence.ok(ran), evidence.ledger.trials["best"][ran], np.inf)
-    return float(np.where(np.isnan(best), np.inf, best).mean())
 
 
 def _subject(evidence: Evidence, mine: Competitor, base: Competitor, steps: str) -> Subject:
