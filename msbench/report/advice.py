@@ -3,10 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from msbench.claims.results import Recommendation
-from msbench.compare.rows import Row
+from msbench.claims.results import ChoiceRow, RankedRow, Recommendation
 from msbench.report.format import Cells, ditto, interval, number, p_value
-from msbench.spec import COMPARED, DETAILS
+from msbench.spec import COMPARED, DETAILS, Axis
 
 LISTED = 10
 """Strategies of a task that are shown."""
@@ -36,7 +35,7 @@ def advice_lines(found: Recommendation) -> list[str]:
     return [*lines, *found.notes]
 
 
-def _advice(found: Recommendation, choice: Row) -> list[str]:
+def _advice(found: Recommendation, choice: ChoiceRow) -> list[str]:
     best, second = choice["best"], choice["runner_up"]
     where = f"{choice['task']}{', on ' + choice['machine'] if choice['machine'] else ''}"
     what = f"{choice['quantity']} {_mean(best)}"
@@ -66,7 +65,7 @@ def _advice(found: Recommendation, choice: Row) -> list[str]:
     return [*lines, *(f"{where}: next, {each}." for each in _next(found, choice))]
 
 
-def _next(found: Recommendation, choice: Row) -> list[str]:
+def _next(found: Recommendation, choice: ChoiceRow) -> list[str]:
     """What may be tried."""
     tries = []
     needed = choice["seeds_needed"]
@@ -90,7 +89,7 @@ def _next(found: Recommendation, choice: Row) -> list[str]:
     return tries
 
 
-def _evidence(found: Recommendation, rows: Sequence[Row]) -> Cells:
+def _evidence(found: Recommendation, rows: Sequence[RankedRow]) -> Cells:
     axes = [a for a in DETAILS if _varies(found.rows, a)]
     machines = any(row["machine"] for row in rows)
     cells: Cells = []
@@ -118,24 +117,24 @@ def _evidence(found: Recommendation, rows: Sequence[Row]) -> Cells:
     return ditto(cells)
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: RankedRow) -> str:
     if row["verdict"] == "best" or math.isnan(row["p_adjusted"]):
         return str(row["verdict"])
     return f"{row['verdict']} (p {p_value(row['p_adjusted'])})"
 
 
-def _name(row: Row, other: Row | None) -> str:
+def _name(row: RankedRow, other: RankedRow | None) -> str:
     """The optimizer, with what else tells it from the other."""
     axes = [axis for axis in COMPARED if axis != "optimizer"]
     more = [row[axis] for axis in axes if other and row[axis] != other[axis] and row[axis]]
     return f"{row['optimizer']} with {', '.join(more)}" if more else str(row["optimizer"])
 
 
-def _mean(row: Row) -> str:
+def _mean(row: RankedRow) -> str:
     return interval(row["mean"], row["low"], row["high"])
 
 
-def _lost(row: Row) -> bool:
+def _lost(row: RankedRow) -> bool:
     return bool(row["n_ok"] < row["n"])
 
 
@@ -143,5 +142,5 @@ def _amount(amount: float, unit: str) -> str:
     return f"{amount:.3g} FLOPs" if unit == "flops" else f"{number(amount)} {unit}"
 
 
-def _varies(rows: Sequence[Row], axis: str) -> bool:
+def _varies(rows: Sequence[RankedRow], axis: Axis) -> bool:
     return len({(row["task"], row[axis]) for row in rows}) > len({row["task"] for row in rows})

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
-from msbench.claims.results import CLAIMS, Claims
-from msbench.compare.rows import Row
+from msbench.claims.results import CLAIMS, ClaimRow, Claims, SummaryRow
 from msbench.report.format import Cells, digits, interval, number, p_value
+from msbench.spec import DETAILS
 
 
 def claim_tables(claims: Claims, *, short: bool = False) -> list[tuple[str, Cells]]:
@@ -46,14 +47,20 @@ def claim_legend(claims: Claims) -> list[str]:
     return [*lines, *claims.notes]
 
 
-def _summary(summary: Sequence[Row], *more: str) -> Cells:
+def _summary(summary: Sequence[SummaryRow], *more: Literal["condition"]) -> Cells:
     """A row per claim, strategy and `more`, a column per unit."""
     shown = ("passes", "steps", "seconds", "flops", "training")
     units = [unit for unit in shown if any(row["unit"] == unit for row in summary)]
     names = {"flops": "FLOPs", "training": "one trained model"}
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for row in summary:
-        key = tuple(row[name] for name in ("claim", "kind", "strategy", "base", *more))
+        key = (
+            row["claim"],
+            row["kind"],
+            row["strategy"],
+            row["base"],
+            *(row[name] for name in more),
+        )
         about = {
             "claim": CLAIMS[row["claim"]],
             "strategy": row["strategy"],
@@ -67,7 +74,7 @@ def _summary(summary: Sequence[Row], *more: str) -> Cells:
     return list(rows.values())
 
 
-def _counted(row: Row) -> str:
+def _counted(row: SummaryRow) -> str:
     """Such as "supported in 2 of 3, contradicted in 1"."""
     told = [f"{word} in {row[word]}" for word in ("supported", "contradicted") if row[word]]
     if not told:
@@ -77,10 +84,10 @@ def _counted(row: Row) -> str:
     return ", ".join([f"{told[0]} of {row['of']}", *told[1:]])
 
 
-def _tests(rows: Sequence[Row]) -> Cells:
+def _tests(rows: Sequence[ClaimRow]) -> Cells:
     conditions = any(row["condition"] for row in rows)
     models = len({(row["task"], row["model"]) for row in rows}) > len({r["task"] for r in rows})
-    others = [a for a in ("loss", "schedule") if len({row[a] for row in rows}) > 1]
+    others = [a for a in DETAILS[1:] if len({row[a] for row in rows}) > 1]
     machines = any(row["machine"] for row in rows)
     cells: Cells = []
     for row in rows:
@@ -105,29 +112,29 @@ def _tests(rows: Sequence[Row]) -> Cells:
     return cells
 
 
-def _decoders(rows: Sequence[Row]) -> bool:
+def _decoders(rows: Sequence[ClaimRow]) -> bool:
     return any(row["kind"] == "decoder" for row in rows)
 
 
-def _budget(row: Row) -> str:
+def _budget(row: ClaimRow) -> str:
     """Such as "300 passes, steps"; of compute, what is counted."""
     units = ", ".join("FLOPs" if unit == "flops" else unit for unit in row["units"])
     known = row["claim"] != "compute" and not math.isnan(row["amount"])
     return f"{number(row['amount'])} {units}" if known else units
 
 
-def _effect(row: Row) -> str:
+def _effect(row: ClaimRow) -> str:
     sign = "" if row["scale"] == "ratio" else "+"
     return interval(row["effect"], row["low"], row["high"], sign)
 
 
-def _reached(row: Row) -> str:
+def _reached(row: ClaimRow) -> str:
     if math.isnan(row["reached"]):
         return ""
     return f"{row['reached']:.0%}, {row['base_reached']:.0%}"
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: ClaimRow) -> str:
     """Such as "supported (p 0.003)"."""
     if row["verdict"] == "not shown":
         sees = _sees(row)
@@ -138,7 +145,7 @@ def _verdict(row: Row) -> str:
     return f"{word}, of those ok" if lost else word
 
 
-def _sees(row: Row) -> str:
+def _sees(row: ClaimRow) -> str:
     """Which effect would have been found, or why that cannot be said."""
     if row["pairs"] < 2:
         some = "too few seeds" if row["pairs"] else "not measured so early"
