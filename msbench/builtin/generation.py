@@ -7,19 +7,14 @@ An output ends with END, or at `max_length` tokens, or at the model's own limit.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 import msbench
 from msbench import BEGIN, END, PAD, Batch, Decoder
-
-Count = Annotated[int, Field(ge=0)]
-Temperature = Annotated[float, Field(ge=1e-3, allow_inf_nan=False)]
-"""Less is greedy decoding but for rounding."""
-Share = Annotated[float, Field(gt=0, le=1)]
+from msbench.builtin.types import Count, PositiveShare, Temperature
 
 Choose = Callable[[Tensor], Tensor]
 """(rows, V) logits -> (rows,) token ids."""
@@ -84,7 +79,7 @@ def greedy(min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count 
 def sample(
     temperature: Temperature = 1.0,
     top_k: Count = 0,
-    top_p: Share = 1.0,
+    top_p: PositiveShare = 1.0,
     min_length: Count = 0,
     max_length: Count = 0,
     no_repeat_ngram: Count = 0,

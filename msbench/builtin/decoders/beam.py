@@ -4,10 +4,9 @@ Shapes: S sources, H hypotheses of each, V vocabulary.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,13 +14,13 @@ import msbench
 from msbench import BEGIN, END, Batch, Decoder
 from msbench.builtin.generation import (
     ANY,
-    Count,
     Limits,
     check_generates,
     generate,
     likeliest,
     not_numbers,
 )
+from msbench.builtin.types import Count, Finite, Size, UpTo10
 
 BLOCK = 32
 """Tokens whose greatest logit is found first, so that few need to be sorted."""
@@ -63,9 +62,9 @@ class Hypothesis:
 
 
 def beam(
-    width: Annotated[int, Field(ge=1)] = 4,
-    length_penalty: Annotated[float, Field(ge=0, le=10)] = 1.0,
-    length_reward: Annotated[float, Field(allow_inf_nan=False)] = 0.0,
+    width: Size = 4,
+    length_penalty: UpTo10 = 1.0,
+    length_reward: Finite = 0.0,
     min_length: Count = 0,
     max_length: Count = 0,
     no_repeat_ngram: Count = 0,

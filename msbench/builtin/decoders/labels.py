@@ -9,11 +9,10 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,10 +20,7 @@ import msbench
 from msbench import Batch, Decoder, MsbenchError, Task
 from msbench.builtin.generation import check_numbers, not_numbers
 from msbench.builtin.losses.pointwise import cross_entropy
-from msbench.builtin.types import Size
-
-Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
+from msbench.builtin.types import FiniteNotNegative, Size
 
 DROPOUTS = (
     nn.Dropout,
@@ -59,7 +55,7 @@ def argmax() -> Decoder:
     return decode
 
 
-def prior_corrected(task: Task, strength: Strength = 1.0) -> Decoder:
+def prior_corrected(task: Task, strength: FiniteNotNegative = 1.0) -> Decoder:
     """Logits less `strength` times the log prior of each label in training, made to add up to 1.
 
     With strength 1, what the model would say if all labels were equally common (Saerens et al.,

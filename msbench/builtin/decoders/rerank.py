@@ -6,11 +6,10 @@ An output is a list of token ids without BEGIN and END.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import nn
 
 import msbench
@@ -21,6 +20,7 @@ from msbench.builtin.decoders.second_model import Second
 from msbench.builtin.generation import sample
 from msbench.builtin.losses.pointwise import Loss, cross_entropy
 from msbench.builtin.scoring import answered, scores_of, taken
+from msbench.builtin.types import MixingWeight, Size, UpTo10
 
 Output = list[int]
 
@@ -29,19 +29,16 @@ Score = Callable[[Any, Batch, Sequence[Output]], Sequence[float]]
 """(model, batch, one output for each of its examples) -> scores, the more the better."""
 
 
-Size = Annotated[int, Field(ge=1)]
-
-
 def rerank(
     task: Task,
     decoder: Any = None,
     count: Size = 8,
     by: Literal["score", "loss", "model"] = "score",
-    length_penalty: Annotated[float, Field(ge=0, le=10)] = 1.0,
+    length_penalty: UpTo10 = 1.0,
     loss: Any = None,
     model: Any = None,
     passes: Size = 500,
-    weight: Annotated[float, Field(ge=0, le=1)] = 0.5,
+    weight: MixingWeight = 0.5,
 ) -> Decoder:
     """The best of several outputs, y = argmin L(theta, y) among them.
 

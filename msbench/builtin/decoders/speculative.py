@@ -5,26 +5,22 @@ proposes (Leviathan et al., 2023; Chen et al., 2023). Shapes: R rows, n proposal
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 import msbench
 from msbench import BEGIN, END, Batch, Decoder, Task
 from msbench.builtin.decoders.second_model import Second
 from msbench.builtin.generation import (
-    Count,
     Limits,
-    Share,
     check_generates,
     likeliest,
     no_padding,
     probabilities,
 )
-
-Size = Annotated[int, Field(ge=1)]
+from msbench.builtin.types import Count, FiniteNotNegative, PositiveShare, Size
 
 
 def speculative(
@@ -33,9 +29,9 @@ def speculative(
     ngram: Size = 2,
     model: Any = None,
     passes: Size = 500,
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0,
+    temperature: FiniteNotNegative = 0.0,
     top_k: Count = 0,
-    top_p: Share = 1.0,
+    top_p: PositiveShare = 1.0,
     max_length: Count = 0,
 ) -> Decoder:
     """Greedy decoding, or sampling, in fewer steps.

@@ -5,20 +5,16 @@ that look at a whole text are in `sequence_losses`.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 import msbench
-from msbench.builtin.types import Share
+from msbench.builtin.types import NotNegative, Share
 
 Loss = Callable[[Any, msbench.Batch], tuple[Tensor, Tensor]]
-
-
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 def cross_entropy(label_smoothing: Share = 0.0) -> Loss:

@@ -12,10 +12,9 @@ Shapes: B examples, K candidates of each. An output is a list of token ids witho
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
@@ -24,7 +23,7 @@ from msbench import IGNORE, POINTS, Batch, MsbenchError, Task
 from msbench.builtin.generation import draw, greedy
 from msbench.builtin.losses.pointwise import Loss
 from msbench.builtin.scoring import log_probabilities, right_outputs, taken
-from msbench.builtin.types import Size
+from msbench.builtin.types import MixingWeight, Positive, Size
 
 Output = Sequence[int]
 
@@ -33,16 +32,10 @@ Judge = Callable[[Batch, Sequence[Output]], list[float]]
 """(batch, one output for each of its examples) -> their rewards."""
 
 
-Positive = Annotated[float, Field(gt=0)]
-
-
-Mix = Annotated[float, Field(ge=0, le=1)]
-
-
 def self_critical(
     task: Task,
     reward: str = "chrf",
-    mix: Mix = 0.0,
+    mix: MixingWeight = 0.0,
     samples: Size = 4,
     temperature: Positive = 1.0,
 ) -> Loss:
@@ -74,7 +67,7 @@ def self_critical(
 def minimum_risk(
     task: Task,
     reward: str = "chrf",
-    mix: Mix = 0.0,
+    mix: MixingWeight = 0.0,
     samples: Size = 8,
     alpha: Positive = 1.0,
     temperature: Positive = 1.0,

@@ -1,20 +1,14 @@
 """Workers that train on their own and meet now and then, simulated in one process."""
 
 from functools import partial
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from msbench.builtin.optimizers.torch_optim import Closure, Count, Share
+from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.optimizers.wrappers import Base, alone, parameters
-
-Workers = Annotated[int, Field(ge=2, le=64)]
-
-
-OuterRate = Annotated[float, Field(gt=0, le=10)]
+from msbench.builtin.types import OuterRate, Share, Steps, Workers
 
 
 class Local(Optimizer):
@@ -105,7 +99,7 @@ class Local(Optimizer):
             p.data = mine
 
 
-def local_sgd(model: nn.Module, base: Base, workers: Workers = 4, every: Count = 8) -> Optimizer:
+def local_sgd(model: nn.Module, base: Base, workers: Workers = 4, every: Steps = 8) -> Optimizer:
     """Local SGD: the workers go on from their mean."""
     return Local(model, base, workers, every, outer_lr=1.0, outer_momentum=0.0)
 
@@ -114,7 +108,7 @@ def diloco(
     model: nn.Module,
     base: Base,
     workers: Workers = 4,
-    every: Count = 8,
+    every: Steps = 8,
     outer_lr: OuterRate = 0.7,
     outer_momentum: Share = 0.9,
 ) -> Optimizer:

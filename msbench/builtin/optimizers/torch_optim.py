@@ -6,36 +6,31 @@ biases are spared, unless `decay = "all"`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adafactor, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
 
+from msbench.builtin.types import (
+    DecayExponent,
+    Iterations,
+    NewtonSchulzSteps,
+    OpenShare,
+    PositiveShare,
+    Rate,
+    Share,
+    Steps,
+    WeightDecay,
+)
+
 Closure = Callable[..., Tensor]
-
-
-Rate = Annotated[float, Field(gt=0, le=100)]
-
-
-Positive = Annotated[float, Field(gt=0, le=1)]
-
-
-NotNegative = Annotated[float, Field(ge=0, le=100)]
-
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-Count = Annotated[int, Field(ge=1, le=1000)]
-
 
 Decay = Literal["matrices", "all"]
 
 
 def sgd(
-    model: nn.Module, lr: Rate = 0.1, weight_decay: NotNegative = 0.0, decay: Decay = "matrices"
+    model: nn.Module, lr: Rate = 0.1, weight_decay: WeightDecay = 0.0, decay: Decay = "matrices"
 ) -> Optimizer:
     """Plain stochastic gradient descent."""
     return decoupled(SGD(decayed(model, weight_decay, decay), lr=lr, fused=True))
@@ -45,7 +40,7 @@ def momentum(
     model: nn.Module,
     lr: Rate = 0.1,
     momentum: Share = 0.9,
-    weight_decay: NotNegative = 0.0,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """SGD with Polyak's heavy ball."""
@@ -56,8 +51,8 @@ def momentum(
 def nesterov(
     model: nn.Module,
     lr: Rate = 0.1,
-    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9,
-    weight_decay: NotNegative = 0.0,
+    momentum: OpenShare = 0.9,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """SGD with Nesterov's momentum, in the form of Sutskever et al. (2013)."""
@@ -69,8 +64,8 @@ def rmsprop(
     model: nn.Module,
     lr: Rate = 1e-3,
     alpha: Share = 0.99,
-    eps: Positive = 1e-8,
-    weight_decay: NotNegative = 0.0,
+    eps: PositiveShare = 1e-8,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Steps scaled per weight by a decaying mean of squared gradients."""
@@ -81,8 +76,8 @@ def rmsprop(
 def adagrad(
     model: nn.Module,
     lr: Rate = 1e-2,
-    eps: Positive = 1e-10,
-    weight_decay: NotNegative = 0.0,
+    eps: PositiveShare = 1e-10,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Steps scaled per weight by the sum of all squared gradients."""
@@ -94,8 +89,8 @@ def adam(
     lr: Rate = 1e-3,
     beta1: Share = 0.9,
     beta2: Share = 0.999,
-    eps: Positive = 1e-8,
-    weight_decay: NotNegative = 0.0,
+    eps: PositiveShare = 1e-8,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Adam, without decay unless it is asked for."""
@@ -109,8 +104,8 @@ def adamw(
     lr: Rate = 1e-3,
     beta1: Share = 0.9,
     beta2: Share = 0.999,
-    eps: Positive = 1e-8,
-    weight_decay: NotNegative = 0.01,
+    eps: PositiveShare = 1e-8,
+    weight_decay: WeightDecay = 0.01,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """AdamW, fused."""
@@ -123,8 +118,8 @@ def nadam(
     lr: Rate = 2e-3,
     beta1: Share = 0.9,
     beta2: Share = 0.999,
-    eps: Positive = 1e-8,
-    weight_decay: NotNegative = 0.01,
+    eps: PositiveShare = 1e-8,
+    weight_decay: WeightDecay = 0.01,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Adam with Nesterov's momentum."""
@@ -136,8 +131,8 @@ def nadam(
 def adafactor(
     model: nn.Module,
     lr: Rate = 1e-2,
-    beta2_decay: Annotated[float, Field(gt=-1, lt=0)] = -0.8,
-    weight_decay: NotNegative = 0.0,
+    beta2_decay: DecayExponent = -0.8,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Adam's second moments as row and column sums: memory of the root of a matrix's size."""
@@ -149,8 +144,8 @@ def muon(
     model: nn.Module,
     lr: Rate = 2e-3,
     momentum: Share = 0.95,
-    steps: Annotated[int, Field(ge=1, le=20)] = 5,
-    weight_decay: NotNegative = 0.01,
+    steps: NewtonSchulzSteps = 5,
+    weight_decay: WeightDecay = 0.01,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Muon for hidden matrices, AdamW for all other weights.
@@ -181,8 +176,8 @@ def muon(
 def lbfgs(
     model: nn.Module,
     lr: Rate = 1.0,
-    iterations: Annotated[int, Field(ge=1, le=100)] = 4,
-    history: Count = 10,
+    iterations: Iterations = 4,
+    history: Steps = 10,
 ) -> Optimizer:
     """L-BFGS with a strong Wolfe line search, on one batch a step.
 

@@ -4,15 +4,15 @@
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import msbench
-from msbench.builtin.optimizers.torch_optim import Closure, Count, Share
+from msbench.builtin.optimizers.torch_optim import Closure
+from msbench.builtin.types import PositiveShare, Share, Steps, UpTo10
 
 Base = Callable[[nn.Module], Optimizer]
 
@@ -89,8 +89,8 @@ class Lookahead(Averaging):
         self,
         model: nn.Module,
         base: Base,
-        k: Count = 5,
-        alpha: Annotated[float, Field(gt=0, le=1)] = 0.5,
+        k: Steps = 5,
+        alpha: PositiveShare = 0.5,
     ):
         super().__init__(base(model))
         self.k, self.alpha, self.steps = k, alpha, 0
@@ -135,7 +135,7 @@ class SWA(Averaging):
 
     spent = 0.0
 
-    def __init__(self, model: nn.Module, base: Base, start: Share = 0.75, every: Count = 1):
+    def __init__(self, model: nn.Module, base: Base, start: Share = 0.75, every: Steps = 1):
         super().__init__(base(model))
         self.start, self.every, self.steps, self.averaged = start, every, 0, 0
 
@@ -163,9 +163,7 @@ class SAM(Wrapper):
     there, is what the base steps along from where it was.
     """
 
-    def __init__(
-        self, model: nn.Module, base: Base, rho: Annotated[float, Field(ge=0, le=10)] = 0.05
-    ):
+    def __init__(self, model: nn.Module, base: Base, rho: UpTo10 = 0.05):
         super().__init__(base(model))
         self.rho = rho
 

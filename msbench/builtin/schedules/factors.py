@@ -4,17 +4,10 @@
 """
 
 import math
-from typing import Annotated
-
-from pydantic import Field
 
 import msbench
 from msbench import Schedule
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-Some = Annotated[float, Field(gt=0, lt=1)]
+from msbench.builtin.types import OpenShare, Share
 
 
 def constant(warmup: Share = 0.0) -> Schedule:
@@ -32,20 +25,20 @@ def cosine(warmup: Share = 0.0) -> Schedule:
     return _warmed(warmup, lambda spent: (1 + math.cos(math.pi * _after(spent, warmup))) / 2)
 
 
-def wsd(warmup: Share = 0.1, decay: Some = 0.2) -> Schedule:
+def wsd(warmup: Share = 0.1, decay: OpenShare = 0.2) -> Schedule:
     """Warm-up, stable, decay: the full rate, then over the last share `decay` down to zero."""
     if warmup + decay > 1:
         raise msbench.MsbenchError(f"warmup {warmup} and decay {decay} are more than the budget")
     return _warmed(warmup, lambda spent: min(1.0, (1 - spent) / decay))
 
 
-def inverse_sqrt(warmup: Some = 0.1) -> Schedule:
+def inverse_sqrt(warmup: OpenShare = 0.1) -> Schedule:
     """The full rate at the end of the warm-up, then falling as 1 / sqrt(steps)."""
     return _warmed(warmup, lambda spent: math.sqrt(warmup / spent))
 
 
 def multistep(
-    warmup: Share = 0.0, milestones: tuple[Some, ...] = (0.5, 0.75), gamma: Some = 0.1
+    warmup: Share = 0.0, milestones: tuple[OpenShare, ...] = (0.5, 0.75), gamma: OpenShare = 0.1
 ) -> Schedule:
     """`gamma` times less from each milestone (a share of the budget) on."""
     if late := [each for each in milestones if each <= warmup]:

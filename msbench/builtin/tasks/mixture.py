@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 import msbench
 from msbench import DataError, Scores, Task
+from msbench.builtin.types import Count
 
 
 def mixture(
@@ -16,7 +16,7 @@ def mixture(
     max_source: int = 64,
     max_target: int = 32,
     vocabulary: int = 3000,
-    limit: Annotated[int, Field(ge=0)] = 0,
+    limit: Count = 0,
 ) -> Task:
     """One text-to-text task of several; every source begins with the name of its task.
 

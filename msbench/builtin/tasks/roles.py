@@ -4,13 +4,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 import msbench
 from msbench import linked, plain, split, take
 from msbench.builtin.tasks.sources import BFCL_EVAL
+from msbench.builtin.types import Size
 
 _CATEGORIES = (
     *("simple_python", "simple_java", "simple_javascript", "multiple", "parallel"),
@@ -28,7 +27,7 @@ Item = tuple[int, str, list[str], list[Span]]
 
 def request_roles(
     max_length: int = 96,
-    roles: Annotated[int, Field(ge=1)] = 20,
+    roles: Size = 20,
     vocabulary: int = 3000,
     train_size: int = 0,
 ) -> msbench.Task:
