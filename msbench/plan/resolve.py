@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Sequence
 from itertools import product
 
-from msbench.errors import PluginError, did_you_mean
+from msbench.errors import MsbenchError, PluginError, did_you_mean
 from msbench.plan.grid import rungs
 from msbench.plugins.registry import Entry, Registry, parts_in
 from msbench.spec import COMPARED, Choice, Kind, Part, Suite
@@ -67,8 +67,11 @@ def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
     if kind == "optimizer":
         framework = registry.find("learner", registry.find(kind, part.name).learner)
         check = getattr(framework.load(), "check_optimizer", None)
-        if check is not None and (reason := check(build)):
-            raise PluginError(f"optimizer {part.name!r}: {reason}")
+        try:
+            if check is not None:
+                check(build)
+        except MsbenchError as error:
+            raise PluginError(f"optimizer {part.name!r}: {error}") from error
     if kind not in ("loss", "schedule", "decoder", "launcher"):
         return
     if kind == "decoder":  # of one that needs a task at least what is inside is made
@@ -102,8 +105,11 @@ def fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved]) 
                 problems.append(f"{task[0].where}: no {kind} in this suite fits {task[0].name!r}")
     for learner in {entry.learner for _, entry, _ in parts["model"]}:
         check = getattr(registry.find("learner", learner).load(), "check_device", None)
-        if check is not None and (reason := check(suite.device)):
-            problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {reason}")
+        try:
+            if check is not None:
+                check(suite.device)
+        except MsbenchError as error:
+            problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {error}")
     for task, model in product(tasks, parts["model"]):
         framework = model[1].learner
         kinds: tuple[Kind, ...] = ("loss", "optimizer", "decoder")
