@@ -1,7 +1,7 @@
-"""Optimizers that torch has: `factory(model, **options) -> torch.optim.Optimizer`.
+"""Optimizers of torch: `factory(model, **options) -> torch.optim.Optimizer`.
 
-Fused or for each tensor at once, as torch offers. Weight decay is decoupled everywhere (Loshchilov
-and Hutter, 2019): weights shrink by lr * weight_decay, whatever the gradient's step is. Norms and
+Fused where torch offers it, else foreach. Weight decay is decoupled everywhere (Loshchilov and
+Hutter, 2019): weights shrink by lr * weight_decay, whatever the gradient's step is. Norms and
 biases are spared, unless `decay = "all"`.
 """
 
@@ -150,17 +150,16 @@ def muon(
 ) -> Optimizer:
     """Muon for hidden matrices, AdamW for all other weights.
 
-    The momentum of a matrix is made orthogonal by Newton-Schulz iterations (`steps` of them). Its
-    steps are as long as AdamW's would be (Liu et al., 2025), so that one rate does for both.
+    The momentum of a matrix is orthogonalized by Newton-Schulz iterations (`steps` of them). Its
+    steps are as long as AdamW's would be (Liu et al., 2025), so that one rate works for both.
     """
     hidden = _hidden_matrices(model)
     inside = {id(p) for p in hidden}
-    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in inside]
-    parts: list[Optimizer] = [
-        AdamW(_grouped(rest, weight_decay, decay, own=True), lr=lr, fused=True)
-    ]
+    rest = [p for p in trained(model) if id(p) not in inside]
+    groups = _grouped(rest, weight_decay, decay, own=True)
+    parts: list[Optimizer] = [AdamW(groups, lr=lr, fused=True)]
     if hidden:
-        parts += [
+        parts.append(
             Muon(
                 hidden,
                 lr=lr,
@@ -169,7 +168,7 @@ def muon(
                 weight_decay=weight_decay,
                 adjust_lr_fn="match_rms_adamw",
             )
-        ]
+        )
     return Together(parts)
 
 
@@ -181,13 +180,16 @@ def lbfgs(
 ) -> Optimizer:
     """L-BFGS with a strong Wolfe line search, on one batch a step.
 
-    A step is up to `iterations` updates and takes a pass or a few for each. The curvature
-    of the last `history` updates is kept, although they come from other batches: it is made for
-    whole data sets, and is here to show that.
+    A step makes up to `iterations` updates and takes one or more passes for each. The curvature of
+    the last `history` updates is kept, although they come from other batches: L-BFGS is made for
+    full-batch training, and is included to show that.
     """
-    trained = [p for p in model.parameters() if p.requires_grad]
     return LBFGS(
-        trained, lr=lr, max_iter=iterations, history_size=history, line_search_fn="strong_wolfe"
+        trained(model),
+        lr=lr,
+        max_iter=iterations,
+        history_size=history,
+        line_search_fn="strong_wolfe",
     )
 
 
@@ -213,9 +215,12 @@ def decayed(
 
     own: the optimizer decouples by itself; otherwise `decoupled` does it.
     """
-    return _grouped(
-        [p for p in model.parameters() if p.requires_grad], weight_decay, decay, own=own
-    )
+    return _grouped(trained(model), weight_decay, decay, own=own)
+
+
+def trained(model: nn.Module) -> list[nn.Parameter]:
+    """The weights that are trained."""
+    return [p for p in model.parameters() if p.requires_grad]
 
 
 def _grouped(
@@ -231,7 +236,7 @@ def _grouped(
 def decoupled(optimizer: Optimizer) -> Optimizer:
     """Weights of a group shrink by its lr * `decoupled_decay` before every step, as in AdamW.
 
-    The gradient comes first, at the weights as they were; so the closure is what is extended.
+    The gradient is taken first, at the unshrunk weights, so the shrinking extends the closure.
     """
     if any(group["decoupled_decay"] for group in optimizer.param_groups):
         optimizer.register_step_pre_hook(_shrink_after_gradient)
@@ -239,8 +244,7 @@ def decoupled(optimizer: Optimizer) -> Optimizer:
 
 
 def _shrink_after_gradient(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-    itself, *rest = args
-    closure = rest[0] if rest else kwargs.get("closure")
+    closure = args[1] if len(args) > 1 else kwargs.get("closure")
     if closure is None:  # a wrapper has taken the gradient already
         _shrink(optimizer)
         return None
@@ -250,7 +254,7 @@ def _shrink_after_gradient(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         _shrink(optimizer)
         return loss
 
-    return (itself, extended), {}
+    return (optimizer, extended), {}
 
 
 @torch.no_grad()
@@ -262,7 +266,7 @@ def _shrink(optimizer: Optimizer) -> None:
 
 
 def _hidden_matrices(model: nn.Module) -> list[Tensor]:
-    """Matrices between layers: no embeddings, and not what gives the labels (`head`)."""
+    """Matrices within the network: neither embeddings nor the output layer (`head`)."""
     outside = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     return [
         p
