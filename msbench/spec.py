@@ -266,9 +266,8 @@ class Trial:
         # Fast twin of `digest({"trial": identity(asdict(self))})`: parts keep their JSON.
         tuned = self.tuned and vars(self.tuned)
         told = identity({**vars(self), "training": vars(self.training), "tuned": tuned})
-        return _hash(
-            '{"trial":{%s}}' % ",".join(f'"{k}":{_to_json(told[k])}' for k in sorted(told))
-        )
+        body = ",".join(f'"{name}":{_to_json(told[name])}' for name in sorted(told))
+        return _hash(f'{{"trial":{{{body}}}}}')
 
     def stages(self) -> list[Phase]:
         """All phases, complete: each with its loss, optimizer, schedule and passes."""

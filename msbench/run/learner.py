@@ -40,8 +40,8 @@ class Learner(Protocol):
     """
 
     @staticmethod
-    def check_device(device: str) -> str:
-        """Why this framework cannot use the device; empty if it can."""
+    def check_device(device: str) -> None:
+        """MsbenchError with the reason if this framework cannot use the device."""
 
     def reseed(self, purpose: str) -> None:
         """Draw all that is random from now on from the stream (seed, purpose)."""

@@ -168,8 +168,12 @@ def _again(record: Record, resolved: Sequence[Resolved], registry: Registry) -> 
     trial = replace(trial, decoders=())
     check_versions(trial, registry, ("task", "model", "learner"))
     learner = registry.find("learner", trial.learner.name).load()
-    if reason := getattr(learner, "check_device", lambda device: "")(trial.device):
-        raise MsbenchError(f"trial {record.key}: {trial.device!r} cannot be used: {reason}")
+    try:
+        getattr(learner, "check_device", lambda device: None)(trial.device)
+    except MsbenchError as error:
+        raise MsbenchError(
+            f"trial {record.key}: {trial.device!r} cannot be used: {error}"
+        ) from error
     fitting = {
         digest(asdict(part)): part
         for choice, entry, part in resolved
