@@ -6,7 +6,8 @@ from itertools import product
 
 from msbench.errors import PluginError, did_you_mean
 from msbench.plan.grid import rungs
-from msbench.plugins.registry import Entry, Registry, parts_in
+from msbench.plugins.parts import parts_in
+from msbench.plugins.registry import Entry, Registry
 from msbench.spec import COMPARED, Choice, Kind, Part, Suite
 
 Resolved = list[tuple[Choice, Entry, Part]]
