@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from msbench.compare.rows import Comparison, Row
 from msbench.report.format import interval, number, p_value
 from msbench.report.plots.series import varies
-from msbench.spec import DETAILS
+from msbench.spec import COLUMNS
 
 WORDS = ("better", "worse", "equivalent", "not shown", "")
 """Verdicts in the order they are told in; the last is none."""
@@ -44,8 +44,8 @@ def findings(comparison: Comparison) -> list[Findings]:
     """One for each task, shown metric and whatever else is equal; in it the verdicts in the order
     of WORDS, the best first."""
     shown = [row for row in comparison.accuracy if row["primary"]]
-    around = [axis for axis in (*DETAILS, "optimizer") if varies(shown, axis)]
-    axes = [axis for axis in (*around, "decoder") if axis != comparison.by]
+    others = [axis for axis in COLUMNS if axis != comparison.by]
+    axes = [axis for axis in others if axis == "decoder" or varies(shown, axis)]
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in shown:
         key = (row["task"], row["metric"], *(row[axis] for axis in axes))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from msbench.compare.rows import Comparison, Row
 from msbench.report.format import Cells, digits, ditto, interval, number, p_value
-from msbench.spec import DETAILS
+from msbench.spec import COLUMNS, DETAILS
 
 
 def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
@@ -34,9 +34,7 @@ def legend(comparison: Comparison) -> list[str]:
     if any(not math.isnan(row["example_p"]) for row in comparison.accuracy):
         lines.append("Per example: over seeds and test examples, so also for other examples.")
     if comparison.training:
-        lines.append(
-            "Rise: validation loss, last minus best. Gap: loss on training data minus test."
-        )
+        lines.append("Rise: validation loss, last minus best. Gap: test loss minus training loss.")
     if comparison.targets:
         lines.append(
             "To target: up to the first validation that is at the target, median over seeds; "
@@ -73,7 +71,7 @@ def _margins(comparison: Comparison) -> str:
 def _accuracy(comparison: Comparison) -> Cells:
     main = [row for row in comparison.accuracy if row["primary"]]
     examples = any(not math.isnan(row["example_p"]) for row in main)
-    axes = [a for a in (*DETAILS, "optimizer", "decoder") if a != comparison.by]
+    axes = [axis for axis in COLUMNS if axis != comparison.by]
     shown = [axis for axis in axes if axis not in DETAILS or _varies(main, axis)]
     rows = []
     for row in main:
@@ -81,7 +79,7 @@ def _accuracy(comparison: Comparison) -> Cells:
         rows.append(
             {
                 "task": row["task"],
-                **{axis: row[axis] for axis in shown},
+                **{str(axis): row[axis] for axis in shown},
                 "metric": row["metric"],
                 comparison.by: row[comparison.by],
                 "mean": interval(row["mean"], row["low"], row["high"]),
@@ -123,7 +121,7 @@ def _training(comparison: Comparison) -> Cells:
     rows, main = [], comparison.training
     flops = _known(main, "flops")  # older records do not count them
     sent = any(row["sent_bytes"] > 0 for row in main)
-    gap, ratio = _known(main, "gap"), _known(main, "throughput_ratio")
+    gap, ratio = _known(main, "generalization_gap"), _known(main, "throughput_ratio")
     for row in sorted(main, key=lambda row: _baseline_first(row, comparison.by)):
         rows.append(
             {
@@ -137,7 +135,7 @@ def _training(comparison: Comparison) -> Cells:
                 "peak MB": number(row["peak_memory"] / 1e6),
                 "best loss": number(row["best_loss"]),
                 "rise": number(row["overfitting"]),
-                **({"gap": number(row["gap"])} if gap else {}),
+                **({"gap": number(row["generalization_gap"])} if gap else {}),
                 "ok": f"{row['n_ok']}/{row['n']}",
             }
         )

@@ -200,9 +200,9 @@ def test_strategies_outside_the_lineup_are_not_lost() -> None:
                 one["job"]["optimizer"]["label"] = f"{one['job']['optimizer']['name']} {copy}"
                 one["group"], one["key"] = f"{one['group']} {copy}", f"{number} {copy}"
                 one["results"]["decoding"][0]["metrics"]["accuracy"] += copy / 1000
-                records.append(Record.of(one))
+                records.append(Record.from_json(json.dumps(one)))
         elif data["job"]["optimizer"]["name"] == "sgd":
-            records.append(Record.of(data))
+            records.append(Record.from_json(json.dumps(data)))
     made = compare(records, "adamw 0")
     assert "sgd" not in lineup(made).names
     assert "1 other" in values(svg(picture(made, "curves", ["headlines"])))

@@ -95,7 +95,7 @@ def decoded(comparison: Comparison) -> list[Row]:
     }
     rows = []
     for row in comparison.accuracy:
-        key = tuple(row[a] for a in (*AXES, "decoder"))
+        key = (*(row[axis] for axis in AXES), row["decoder"])
         time = alone.get((row["task"], row["model"], row["decoder"]), took.get(key, math.nan))
         if row["main"] and math.isfinite(row["mean"]) and math.isfinite(time):
             rows.append({**row, "milliseconds": time})

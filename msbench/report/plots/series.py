@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.rows import AccuracyRow, Comparison, Row
 from msbench.spec import AXES
 
 MOST = 8
@@ -45,7 +45,7 @@ def lineup(comparison: Comparison, axes: Sequence[str] = ()) -> Lineup:
     made = Lineup(sorted(axes, key=lambda a: a != comparison.by), (), 0)
     ranks: dict[str, list[float]] = {}
     bases = {made.name(row) for row in main if row["baseline"] and comparison.by in made.axes}
-    groups: dict[tuple[str, ...], list[Row]] = {}
+    groups: dict[tuple[str, ...], list[AccuracyRow]] = {}
     for row in main:
         groups.setdefault((row["task"], row["metric"], row["decoder"]), []).append(row)
     for rows in groups.values():
