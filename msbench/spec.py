@@ -15,11 +15,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
-Kind = Literal[
-    "task", "model", "loss", "optimizer", "schedule", "decoder", "learner", "launcher", "command"
-]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What a plugin can register; hook `register_<kind>s` each."""
+from msbench.kinds import KINDS as KINDS
+from msbench.kinds import Kind as Kind
 
 Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
 AXES: tuple[Axis, ...] = get_args(Axis)

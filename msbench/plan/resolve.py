@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from msbench.errors import MsbenchError, PluginError, did_you_mean
 from msbench.plan.grid import expand_grid
-from msbench.plugins.registry import Entry, Registry, parts_in
+from msbench.plugins.parts import parts_in
+from msbench.plugins.registry import Entry, Registry
 from msbench.spec import COMPARED, Choice, Kind, Part, Suite, display_name
 
 

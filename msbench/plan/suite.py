@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from msbench.errors import SuiteError, did_you_mean
-from msbench.plugins.registry import plural
+from msbench.kinds import plural
 from msbench.spec import (
     AXES,
     STRATEGY,

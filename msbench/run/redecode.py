@@ -15,7 +15,8 @@ from msbench.errors import MsbenchError, PluginError, RecordsError, SuiteError, 
 from msbench.plan.grid import describe
 from msbench.plan.resolve import Resolved, kind_fits, resolve, task_kinds
 from msbench.plan.trials import Fingerprint
-from msbench.plugins.registry import Registry, parts_in
+from msbench.plugins.parts import parts_in
+from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.run.trial import TRAINED, check_versions
 from msbench.run.weights import check_weights, weights_file
