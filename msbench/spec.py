@@ -36,6 +36,9 @@ COMPARED: tuple[Compared, ...] = get_args(Compared)
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""
 
+PICTURES = ("curves", "pareto", "profile", "ranks", "decoders", "tuning")
+"""What can be drawn, in the order of the report; each is a file of this name in report/plots."""
+
 
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
 

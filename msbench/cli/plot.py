@@ -7,17 +7,12 @@ import click
 
 from msbench.cli.options import compared, comparing, write_file
 from msbench.errors import MsbenchError, printable
-from msbench.spec import UNITS
+from msbench.spec import PICTURES, UNITS
 
 
 @click.command()
 @click.argument("results")
-@click.option(
-    "--kind",
-    type=click.Choice(["curves", "pareto", "profile", "cd", "ladder", "tuning"]),
-    required=True,
-    help="What is drawn.",
-)
+@click.option("--kind", type=click.Choice(PICTURES), required=True, help="What is drawn.")
 @click.option(
     "-o",
     "--out",
@@ -44,15 +39,14 @@ def plot(
     **asked: Any,
 ) -> None:
     """Draw one picture of RESULTS, and print what it shows in words."""
-    from msbench.report.plots.plot import picture
+    from msbench.report.plots import PLOTS, picture
     from msbench.report.plots.svg import png, svg
 
-    write = {".svg": lambda made: svg(made, theme).encode(), ".png": lambda made: png(made, theme)}
-    if out.suffix not in write:
+    if out.suffix not in (".svg", ".png"):
         raise MsbenchError(f"{out}: a picture ends in .svg or .png")
-    if along and kind != "curves":
+    if along and not PLOTS[kind].units:
         raise MsbenchError(f"--along is for learning curves (--kind curves), not for {kind}")
     comparison, _ = compared(results, asked)
-    made = picture(comparison, kind, tasks, along or "passes")
-    write_file(out, write[out.suffix](made))
-    click.echo(printable(made.alt))
+    drawn = picture(comparison, PLOTS[kind], tasks, along or "passes")
+    write_file(out, svg(drawn, theme).encode() if out.suffix == ".svg" else png(drawn, theme))
+    click.echo(printable(drawn.alt))

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msbench.compare.rows import Comparison, Row
-from msbench.report.format import interval, number, p_value
-from msbench.report.plots.series import varies
+from msbench.report.format import interval, number, p_value, varies
 from msbench.spec import DETAILS
 
 WORDS = ("better", "worse", "equivalent", "not shown", "")

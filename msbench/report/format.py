@@ -1,6 +1,9 @@
-"""Cells of tables: numbers as short text."""
+"""What tables share: which columns they need, and numbers as short text."""
 
 import math
+from collections.abc import Sequence
+
+from msbench.compare.rows import Row
 
 Cells = list[dict[str, str]]
 """Rows of a table, column by column; all rows have the same columns."""
@@ -39,3 +42,9 @@ def number(value: float) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def varies(rows: Sequence[Row], axis: str) -> bool:
+    """Whether an axis tells rows of one task apart."""
+    values = {(row["task"], row[axis]) for row in rows if row[axis]}
+    return len(values) > len({task for task, _ in values})

@@ -10,8 +10,8 @@ from msbench.compare.rows import Comparison
 from msbench.errors import printable
 from msbench.report.findings import MARKS, findings, summary
 from msbench.report.format import Cells
-from msbench.report.plots.plot import KINDS, NOTHING, TITLES, picture, tasks_with
-from msbench.report.plots.series import MOST, lineup
+from msbench.report.plots import PLOTS, Plot, picture
+from msbench.report.plots.series import MOST, choose_series
 from msbench.report.plots.style import DARK, PAPER
 from msbench.report.plots.svg import svg, variables
 from msbench.report.tables import legend, tables
@@ -19,18 +19,6 @@ from msbench.spec import UNITS
 
 TASKS, ROWS, LINES = 8, 1000, 12
 """Most tasks with pictures, rows of a table and sentences of a comparison that a page shows."""
-
-
-CAPTIONS = {
-    "curves": "Line: median over the seeds that ended ok; band: the lowest to the highest seed.",
-    "pareto": "Bars: 95 % intervals over seeds. No strategy is both cheaper and better than those "
-    "on the grey line.",
-    "profile": "Share of tasks and seeds that reach the target within so many times the passes of "
-    "the baseline; the table has intervals.",
-    "cd": "Strategies joined by a bar are not told apart (Nemenyi, 5 %). Diamond: the baseline.",
-    "ladder": "Each point is a decoder; a line joins those that differ in one number.",
-    "tuning": "Star: the winner, which ran again on new seeds. Cross at the top: did not end ok.",
-}
 
 
 @dataclass(frozen=True)
@@ -84,7 +72,7 @@ def report(
         tables=[(name, *_cut(_whole(rows))) for name, rows in tables(comparison)],
         legend=legend(replace(comparison, notes=(), freezing=())),
         freezing=comparison.freezing,
-        sections=[_section(comparison, kind, Markup) for kind in KINDS],
+        sections=[_section(comparison, plot, Markup) for plot in PLOTS.values()],
         failures=_cut(_failures(comparison)),
         parts=_cut(_parts(comparison)),
         machines=_cut(_machines(comparison)),
@@ -95,40 +83,36 @@ def report(
     )
 
 
-def _section(comparison: Comparison, kind: str, markup: Any) -> Section:
-    tasks = tasks_with(comparison, kind)
-    if not tasks:
-        return Section(kind, TITLES[kind], "", note=f"No picture: {NOTHING[kind]}.")
-    made = [
-        picture(comparison, kind, [task] if task else [], along)
-        for task in tasks[:TASKS]
-        for along in (UNITS if kind == "curves" else UNITS[:1])
+def _section(comparison: Comparison, plot: Plot, markup: Any) -> Section:
+    panels = plot.panels(comparison)
+    if not panels:
+        return Section(plot.name, plot.title, "", note=f"No picture: {plot.nothing}.")
+    pictures = [
+        picture(comparison, plot, [task], along)
+        for task in [*panels][:TASKS]
+        for along in plot.units or UNITS[:1]
     ]
     drawn = [
         (
-            each.title.removeprefix(TITLES[kind]).strip(", "),
-            markup(svg(replace(each, name=f"{kind}-{number}"))),
+            each.title.removeprefix(plot.title).strip(", "),
+            markup(svg(replace(each, name=f"{plot.name}-{number}"))),
         )
-        for number, each in enumerate(made)
+        for number, each in enumerate(pictures)
     ]
     notes = []
-    if len(tasks) > TASKS:
+    if len(panels) > TASKS:
         notes.append(
-            f"The first {TASKS} of {len(tasks)} tasks are drawn; msbench plot draws any of them."
+            f"The first {TASKS} of {len(panels)} tasks are drawn; msbench plot draws any of them."
         )
-    left = 0 if kind == "cd" else lineup(comparison, _axes(comparison, kind)).left_out
-    if left:
+    if not plot.names_beside and (left_out := plot.series(comparison).left_out):
         notes.append(
-            f"The baseline and the best {MOST - 1} strategies by rank are named here; {left} more "
-            f"are grey, and may leave the frame; the tables name all."
+            f"The baseline and the best {MOST - 1} strategies by rank are named here; {left_out} "
+            f"more are grey, and may leave the frame; the tables name all."
         )
-    if kind == "curves" and len({row["machine"] for row in comparison.curves}) > 1:
+    machines = {row["machine"] for rows in panels.values() for row in rows if plot.units}
+    if len(machines) > 1:
         notes.append("Of several machines the one with the most strategies is drawn.")
-    return Section(kind, TITLES[kind], CAPTIONS[kind], drawn, " ".join(notes))
-
-
-def _axes(comparison: Comparison, kind: str) -> Sequence[str]:
-    return [comparison.by] if kind == "profile" else ()
+    return Section(plot.name, plot.title, plot.caption, drawn, " ".join(notes))
 
 
 def _notes(comparison: Comparison, problems: Sequence[str]) -> list[str]:
@@ -156,11 +140,11 @@ def _cut(rows: Cells) -> tuple[Cells, int]:
 
 
 def _failures(comparison: Comparison) -> Cells:
-    who = lineup(comparison)
+    series = choose_series(comparison)
     return [
         {
             "task": row["task"],
-            "strategy": who.name(row),
+            "strategy": series.name(row),
             "stage": row["stage"],
             "status": row["status"],
             "seeds": ", ".join(map(str, row["seeds"][:20]))

@@ -19,7 +19,7 @@ from msbench.compare.comparison import compare
 from msbench.records.record import Record
 from msbench.records.store import read
 from msbench.report.page import LINES, ROWS, TASKS, report
-from msbench.report.plots.plot import KINDS, NOTHING
+from msbench.report.plots import PLOTS
 from msbench.spec import digest
 
 REFERENCE = Path(__file__).parents[2] / "results/reference"
@@ -79,7 +79,7 @@ def test_a_page_is_whole_and_needs_nothing_else(page: str) -> None:
     assert "@import" not in page
     assert "default-src 'none'" in tree.xpath("//meta[@http-equiv]/@content")[0]
     order = [section.get("id") for section in tree.xpath("//section")]
-    assert order == ["summary", "tables", *KINDS, "failures", "provenance"]
+    assert order == ["summary", "tables", *PLOTS, "failures", "provenance"]
 
 
 def test_pictures_say_in_words_what_they_show(page: str) -> None:
@@ -96,9 +96,9 @@ def test_pictures_say_in_words_what_they_show(page: str) -> None:
 
 def test_every_picture_is_drawn_or_its_absence_explained(page: str) -> None:
     for section in html.fromstring(page).xpath("//section"):
-        if (kind := section.get("id")) in KINDS:
+        if plot := PLOTS.get(section.get("id")):
             drawn = section.xpath(".//*[local-name() = 'svg']")
-            assert drawn or NOTHING[kind] in section.text_content()
+            assert drawn or plot.nothing in section.text_content()
 
 
 def test_verdicts_come_first_with_their_figures(quick: list[dict[str, Any]]) -> None:
@@ -164,7 +164,7 @@ def test_all_failed(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
     assert not tree.xpath("//*[local-name() = 'svg']")
     result = called("plot", path, "--kind", "pareto", "-o", str(tmp_path / "a.png"))
     assert result.exit_code == 2
-    assert NOTHING["pareto"] in result.output
+    assert PLOTS["pareto"].nothing in result.output
 
 
 def test_mixed_layouts_are_named_on_the_page(tmp_path: Path, quick: list[dict[str, Any]]) -> None:

@@ -5,8 +5,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msbench.compare.rows import Comparison, Row
-from msbench.report.plots.axes import behind, columns, digits, legend_name, one_machine, said, scale
-from msbench.report.plots.series import MOST, Lineup, and_others
+from msbench.report.plots.axes import (
+    columns,
+    draw_in_grey,
+    in_text,
+    legend_name,
+    one_machine,
+    rounded,
+    scale,
+)
+from msbench.report.plots.plot import Plot
+from msbench.report.plots.series import MOST, Series, and_others
 from msbench.report.plots.style import INK, look, short
 from msbench.spec import AXES
 
@@ -14,128 +23,133 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def ladder(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
-    rows = [row for row in decoded(comparison) if row["task"] == task]
-    told: list[str] = []
-    by_name: dict[str, list[Row]] = {}
+def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
+    strategies: dict[str, list[Row]] = {}
     for row in sorted(rows, key=lambda row: row["milliseconds"]):
-        by_name.setdefault(who.name(row), []).append(row)
-    others = [steps for name, steps in by_name.items() if name not in who.names]
-    behind(
-        axes,
-        [columns(steps, "milliseconds", "mean") for steps in others],
-        alone=not set(by_name) & set(who.names),
-    )
-    drawn = [name for name in who.names if name in by_name]
-    for name in drawn:
-        steps = by_name[name]
-        if len(drawn) == 1:
-            _families(axes, steps)
-        else:
-            about = look(who.number(steps[0]))
-            for number, (_, family) in enumerate(families(steps)):
-                x, y = columns([row for _, row in family], "milliseconds", "mean")
-                axes.plot(x, y, label="" if number else legend_name(name), **about)
-        told.append(
-            f"{said(name)}: "
-            + ", ".join(
-                f"{said(r['decoder'])} {digits(r['mean'])} in {digits(r['milliseconds'])} ms"
-                for r in steps
-            )
-        )
-    if len(drawn) > 1:
-        for row in by_name[drawn[0]][:6]:
-            axes.annotate(
-                short(row["decoder"], 18), (row["milliseconds"], row["mean"]), (0, 7),
-                textcoords="offset points", ha="center", fontsize=9,
-            )  # fmt: skip
+        strategies.setdefault(series.name(row), []).append(row)
+    named = {name: strategies[name] for name in series.names if name in strategies}
+    others = [_line(points) for name, points in strategies.items() if name not in named]
+    draw_in_grey(axes, others, alone=not named)
+    if len(named) == 1:
+        _draw_families(axes, *named.values())
+    else:
+        _draw_strategies(axes, named, series)
     scale(axes, "x", [row["milliseconds"] for row in rows])
     axes.margins(0.12, 0.12)
     axes.set_xlabel("milliseconds per example")
     axes.set_ylabel(short(rows[0]["metric"]))
-    metric = said(rows[0]["metric"])
-    return f"{metric} on {said(task)} by decoder: {'; '.join(told)}{and_others(others)}."
+    costs = "; ".join(
+        f"{in_text(name)}: "
+        + ", ".join(
+            f"{in_text(row['decoder'])} {rounded(row['mean'])} in {rounded(row['milliseconds'])} ms"
+            for row in points
+        )
+        for name, points in named.items()
+    )
+    metric, task = in_text(rows[0]["metric"]), in_text(rows[0]["task"])
+    return f"{metric} on {task} by decoder: {costs}{and_others(others)}."
 
 
-def _families(axes: "Axes", steps: list[Row]) -> None:
-    """Of one strategy of training: a line per family of decoders, and their numbers beside it."""
-    ladders = [each for each in families(steps) if len(each[1]) > 1][:MOST]
-    lines = [name for name, _ in ladders]
-    for number, (name, family) in enumerate(ladders):
-        x, y = columns([row for _, row in family], "milliseconds", "mean")
-        axes.plot(x, y, label=legend_name(name), **look(number))
-        for rung, row in family:
+def _draw_strategies(axes: "Axes", named: dict[str, list[Row]], series: Series) -> None:
+    """A line per strategy and family; the decoders of the first strategy are named."""
+    for name, points in named.items():
+        line = look(series.names.index(name))
+        for number, (_, members) in enumerate(families(points)):
+            label = "" if number else legend_name(name)
+            axes.plot(*_line([row for _, row in members]), label=label, **line)
+    for row in next(iter(named.values()), [])[:6]:
+        axes.annotate(
+            short(row["decoder"], 18), (row["milliseconds"], row["mean"]), (0, 7),
+            textcoords="offset points", ha="center", fontsize=9,
+        )  # fmt: skip
+
+
+def _draw_families(axes: "Axes", rows: Sequence[Row]) -> None:
+    """Of one strategy: a line per family with its numbers beside it, and points for the rest."""
+    every = families(rows)
+    lines = [family for family in every if len(family[1]) > 1][:MOST]
+    for number, (name, members) in enumerate(lines):
+        axes.plot(*_line([row for _, row in members]), label=legend_name(name), **look(number))
+        for value, row in members:
             axes.annotate(
-                short(rung, 8), (row["milliseconds"], row["mean"]), (4, 4),
+                short(value, 8), (row["milliseconds"], row["mean"]), (4, 4),
                 textcoords="offset points", fontsize=8,
             )  # fmt: skip
-    costs = [row["milliseconds"] for row in steps]
+    costs = [row["milliseconds"] for row in rows]
     middle = math.sqrt(min(costs) * max(costs))
-    for _, row in (
-        pair for name, family in families(steps) if name not in lines for pair in family
-    ):
+    rest = [row for family in every if family not in lines for _, row in family[1]]
+    for number, row in enumerate(rest):
         axes.plot(row["milliseconds"], row["mean"], ".", color=INK, markersize=7)
-        place, beside = (row["milliseconds"], row["mean"]), (0, -12 - number % 2 * 10)
         axes.annotate(
-            short(row["decoder"], 22), place, beside, textcoords="offset points", fontsize=8,
+            short(row["decoder"], 22), (row["milliseconds"], row["mean"]),
+            (0, -12 - number % 2 * 10),  # at two heights, so that neighbours stay apart
+            textcoords="offset points", fontsize=8,
             ha="right" if row["milliseconds"] > middle else "left",
         )  # fmt: skip
 
 
-def decoded(comparison: Comparison) -> list[Row]:
-    """Rows of the main metric with `milliseconds` an example, of tasks with two decoders: measured
-    alone if they were, else while trials ran side by side."""
-    took: dict[tuple[str, ...], float] = {}
-    for row in one_machine(comparison.decoding):
-        key = tuple(row[axis] for axis in AXES)
-        took[(*key, row["decoder"])] = 1e3 * row["seconds"] / max(row["count"], 1)
+def _line(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
+    return columns(rows, "milliseconds", "mean")
+
+
+def _rows(comparison: Comparison) -> list[Row]:
+    """Rows of the main metric with `milliseconds` per example, of tasks with two decoders: as
+    throughput was measured alone, else as trials took side by side."""
+    side_by_side = {
+        _cell(row): 1e3 * row["seconds"] / max(row["count"], 1)
+        for row in one_machine(comparison.decoding)
+    }
     alone = {
         (row["task"], row["model"], row["decoder"]): 1e3 / row["per_second"]
         for row in one_machine([row for row in comparison.throughput if row["decoder"]])
     }
-    rows = []
+    rows: list[Row] = []
+    decoders: dict[str, set[str]] = {}
     for row in comparison.accuracy:
-        key = tuple(row[a] for a in (*AXES, "decoder"))
-        time = alone.get((row["task"], row["model"], row["decoder"]), took.get(key, math.nan))
+        key = row["task"], row["model"], row["decoder"]
+        time = alone.get(key, side_by_side.get(_cell(row), math.nan))
         if row["main"] and math.isfinite(row["mean"]) and math.isfinite(time):
             rows.append({**row, "milliseconds": time})
-    several = {row["task"] for row in rows if any(_rivals(row, other) for other in rows)}
-    return [row for row in rows if row["task"] in several]
+            decoders.setdefault(row["task"], set()).add(row["decoder"])
+    return [row for row in rows if len(decoders[row["task"]]) > 1]
 
 
-def _rivals(one: Row, other: Row) -> bool:
-    return bool(one["task"] == other["task"] and one["decoder"] != other["decoder"])
+def _cell(row: Row) -> tuple[str, ...]:
+    return tuple(row[axis] for axis in (*AXES, "decoder"))
 
 
 def families(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, Row]]]]:
     """Decoders that differ in one number only, as (name, [(the number as text, row), ...]).
 
-    Told by the options in their labels; the number is the one that differs most within a name. One
-    without such a number is a family of its own.
+    Options are those in the decoders' labels; the number is the one with the most values among
+    decoders of a name. A decoder without such a number is a family of its own.
     """
-    told = [(row, *_options(row["decoder"])) for row in rows]
+    parsed = [(row, *_options(row["decoder"])) for row in rows]
     values: dict[str, dict[str, set[str]]] = {}
-    for _, name, options in told:
+    for _, name, options in parsed:
         for key, value in options.items():
             if _is_number(value):
                 values.setdefault(name, {}).setdefault(key, set()).add(value)
     found: dict[str, list[tuple[str, Row]]] = {}
-    for row, name, options in told:
+    for row, name, options in parsed:
         numbers = values.get(name, {})
-        rung = max(numbers, key=lambda key: len(numbers[key]), default="")
-        rest = [f"{key}={value}" for key, value in options.items() if key != rung]
-        where = " ".join([name, *([f"by {rung}"] if rung else []), *rest])
-        found.setdefault(where, []).append((options.get(rung, ""), row))
-    for each in found.values():
-        each.sort(key=lambda pair: float(pair[0] or 0))
-    alone = {where: each[0][1]["decoder"] for where, each in found.items() if len(each) == 1}
-    return [(alone.get(where, where), each) for where, each in found.items()]
+        varied = max(numbers, key=lambda key: len(numbers[key]), default="")
+        number = options.get(varied, "")
+        by = [f"by {varied}"] if _is_number(number) else []
+        rest = [f"{key}={value}" for key, value in options.items() if not by or key != varied]
+        found.setdefault(" ".join([name, *by, *rest]), []).append((number if by else "", row))
+    for members in found.values():
+        members.sort(key=lambda member: float(member[0] or 0))
+    return [
+        (name if len(members) > 1 else members[0][1]["decoder"], members)
+        for name, members in found.items()
+    ]
 
 
 def _options(decoder: str) -> tuple[str, dict[str, str]]:
     """`beam (width=4, length_penalty=0.0)` -> its name and options."""
     name, bracket, rest = decoder.partition(" (")
-    pairs = [each.partition("=") for each in rest.removesuffix(")").split(", ")]
+    pairs = [pair.partition("=") for pair in rest.removesuffix(")").split(", ")]
     if not bracket or not all(equals for _, equals, _ in pairs):
         return decoder, {}
     return name, {key: value for key, _, value in pairs}
@@ -146,3 +160,13 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
+
+
+PLOT = Plot(
+    name="decoders",
+    title="Score against the cost of decoding",
+    caption="Each point is a decoder; a line joins those that differ in one number.",
+    nothing="no task has two decoders whose time was measured",
+    rows=_rows,
+    draw=_draw,
+)

@@ -2,34 +2,40 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msbench.compare.rows import Comparison, Row
-from msbench.report.plots.axes import behind, columns, digits, legend_name, said, scale
-from msbench.report.plots.series import Lineup, and_others, in_order, others_of
+from msbench.report.plots.axes import columns, draw_in_grey, in_text, legend_name, rounded, scale
+from msbench.report.plots.plot import Plot
+from msbench.report.plots.series import Series, and_others
 from msbench.report.plots.style import FAINT, look, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+PLAIN = ("greedy", "argmax")
+"""Decoders that stand for a task where one must."""
 
-def pareto(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
-    rows = [row for row in costed(comparison) if row["task"] == task]
-    cost, unit = cost_of(rows)
-    lower = rows[0]["lower_is_better"]
-    drawn, others = in_order(rows, who), others_of(rows, who)
+
+def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
+    cost, unit = _cost_of(rows)
+    metric, lower = rows[0]["metric"], rows[0]["lower_is_better"]
+    named, others = series.split(rows)
     points = [columns([row], cost, "mean") for row in others]
-    behind(axes, points, alone=not drawn, marker=".", linestyle="")
-    for row in drawn:
-        about = look(who.number(row)) | {"linestyle": ""}
-        ends = None if math.isnan(row["low"]) else _ends(row)
+    draw_in_grey(axes, points, alone=not named, marker=".", linestyle="")
+    for row in named:
+        mean, low, high = row["mean"], row["low"], row["high"]
         axes.errorbar(
-            row[cost], row["mean"], ends, label=legend_name(who.name(row)), elinewidth=0.8, **about
+            row[cost],
+            mean,
+            None if math.isnan(low) else [[mean - low], [high - mean]],
+            label=legend_name(series.name(row)),
+            elinewidth=0.8,
+            **(look(series.number(row)) | {"linestyle": ""}),
         )
     front = pareto_front(rows, cost, lower)
     axes.step(
-        [row[cost] for row in front],
-        [row["mean"] for row in front],
+        *columns(front, cost, "mean"),
         where="post",
         color=FAINT,
         linewidth=1.2,
@@ -37,54 +43,47 @@ def pareto(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
         label="Pareto front",
     )
     for row in front:
-        if who.number(row) < 0:
-            at = row[cost], row["mean"]
+        if series.number(row) < 0:
             axes.annotate(
-                short(who.name(row), 16), at, (5, -11), textcoords="offset points", fontsize=8.5
-            )
-    scale(axes, "x", [row[cost] for row in (*drawn, *front)] or [row[cost] for row in rows])
+                short(series.name(row), 16), (row[cost], row["mean"]), (5, -11),
+                textcoords="offset points", fontsize=8.5,
+            )  # fmt: skip
+    scale(axes, "x", [row[cost] for row in (*named, *front) or rows])
     axes.set_xlabel(unit)
-    axes.set_ylabel(f"{short(rows[0]['metric'])} ({'lower' if lower else 'higher'} is better)")
+    axes.set_ylabel(f"{short(metric)} ({'lower' if lower else 'higher'} is better)")
     best = ", ".join(
-        f"{said(who.name(row))} {digits(row['mean'])} for {digits(row[cost])}" for row in front
+        f"{in_text(series.name(row))} {rounded(row['mean'])} for {rounded(row[cost])}"
+        for row in front
     )
     return (
-        f"{said(rows[0]['metric'])} on {said(task)} by {said(rows[0]['decoder'])} against "
+        f"{in_text(metric)} on {in_text(rows[0]['task'])} by {in_text(rows[0]['decoder'])} against "
         f"{unit}, {len(rows)} strategies, bars are 95 % intervals. "
         f"No other is both cheaper and better than: {best}{and_others(others)}."
     )
 
 
-def _ends(row: Row) -> Any:
-    return [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-
-
-PLAIN = ("greedy", "argmax")
-"""Decoders that stand for a task where one must."""
-
-
-def costed(comparison: Comparison) -> list[Row]:
-    """Rows of the main metric, of one decoder a task, that have a score and a cost."""
+def _rows(comparison: Comparison) -> list[Row]:
+    """Rows of the main metric that have a score and a cost, of one decoder a task."""
     main = [
         row
         for row in comparison.accuracy
-        if row["main"] and not math.isnan(row["mean"]) and cost_of([row])[0]
+        if row["main"] and not math.isnan(row["mean"]) and _cost_of([row])[0]
     ]
-    decoders: dict[str, list[str]] = {}
+    decoders: dict[str, set[str]] = {}
     for row in main:
-        decoders.setdefault(row["task"], []).append(row["decoder"])
+        decoders.setdefault(row["task"], set()).add(row["decoder"])
     chosen = {
-        task: next((plain for plain in PLAIN if plain in there), min(there))
-        for task, there in decoders.items()
+        task: next((plain for plain in PLAIN if plain in names), min(names))
+        for task, names in decoders.items()
     }
     return [row for row in main if row["decoder"] == chosen[row["task"]]]
 
 
-def cost_of(rows: Sequence[Row]) -> tuple[str, str]:
-    """(column, what it is called) of the cost that all rows have: of several machines passes."""
-    for column, unit in (("train_seconds", "training seconds"), ("passes", "passes")):
+def _cost_of(rows: Sequence[Row]) -> tuple[str, str]:
+    """(column, name) of the cost that all rows have: passes where there are several machines."""
+    for column, name in (("train_seconds", "training seconds"), ("passes", "passes")):
         if all(math.isfinite(row.get(column, math.nan)) for row in rows):
-            return column, unit
+            return column, name
     return "", ""
 
 
@@ -97,3 +96,15 @@ def pareto_front(rows: Sequence[Row], cost: str, lower_is_better: bool) -> list[
         if better and row["n_ok"] == row["n"]:
             front.append(row)
     return front
+
+
+PLOT = Plot(
+    name="pareto",
+    title="Score against cost",
+    caption="Bars: 95 % intervals over seeds. No strategy is both cheaper and better than those "
+    "on the grey line.",
+    nothing="no trial that ended ok has a score and a cost",
+    rows=_rows,
+    draw=_draw,
+    more_in_legend=1,
+)

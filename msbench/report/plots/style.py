@@ -51,6 +51,7 @@ _STYLE: Any = {
     "font.size": 11,
     "text.parse_math": False,  # a name with two $ is no formula
     "text.color": INK,
+    "axes.facecolor": "none",  # panels show the paper, which is dark in one theme
     "axes.labelcolor": INK,
     "axes.edgecolor": FAINT,
     "axes.titlesize": 11,
