@@ -145,7 +145,7 @@ def test_a_single_seed(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
     one = [record for record in quick if record["job"]["seed"] == 0]
     text, _ = page_of(tmp_path, written(tmp_path, one))
     assert "one seed each: no interval and no verdict without more" in text
-    assert "too few seeds to see any" in text
+    assert "too few seeds to detect any" in text
     assert "0 better, 0 worse, 0 equivalent" in text
 
 

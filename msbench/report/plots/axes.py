@@ -47,6 +47,18 @@ def columns(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[floa
     return [row[x] for row in rows], [row[y] for row in rows]
 
 
+def annotate(
+    axes: "Axes",
+    text: str,
+    point: tuple[float, float],
+    offset: tuple[float, float],
+    size: float,
+    align: str = "left",
+) -> None:
+    """Write beside a point; offset in points of print."""
+    axes.annotate(text, point, offset, textcoords="offset points", fontsize=size, ha=align)
+
+
 def scale(axes: "Axes", which: str, values: Sequence[float], most: float = 10) -> None:
     """Make an axis logarithmic if its values are positive and span more than `most` times."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter

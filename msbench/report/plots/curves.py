@@ -1,9 +1,5 @@
 """Learning curves: validation loss against what was spent."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from msbench.compare.rows import Row
 from msbench.report.plots.axes import (
     draw_in_grey,
     in_text,
@@ -12,16 +8,14 @@ from msbench.report.plots.axes import (
     rounded,
     scale,
 )
-from msbench.report.plots.plot import Plot
-from msbench.report.plots.series import Series, and_others
+from msbench.report.plots.plot import Panel, Plot
+from msbench.report.plots.series import and_others
 from msbench.report.plots.style import look
 from msbench.spec import UNITS
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-
-def _draw(axes: "Axes", every: Sequence[Row], series: Series, along: str) -> str:
+def _draw(panel: Panel) -> str:
+    axes, every, series, along = panel.axes, panel.rows, panel.series, panel.along
     rows = one_machine(every)
     named, others = series.split(rows)
     draw_in_grey(axes, [(row[along], row["validation_loss"]) for row in others], alone=not named)
@@ -31,14 +25,8 @@ def _draw(axes: "Axes", every: Sequence[Row], series: Series, along: str) -> str
         x, y = row[along], row["validation_loss"]
         axes.plot(x, y, label=legend_name(series.name(row)), **line)
         if row["n_ok"] > 1:
-            axes.fill_between(
-                x,
-                row["lowest"],
-                row["highest"],
-                color=line["color"],
-                alpha=0.15 if len(named) < 5 else 0.08,
-                linewidth=0,
-            )
+            band = {"color": line["color"], "alpha": 0.15 if len(named) < 5 else 0.08}
+            axes.fill_between(x, row["lowest"], row["highest"], linewidth=0, **band)
         first, last = (f"{rounded(y[at])} at {rounded(x[at])}" for at in (0, -1))
         ends.append(f"{in_text(series.name(row))} {first} to {last}")
     scale(axes, "y", [loss for row in named or others for loss in row["lowest"] + row["highest"]])

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msbench.compare.rows import Comparison, Row
+from msbench.report.format import grouped
 from msbench.report.plots.axes import (
+    annotate,
     columns,
     draw_in_grey,
     in_text,
@@ -14,7 +16,7 @@ from msbench.report.plots.axes import (
     rounded,
     scale,
 )
-from msbench.report.plots.plot import Plot
+from msbench.report.plots.plot import Panel, Plot
 from msbench.report.plots.series import MOST, Series, and_others
 from msbench.report.plots.style import INK, look, short
 from msbench.spec import AXES
@@ -23,10 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
-    strategies: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row["milliseconds"]):
-        strategies.setdefault(series.name(row), []).append(row)
+def _draw(panel: Panel) -> str:
+    axes, rows, series = panel.axes, panel.rows, panel.series
+    strategies = grouped(sorted(rows, key=lambda row: row["milliseconds"]), series.name)
     named = {name: strategies[name] for name in series.names if name in strategies}
     others = [_line(points) for name, points in strategies.items() if name not in named]
     draw_in_grey(axes, others, alone=not named)
@@ -39,15 +40,15 @@ def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
     axes.set_xlabel("milliseconds per example")
     axes.set_ylabel(short(rows[0]["metric"]))
     costs = "; ".join(
-        f"{in_text(name)}: "
-        + ", ".join(
-            f"{in_text(row['decoder'])} {rounded(row['mean'])} in {rounded(row['milliseconds'])} ms"
-            for row in points
-        )
-        for name, points in named.items()
+        f"{in_text(name)}: {', '.join(map(_cost, points))}" for name, points in named.items()
     )
     metric, task = in_text(rows[0]["metric"]), in_text(rows[0]["task"])
     return f"{metric} on {task} by decoder: {costs}{and_others(others)}."
+
+
+def _cost(row: Row) -> str:
+    time = rounded(row["milliseconds"])
+    return f"{in_text(row['decoder'])} {rounded(row['mean'])} in {time} ms"
 
 
 def _draw_strategies(axes: "Axes", named: dict[str, list[Row]], series: Series) -> None:
@@ -58,10 +59,7 @@ def _draw_strategies(axes: "Axes", named: dict[str, list[Row]], series: Series) 
             label = "" if number else legend_name(name)
             axes.plot(*_line([row for _, row in members]), label=label, **line)
     for row in next(iter(named.values()), [])[:6]:
-        axes.annotate(
-            short(row["decoder"], 18), (row["milliseconds"], row["mean"]), (0, 7),
-            textcoords="offset points", ha="center", fontsize=9,
-        )  # fmt: skip
+        annotate(axes, short(row["decoder"], 18), _point(row), (0, 7), 9, "center")
 
 
 def _draw_families(axes: "Axes", rows: Sequence[Row]) -> None:
@@ -71,21 +69,19 @@ def _draw_families(axes: "Axes", rows: Sequence[Row]) -> None:
     for number, (name, members) in enumerate(lines):
         axes.plot(*_line([row for _, row in members]), label=legend_name(name), **look(number))
         for value, row in members:
-            axes.annotate(
-                short(value, 8), (row["milliseconds"], row["mean"]), (4, 4),
-                textcoords="offset points", fontsize=8,
-            )  # fmt: skip
+            annotate(axes, short(value, 8), _point(row), (4, 4), 8)
     costs = [row["milliseconds"] for row in rows]
     middle = math.sqrt(min(costs) * max(costs))
     rest = [row for family in every if family not in lines for _, row in family[1]]
     for number, row in enumerate(rest):
-        axes.plot(row["milliseconds"], row["mean"], ".", color=INK, markersize=7)
-        axes.annotate(
-            short(row["decoder"], 22), (row["milliseconds"], row["mean"]),
-            (0, -12 - number % 2 * 10),  # at two heights, so that neighbours stay apart
-            textcoords="offset points", fontsize=8,
-            ha="right" if row["milliseconds"] > middle else "left",
-        )  # fmt: skip
+        axes.plot(*_point(row), ".", color=INK, markersize=7)
+        below = -12 - number % 2 * 10  # at two heights, so that neighbours stay apart
+        align = "right" if row["milliseconds"] > middle else "left"
+        annotate(axes, short(row["decoder"], 22), _point(row), (0, below), 8, align)
+
+
+def _point(row: Row) -> tuple[float, float]:
+    return row["milliseconds"], row["mean"]
 
 
 def _line(rows: Sequence[Row]) -> tuple[list[float], list[float]]:

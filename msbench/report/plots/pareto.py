@@ -2,22 +2,28 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msbench.compare.rows import Comparison, Row
-from msbench.report.plots.axes import columns, draw_in_grey, in_text, legend_name, rounded, scale
-from msbench.report.plots.plot import Plot
-from msbench.report.plots.series import Series, and_others
+from msbench.report.format import grouped
+from msbench.report.plots.axes import (
+    annotate,
+    columns,
+    draw_in_grey,
+    in_text,
+    legend_name,
+    rounded,
+    scale,
+)
+from msbench.report.plots.plot import Panel, Plot
+from msbench.report.plots.series import and_others
 from msbench.report.plots.style import FAINT, look, short
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 PLAIN = ("greedy", "argmax")
 """Decoders that stand for a task where one must."""
 
 
-def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
+def _draw(panel: Panel) -> str:
+    axes, rows, series = panel.axes, panel.rows, panel.series
     cost, unit = _cost_of(rows)
     metric, lower = rows[0]["metric"], rows[0]["lower_is_better"]
     named, others = series.split(rows)
@@ -25,29 +31,16 @@ def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
     draw_in_grey(axes, points, alone=not named, marker=".", linestyle="")
     for row in named:
         mean, low, high = row["mean"], row["low"], row["high"]
-        axes.errorbar(
-            row[cost],
-            mean,
-            None if math.isnan(low) else [[mean - low], [high - mean]],
-            label=legend_name(series.name(row)),
-            elinewidth=0.8,
-            **(look(series.number(row)) | {"linestyle": ""}),
-        )
+        bars = None if math.isnan(low) else [[mean - low], [high - mean]]
+        point = look(series.number(row)) | {"linestyle": ""}
+        name = legend_name(series.name(row))
+        axes.errorbar(row[cost], mean, bars, label=name, elinewidth=0.8, **point)
     front = pareto_front(rows, cost, lower)
-    axes.step(
-        *columns(front, cost, "mean"),
-        where="post",
-        color=FAINT,
-        linewidth=1.2,
-        zorder=1,
-        label="Pareto front",
-    )
+    x, y = columns(front, cost, "mean")
+    axes.step(x, y, where="post", color=FAINT, linewidth=1.2, zorder=1, label="Pareto front")
     for row in front:
         if series.number(row) < 0:
-            axes.annotate(
-                short(series.name(row), 16), (row[cost], row["mean"]), (5, -11),
-                textcoords="offset points", fontsize=8.5,
-            )  # fmt: skip
+            annotate(axes, short(series.name(row), 16), (row[cost], row["mean"]), (5, -11), 8.5)
     scale(axes, "x", [row[cost] for row in (*named, *front) or rows])
     axes.set_xlabel(unit)
     axes.set_ylabel(f"{short(metric)} ({'lower' if lower else 'higher'} is better)")
@@ -69,13 +62,10 @@ def _rows(comparison: Comparison) -> list[Row]:
         for row in comparison.accuracy
         if row["main"] and not math.isnan(row["mean"]) and _cost_of([row])[0]
     ]
-    decoders: dict[str, set[str]] = {}
-    for row in main:
-        decoders.setdefault(row["task"], set()).add(row["decoder"])
-    chosen = {
-        task: next((plain for plain in PLAIN if plain in names), min(names))
-        for task, names in decoders.items()
-    }
+    chosen = {}
+    for task, rows in grouped(main, lambda row: row["task"]).items():
+        decoders = {row["decoder"] for row in rows}
+        chosen[task] = next((plain for plain in PLAIN if plain in decoders), min(decoders))
     return [row for row in main if row["decoder"] == chosen[row["task"]]]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msbench.compare.rows import Comparison, Row
 from msbench.errors import MsbenchError, did_you_mean
+from msbench.report.format import grouped
 from msbench.report.plots.axes import legend_name
 from msbench.report.plots.series import Series, choose_series
 from msbench.report.plots.style import short, style
@@ -22,6 +23,18 @@ WIDTH, HEIGHT = 4.8, 3.1
 
 
 @dataclass(frozen=True)
+class Panel:
+    """What one panel is drawn on, and from."""
+
+    axes: "Axes"
+    rows: Sequence[Row]
+    """Of one task, or over tasks."""
+    series: Series
+    along: str
+    """The unit that was asked for, one of the plot's."""
+
+
+@dataclass(frozen=True)
 class Plot:
     """One kind of picture; each is the PLOT of a file of its name in this folder."""
 
@@ -33,23 +46,22 @@ class Plot:
     """Why there may be none."""
     rows: Callable[[Comparison], Sequence[Row]]
     """What is drawn."""
-    draw: Callable[["Axes", Sequence[Row], Series, str], str]
-    """Draws the rows of one panel, against a unit of `units`, and says what it shows."""
+    draw: Callable[[Panel], str]
+    """Draws a panel and says in words what it shows."""
     units: Sequence[Unit] = ()
     """What it can be drawn against; none = there is no choice."""
     over_tasks: bool = False
     """One panel over all tasks, of values of the compared axis, instead of one for each task."""
     names_beside: bool = False
-    """Rows are lines, named beside the axis; the legend is left out."""
+    """A line for each strategy, which is named beside the axis instead of in a legend."""
     more_in_legend: int = 0
     """Entries of the legend that are no strategies."""
 
     def panels(self, comparison: Comparison) -> dict[str, list[Row]]:
         """The rows by the task that they can be drawn for, which is "" over tasks."""
-        panels: dict[str, list[Row]] = {}
-        for row in self.rows(comparison):
-            panels.setdefault("" if self.over_tasks else row["task"], []).append(row)
-        return {task: panels[task] for task in sorted(panels)}
+        rows = self.rows(comparison)
+        panels = grouped(rows, lambda row: "" if self.over_tasks else row["task"])
+        return dict(sorted(panels.items()))
 
     def series(self, comparison: Comparison) -> Series:
         """The strategies that it names."""
@@ -90,9 +102,8 @@ def _draw(
     columns = min(3, len(panels))
     height, left, below, across = HEIGHT, 0.78, 0.08, columns
     if plot.names_beside:
-        (rows,) = panels.values()
-        height = 1.0 + 0.24 * len(rows)
-        left = 0.3 + 0.085 * _longest(row["strategy"] for row in rows)
+        height = 1.0 + 0.24 * max(map(len, panels.values()))
+        left = 0.3 + 0.085 * _longest(row["strategy"] for rows in panels.values() for row in rows)
     else:
         entries = len(series.names) + (series.left_out > 0) + plot.more_in_legend
         across = columns * (2 if _longest(series.names) < 18 else 1)
@@ -107,7 +118,7 @@ def _draw(
             x, y = column * WIDTH + left, whole - (row + 1) * height + 0.5
             size = WIDTH - left - 0.15, height - 0.5 - above
             axes = figure.add_axes((x / width, y / whole, size[0] / width, size[1] / whole))
-            sentences.append(plot.draw(axes, rows, series, along))
+            sentences.append(plot.draw(Panel(axes, rows, series, along)))
             if len(panels) > 1:
                 axes.set_title(short(task, 40))
         if not plot.names_beside:
@@ -126,13 +137,5 @@ def _add_legend(figure: "Figure", series: Series, columns: int) -> None:
         handles |= dict(zip(labels, lines, strict=True))
     names = [name for name in map(legend_name, series.names) if name in handles]
     names += [name for name in handles if name not in names]
-    figure.legend(
-        [handles[name] for name in names],
-        names,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 0.0),
-        borderaxespad=0.1,
-        borderpad=0.1,
-        labelspacing=0.25,
-        ncols=columns,
-    )
+    named = [handles[name] for name in names]
+    figure.legend(named, names, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=columns)

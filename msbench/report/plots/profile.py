@@ -1,22 +1,15 @@
 """Performance profiles over tasks and seeds."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-from msbench.compare.rows import Row
+from msbench.report.format import grouped
 from msbench.report.plots.axes import columns, draw_in_grey, in_text, legend_name
-from msbench.report.plots.plot import Plot
-from msbench.report.plots.series import Series, and_others
+from msbench.report.plots.plot import Panel, Plot
+from msbench.report.plots.series import and_others
 from msbench.report.plots.style import look, short
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-
-def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
-    strategies: dict[str, list[Row]] = {}
-    for row in rows:
-        strategies.setdefault(row["strategy"], []).append(row)
+def _draw(panel: Panel) -> str:
+    axes, rows, series = panel.axes, panel.rows, panel.series
+    strategies = grouped(rows, lambda row: row["strategy"])
     others = [
         columns(points, "tau", "share")
         for name, points in strategies.items()

@@ -1,20 +1,14 @@
 """Average ranks over tasks with their critical difference."""
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from msbench.compare.rows import Row
-from msbench.report.plots.axes import in_text
-from msbench.report.plots.plot import Plot
-from msbench.report.plots.series import Series
+from msbench.report.plots.axes import annotate, in_text
+from msbench.report.plots.plot import Panel, Plot
 from msbench.report.plots.style import COLOURS, FAINT, INK, short
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-
-def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
+def _draw(panel: Panel) -> str:
+    axes, rows, series = panel.axes, panel.rows, panel.series
     for place, row in enumerate(rows):
         marker = "D" if row["strategy"] == series.baseline else "o"
         axes.plot(row["average_rank"], place, marker=marker, color=INK)
@@ -31,10 +25,7 @@ def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
             axes.plot([x, x], bar, color=COLOURS[0], linewidth=3.5)
     distance = rows[0]["critical_difference"]
     axes.plot([1, 1 + distance], [-1, -1], color=FAINT, marker="|", linewidth=1.2)
-    axes.annotate(
-        f"critical difference {distance:.2f}", (1, -1), (0, 5), textcoords="offset points",
-        fontsize=9,
-    )  # fmt: skip
+    annotate(axes, f"critical difference {distance:.2f}", (1, -1), (0, 5), 9)
     axes.set_yticks(range(len(rows)), [short(row["strategy"]) for row in rows])
     axes.set_ylim(len(rows) - 0.5, -1.9)
     axes.set_xlabel("average rank (1 is best)")

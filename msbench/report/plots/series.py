@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msbench.compare.rows import Comparison, Row
-from msbench.report.format import varies
+from msbench.report.format import grouped, varies
 from msbench.spec import AXES
 
 MOST = 8
@@ -50,11 +50,8 @@ def choose_series(comparison: Comparison, axes: Sequence[str] = ()) -> Series:
     main = [row for row in comparison.accuracy if row["main"]] or list(comparison.accuracy)
     axes = axes or [axis for axis in AXES[1:] if axis == by or varies(main, axis)] or ["optimizer"]
     axes = sorted(axes, key=lambda axis: axis != by)
-    contests: dict[tuple[str, ...], list[Row]] = {}
-    for row in main:
-        contests.setdefault((row["task"], row["metric"], row["decoder"]), []).append(row)
     ranks: dict[str, list[float]] = {}
-    for rows in contests.values():
+    for rows in grouped(main, lambda row: (row["task"], row["metric"], row["decoder"])).values():
         for place, row in enumerate(sorted(rows, key=_best_first)):
             ranks.setdefault(_name(row, axes), []).append((place + 0.5) / len(rows))
     order = sorted(ranks, key=lambda name: (sum(ranks[name]) / len(ranks[name]), name))

@@ -1,20 +1,16 @@
 """Validation loss against the option that was searched."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from msbench.compare.rows import Comparison, Row
 from msbench.report.plots.axes import draw_in_grey, in_text, legend_name, rounded, scale
-from msbench.report.plots.plot import Plot
-from msbench.report.plots.series import Series, and_others
+from msbench.report.plots.plot import Panel, Plot
+from msbench.report.plots.series import and_others
 from msbench.report.plots.style import INK, look, short
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-
-def _draw(axes: "Axes", rows: Sequence[Row], series: Series, _: str) -> str:
+def _draw(panel: Panel) -> str:
+    axes, rows, series = panel.axes, panel.rows, panel.series
     named, others = series.split(rows)
     draw_in_grey(axes, [_line(row) for row in others], alone=not named)
     losses = [loss for row in named or rows for loss in _line(row)[1]]
