@@ -26,12 +26,16 @@ AXES: tuple[Axis, ...] = get_args(Axis)
 STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
 """The training strategy: the axes that phases may set and that throughput is measured of."""
 
-DETAILS: tuple[Axis, ...] = ("model", "loss", "schedule")
+Detail = Literal["model", "loss", "schedule"]
+DETAILS: tuple[Detail, ...] = get_args(Detail)
 """The axes that a table shows only where they tell rows of one task apart."""
 
 Compared = Literal["optimizer", "loss", "decoder", "model", "schedule"]
 COMPARED: tuple[Compared, ...] = get_args(Compared)
 """What can be compared: strategies that are equal but for it."""
+
+COLUMNS: tuple[Compared, ...] = (*DETAILS, "optimizer", "decoder")
+"""The same in the order in which tables show them."""
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""

@@ -23,11 +23,10 @@ from msbench.claims.effects import (
 )
 from msbench.claims.judge import judged, summary, unjudged, with_conditions
 from msbench.claims.pairs import Declared, Pair, decoder_pairs, optimizer_pairs
-from msbench.claims.results import Claims
+from msbench.claims.results import Claims, Row
 from msbench.compare.columns import Ledger, checked, collect, newest_winners
 from msbench.compare.curves import Curves
 from msbench.compare.labels import Labels, machine_names
-from msbench.compare.rows import Row
 from msbench.compare.verdicts import scored
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
@@ -120,7 +119,7 @@ def _about(ledger: Ledger, pair: Pair) -> Row:
         "base": pair.base,
         "steps": pair.steps,
         "seeds": int(both.sum()),
-        "train_examples": (task.get("sizes") or {}).get("train"),
+        "train_examples": task["sizes"].get("train") if task else None,
         "parameters": None if np.isnan(weights).all() else int(np.nanmax(weights)),
         "task_name": job["task"]["name"],
         "multitask": len(job["task"]["options"].get("of") or ()) > 1,

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.claims.pairs import Declared, Pair, decoder_of
+from msbench.claims.results import Row
 from msbench.compare.columns import Ledger
 from msbench.compare.curves import NEAR, Curve, Curves
-from msbench.compare.rows import Row
 from msbench.compare.verdicts import Scored
 from msbench.spec import AXES, UNITS
 
@@ -72,7 +72,7 @@ def generalization(
     ledger: Ledger, curves: Curves, pair: Pair, machines: Sequence[str]
 ) -> Iterator[Effect]:
     """How much larger the loss is on test than on training data, where budgets are equal."""
-    mine, theirs = _sides(pair, -ledger.trials["gap"])
+    mine, theirs = _sides(pair, ledger.trials["generalization_gap"])
     gap = np.where(_ok(ledger, pair), mine - theirs, np.nan)
     if np.isnan(gap).all():
         return

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from msbench.claims.effects import Effect
-from msbench.claims.results import CLAIMS
+from msbench.claims.results import CLAIMS, Row
 from msbench.compare.columns import Ledger
-from msbench.compare.rows import Row
 from msbench.compare.stats import holm, paired_tests
 from msbench.compare.verdicts import LEVEL
 from msbench.spec import AXES, UNITS

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from msbench.claims.results import Row
 from msbench.compare.columns import Ledger
 from msbench.compare.labels import Labels, text_of
-from msbench.compare.rows import Row
 from msbench.compare.verdicts import Scored
 from msbench.spec import AXES
 
@@ -121,10 +121,10 @@ def decoder_pairs(
             if not notes.has_base(label, task, steps, base, alike):
                 continue
             theirs = min(alike, key=lambda n: len(_unlike(parts[mine], parts[n])))
-            cell = {**dict(zip(AXES, axes, strict=True)), "decoder": label}
+            about: Row = {**dict(zip(map(str, AXES), axes, strict=True)), "decoder": label}
             told = str(scores.cells[theirs]["decoder"])
             places = scores.place[mine], scores.place[theirs]
-            pairs.append(Pair("decoder", cell, told, steps, trials[mine], trials[theirs], places))
+            pairs.append(Pair("decoder", about, told, steps, trials[mine], trials[theirs], places))
     return pairs, notes.lines()
 
 
@@ -186,7 +186,7 @@ def _unlike(mine: Part, theirs: Part, *, whole: bool = False) -> dict[str, tuple
 
 def _searched(ledger: Ledger, trials: Trials) -> set[str]:
     """Options that tuning chose, without the path to them."""
-    tuned = ledger.tuned.get(int(trials.max()), {})
+    tuned: Mapping[str, Any] = ledger.tuned.get(int(trials.max())) or {}
     return {name.rpartition(".")[2] for name in tuned.get("options", ())}
 
 

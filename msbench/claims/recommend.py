@@ -5,16 +5,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msbench.claims.pairs import Axes, Trials, strategies
-from msbench.claims.results import Recommendation
+from msbench.claims.results import Recommendation, Row
 from msbench.compare.columns import Ledger, checked, collect, newest_winners
 from msbench.compare.curves import NEAR, Curves
 from msbench.compare.labels import Labels, machine_names
-from msbench.compare.rows import Row
 from msbench.compare.stats import holm, mean_intervals, paired_tests, seeds_needed
 from msbench.compare.verdicts import LEVEL, Scored, scored
 from msbench.errors import MsbenchError, did_you_mean
@@ -131,7 +131,8 @@ def _evidence(
         for number in cells:
             cell, trials = scores.cells[number], of_task[_axes(scores.cells[number])]
             values = np.where(trials >= 0, scores.values[number], np.nan)
-            group.append(_Candidate(cell, values, _mean(ends[_axes(cell)]), trials))
+            spent_on_average = _mean(ends[_axes(cell)])
+            group.append(_Candidate(dict(cell), values, spent_on_average, trials))
         metric = scores.cells[cells[0]]
         yield f"test {metric['metric']}", _better(metric["lower_is_better"]), group
         return
@@ -142,8 +143,8 @@ def _evidence(
             curve = curves.of(int(trials[seed]), unit)
             spent[seed] = min(amount, curve.end)
             values[seed] = curve.at(spent[seed])
-        cell = {**dict(zip(AXES, axes, strict=True)), "decoder": ""}
-        losses.setdefault(cell["loss"], []).append(_Candidate(cell, values, _mean(spent), trials))
+        about: Row = {**dict(zip(map(str, AXES), axes, strict=True)), "decoder": ""}
+        losses.setdefault(about["loss"], []).append(_Candidate(about, values, _mean(spent), trials))
     for group in losses.values():
         yield "validation loss", "lower", group
 
@@ -227,7 +228,7 @@ def _place(rows: Sequence[Row], i: int, order: Sequence[int]) -> str:
 
 def _edges(ledger: Ledger, candidate: _Candidate) -> list[str]:
     """Options at the edge of what was searched."""
-    tuned = ledger.tuned.get(int(candidate.trials.max()), {})
+    tuned: Mapping[str, Any] = ledger.tuned.get(int(candidate.trials.max())) or {}
     return list(tuned.get("edge", ()))
 
 
@@ -261,7 +262,7 @@ def _ends(ledger: Ledger, curves: Curves, trials: Trials, unit: str) -> Array:
     return np.where((trials >= 0) & ledger.ok[trials], curves.ends(unit)[trials], np.nan)
 
 
-def _axes(cell: Row) -> Axes:
+def _axes(cell: Mapping[str, Any]) -> Axes:
     return tuple(cell[axis] for axis in AXES)
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from msbench.compare.rows import Row
+Row = dict[str, Any]
+"""One line of a table, plain values; NaN is "not known"."""
 
 CLAIMS = {
     "accuracy": "raises accuracy",

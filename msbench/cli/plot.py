@@ -7,7 +7,7 @@ import click
 
 from msbench.cli.options import compared, comparing, write_file
 from msbench.errors import MsbenchError, printable
-from msbench.spec import PICTURES, UNITS
+from msbench.spec import PICTURES, UNITS, Unit
 
 
 @click.command()
@@ -34,7 +34,7 @@ def plot(
     kind: str,
     out: Path,
     tasks: tuple[str, ...],
-    along: str | None,
+    along: Unit | None,
     theme: str,
     **asked: Any,
 ) -> None:

@@ -28,12 +28,8 @@ def record_of(line: bytes, jobs: Jobs) -> Record:
     seed, _, rest = after.partition(b",")
     known = jobs.get((before, rest))
     if known is not None and seed.isdigit():
-        data = from_json(line[:start] + b"null" + line[end:])
-        if isinstance(data, dict) and data.get("job", known) is None:
-            data["job"] = {**known, "seed": int(seed)}
-            return Record.of(data, whole=True)
-    data = from_json(line)
-    record = Record.of(data)
+        return Record.from_json(line[:start] + b"null" + line[end:], {**known, "seed": int(seed)})
+    record = Record.from_json(line)
     # Only where that text was the job, and the seed its only one, may it stand for others.
     alone = seed.isdigit() and b'"seed": ' not in before
     if alone and _parsed(line[start:end]) == record.job and record.job.get("seed") == int(seed):

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.rows import AccuracyRow, Comparison
 from msbench.report.format import (
     difference_of,
     grouped,
@@ -15,7 +15,7 @@ from msbench.report.format import (
     probability,
     varies,
 )
-from msbench.spec import DETAILS
+from msbench.spec import COLUMNS, Compared
 
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "≈", "not shown": "·", "": "–"}
 """A sign for each verdict, so that no colour is needed, in the order they are told in; the last is
@@ -45,13 +45,15 @@ def findings(comparison: Comparison) -> list[Findings]:
     """One for each task, shown metric and whatever else is equal; in it the verdicts in the order
     of MARKS, the best first."""
     shown = [row for row in comparison.accuracy if row["primary"]]
-    axes = [axis for axis in (*DETAILS, "optimizer") if varies(shown, axis)]
-    around = [axis for axis in (*axes, "decoder") if axis != comparison.by]
-    groups = grouped(shown, lambda row: tuple(row[key] for key in ("task", "metric", *around)))
+    axes = [axis for axis in COLUMNS if axis != comparison.by]
+    around = [axis for axis in axes if axis == "decoder" or varies(shown, axis)]
+    groups = grouped(
+        shown, lambda row: (row["task"], row["metric"], *(row[axis] for axis in around))
+    )
     return [_findings(comparison.by, *key, rows=rows) for key, rows in groups.items()]
 
 
-def _findings(by: str, task: str, *around: str, rows: Sequence[Row]) -> Findings:
+def _findings(by: Compared, task: str, *around: str, rows: Sequence[AccuracyRow]) -> Findings:
     base = next((row for row in rows if row["baseline"]), None)
     baseline = "The baseline was not run on these." if base is None else _alone(base, by)
     others = [Finding(row["verdict"], _sentence(row, base, by)) for row in rows if row is not base]
@@ -59,7 +61,7 @@ def _findings(by: str, task: str, *around: str, rows: Sequence[Row]) -> Findings
     return Findings(f"{task}: {', '.join(around)}", baseline, others)
 
 
-def _alone(row: Row, by: str) -> str:
+def _alone(row: AccuracyRow, by: Compared) -> str:
     if not row["n_ok"]:
         return f"{row[by]}: no trial ended ok ({row['status']})."
     if math.isnan(row["mean"]):
@@ -67,7 +69,7 @@ def _alone(row: Row, by: str) -> str:
     return f"{row[by]}: {mean_of(row)}{_lost(row)}."
 
 
-def _sentence(row: Row, base: Row | None, by: str) -> str:
+def _sentence(row: AccuracyRow, base: AccuracyRow | None, by: Compared) -> str:
     if base is None or not row["verdict"] or math.isnan(row["difference"]):
         return _alone(row, by)
     means = " against ".join(interval(each["mean"], math.nan, math.nan) for each in (row, base))
@@ -87,7 +89,7 @@ def _sentence(row: Row, base: Row | None, by: str) -> str:
     return f"{name} is not shown to differ from {other}: {numbers}; {detectable}."
 
 
-def _lost(row: Row) -> str:
+def _lost(row: AccuracyRow) -> str:
     return "" if row["n_ok"] == row["n"] else f", {row['n_ok']} of {row['n']} trials ended ok"
 
 

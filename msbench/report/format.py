@@ -6,15 +6,16 @@ from typing import TypeVar
 
 from msbench.compare.rows import Row
 
+R = TypeVar("R", bound=Row)
 Key = TypeVar("Key", bound=Hashable)
 
 Cells = list[dict[str, str]]
 """Rows of a table, column by column; all rows have the same columns."""
 
 
-def grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+def grouped(rows: Iterable[R], key: Callable[[R], Key]) -> dict[Key, list[R]]:
     """The rows of each key, both in their order."""
-    groups: dict[Key, list[Row]] = {}
+    groups: dict[Key, list[R]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return groups

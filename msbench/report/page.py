@@ -24,7 +24,7 @@ TASKS, ROWS, LINES = 8, 1000, 12
 class Section(NamedTuple):
     """The pictures of one kind, and what is to be said of them."""
 
-    plot: Plot
+    plot: Plot[Any]
     pictures: Sequence[tuple[str, str]]
     """(title, SVG)."""
     note: str
@@ -80,7 +80,7 @@ def report(
     )
 
 
-def _section(comparison: Comparison, plot: Plot) -> Section:
+def _section(comparison: Comparison, plot: Plot[Any]) -> Section:
     panels = plot.panels(comparison)
     if not panels:
         return Section(plot, (), f"No picture: {plot.nothing}.")

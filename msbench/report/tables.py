@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.rows import AccuracyRow, Comparison, MachineStrategyRow, TrainingRow
 from msbench.report.format import (
     Cells,
     because,
@@ -18,7 +18,7 @@ from msbench.report.format import (
     probability,
     varies,
 )
-from msbench.spec import DETAILS
+from msbench.spec import COLUMNS, DETAILS
 
 
 def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
@@ -86,12 +86,12 @@ def _margins(comparison: Comparison) -> str:
 
 def _accuracy(comparison: Comparison) -> Cells:
     rows, by = [row for row in comparison.accuracy if row["primary"]], comparison.by
-    details = [axis for axis in DETAILS if varies(rows, axis)]
-    axes = [axis for axis in (*details, "optimizer", "decoder") if axis != by]
+    axes = [axis for axis in COLUMNS if axis != by]
+    shown = [axis for axis in axes if axis not in DETAILS or varies(rows, axis)]
     cells = [
         {
             "task": row["task"],
-            **{axis: row[axis] for axis in axes},
+            **{str(axis): row[axis] for axis in shown},
             "metric": row["metric"],
             by: row[by],
             "mean": mean_of(row),
@@ -105,7 +105,7 @@ def _accuracy(comparison: Comparison) -> Cells:
     return ditto(drop_empty(cells, "per example"))
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: AccuracyRow) -> str:
     """Such as "better (p 0.003)"; of a strategy that lost trials it says of which."""
     verdict, p = row["verdict"], probability(row["p_adjusted"])
     if verdict == "equivalent":
@@ -120,7 +120,7 @@ def _verdict(row: Row) -> str:
     return f"{verdict}, of those ok" if verdict and row["n_ok"] < row["n"] else verdict
 
 
-def _per_example(row: Row) -> str:
+def _per_example(row: AccuracyRow) -> str:
     p, difference = probability(row["example_p_adjusted"]), row["example_difference"]
     return because(f"{difference:+.{decimals(abs(difference))}f}", p) if p else ""
 
@@ -140,7 +140,7 @@ def _training(comparison: Comparison) -> Cells:
             "peak MB": number(row["peak_memory"] / 1e6),
             "best loss": number(row["best_loss"]),
             "rise": number(row["overfitting"]),
-            "gap": number(row["gap"]),
+            "gap": number(row["generalization_gap"]),
             "ok": f"{row['n_ok']}/{row['n']}",
         }
         for row in sorted(rows, key=_baseline_first)
@@ -250,7 +250,9 @@ def _profiles(comparison: Comparison) -> Cells:
     return list(cells.values())
 
 
-def _strategy(comparison: Comparison, rows: Sequence[Row], row: Row) -> dict[str, str]:
+def _strategy(
+    comparison: Comparison, rows: Sequence[MachineStrategyRow], row: MachineStrategyRow
+) -> dict[str, str]:
     """What tells a strategy from others: axes that vary, its optimizer, and its machine."""
     axes = [axis for axis in DETAILS if axis == comparison.by or varies(rows, axis)]
     several = len({each["machine"] for each in rows}) > 1
@@ -261,5 +263,5 @@ def _strategy(comparison: Comparison, rows: Sequence[Row], row: Row) -> dict[str
     }
 
 
-def _baseline_first(row: Row) -> tuple[object, ...]:
+def _baseline_first(row: TrainingRow) -> tuple[object, ...]:
     return row["task"], not row["baseline"], row["optimizer"], row["machine"]

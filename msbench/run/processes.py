@@ -19,7 +19,8 @@ from time import monotonic
 from typing import Any
 
 from msbench.errors import MsbenchError
-from msbench.records.record import Record, Status, record
+from msbench.records.record import Record, record
+from msbench.records.schema import Status
 from msbench.run.device import cores, limit_threads, machine
 from msbench.spec import Job, Trial, job_from_json, job_to_json
 

@@ -62,7 +62,7 @@ def test_the_main_job(write_suite: Write, tmp_path: Path) -> None:
 
     every = json.loads(msbench("compare", "tiny", "--format", "json", cwd=tmp_path).stdout)
     assert {row["n"] for row in every["accuracy"]} == {3}
-    assert all(isinstance(row["gap"], float) for row in every["training"])
+    assert all(isinstance(row["generalization_gap"], float) for row in every["training"])
     for style in ("text", "markdown", "csv", "latex"):
         shown = msbench("compare", folder, "--format", style, "--baseline", "sam", cwd=tmp_path)
         assert "adamw" in shown.stdout

@@ -22,12 +22,23 @@ from msbench.spec import AXES, FORMATS, Measurement, Part, Throughput, Trial
 
 
 def result(value: float, decoders: Sequence[Part]) -> dict[str, Any]:
+    points = {"lower_is_better": False, "low": 0.0, "high": 100.0, "margin": 1.0, "relative": False}
+    training = {"passes": 12, "steps": 12, "samples": 96, "seconds": 2.0, "tokens": 100}
+    plain: dict[str, Any] = {"signatures": {}, "examples": {}, "seconds": 1.0, "count": 9}
     return {
-        "task": {"kind": "seq2seq", "metric": "bleu", "lower_is_better": []},
-        "training": {"passes": 12, "seconds": 2.0, "tokens": 100, "diverged": "", "curve": []},
+        "task": {
+            "kind": "seq2seq",
+            "metric": "bleu",
+            "also": [],
+            "lower_is_better": [],
+            "metrics": {"bleu": points, "chrf": points},
+            "sizes": {},
+            "notes": {},
+        },
+        "training": {**training, "diverged": "", "curve": []},
         "peak_memory": 5_000_000,
         "decoding": [
-            {"decoder": asdict(part), "metrics": {"bleu": value + n, "chrf": 2 * value}}
+            {"decoder": asdict(part), "metrics": {"bleu": value + n, "chrf": 2 * value}, **plain}
             for n, part in enumerate(decoders)
         ],
     }
@@ -216,7 +227,7 @@ def test_verdicts_in_a_word(
         assert sam["p_adjusted"] == pytest.approx(min(1.0, 2 * expected), rel=1e-9)
     if verdict == "not shown":
         assert 0 < sam["detectable"] < 30
-        assert f"sees {sam['detectable']:.3f}"[:8] in render(comparison)
+        assert f"MDE {sam['detectable']:.3f}"[:8] in render(comparison)
 
 
 def reference_test(mine: Sequence[float], base: Sequence[float]) -> float:
@@ -226,7 +237,9 @@ def reference_test(mine: Sequence[float], base: Sequence[float]) -> float:
 def test_where_lower_is_better_less_is_better(records: list[Record]) -> None:
     low = []
     for each in scored(records, [8.0, 12.1, 9.0, 28.0], "sam"):
-        task = {**each.results["task"], "lower_is_better": ["bleu"]}
+        metrics = each.results["task"]["metrics"]
+        low_bleu = {**metrics["bleu"], "lower_is_better": True}
+        task = {**each.results["task"], "metrics": {**metrics, "bleu": low_bleu}}
         low.append(replace(each, results={**each.results, "task": task}))
     comparison = compare(low, "adamw")
     sam = row(comparison, "sam")
@@ -439,8 +452,8 @@ def test_overfitting_gap_and_decoding_facts() -> None:
             each = replace(each, results=results)
         records.append(each)
     comparison, old = compare(records, "adamw"), compare(before, "adamw")
-    assert {r["gap"] for r in comparison.training} == {-0.5}
-    assert all(math.isnan(r["gap"]) for r in old.training)
+    assert {r["generalization_gap"] for r in comparison.training} == {0.5}
+    assert all(math.isnan(r["generalization_gap"]) for r in old.training)
     curves = [
         [point["validation_loss"] for point in r.results["training"]["curve"]]
         for r in reference("quick")

@@ -248,9 +248,9 @@ def test_strategies_without_a_name_are_not_lost() -> None:
                 one["job"]["optimizer"]["label"] = f"{one['job']['optimizer']['name']} {copy}"
                 one["group"], one["key"] = f"{one['group']} {copy}", f"{number} {copy}"
                 one["results"]["decoding"][0]["metrics"]["accuracy"] += copy / 1000
-                records.append(Record.of(one))
+                records.append(Record.from_json(json.dumps(one)))
         elif data["job"]["optimizer"]["name"] == "sgd":
-            records.append(Record.of(data))
+            records.append(Record.from_json(line))
     comparison = compare(records, "adamw 0")
     assert "sgd" not in choose_series(comparison).names
     assert "1 other" in texts(draw(comparison, "curves", "headlines"))
@@ -302,23 +302,23 @@ def test_colours_can_be_told_apart(theme: str, eyes: str) -> None:
 
 
 def test_decoders_that_differ_in_one_number_are_one_family() -> None:
-    """By the options in their labels; the rest stand alone."""
-    names = [
-        "greedy",
-        "beam (width=16, length_penalty=0.0)",
-        "beam (width=2, length_penalty=0.0)",
-        "beam (width=4, length_penalty=1.0)",
-        "beam (width=2, length_penalty=1.0)",
-        "beam (width=-, length_penalty=1.0)",
-        "rerank (by=loss)",
-        "odd (name",
+    """The rest stand alone, under their labels."""
+    decoders = [
+        ("greedy", "greedy", {}),
+        ("beam 16", "beam", {"width": 16, "length_penalty": 0.0}),
+        ("beam 2", "beam", {"width": 2, "length_penalty": 0.0}),
+        ("beam 4+", "beam", {"width": 4, "length_penalty": 1.0}),
+        ("beam 2+", "beam", {"width": 2, "length_penalty": 1.0}),
+        ("beam all", "beam", {"width": None, "length_penalty": 1.0}),
+        ("rerank", "rerank", {"by": "loss", "count": 8}),
+        ("again", "greedy", {}),
     ]
-    found = families([{"decoder": name} for name in names])
+    found = families([{"decoder": d, "name": n, "options": o} for d, n, o in decoders])
     assert [(name, [number for number, _ in rows]) for name, rows in found] == [
         ("greedy", [""]),
         ("beam by width length_penalty=0.0", ["2", "16"]),
         ("beam by width length_penalty=1.0", ["2", "4"]),
-        ("beam (width=-, length_penalty=1.0)", [""]),
-        ("rerank (by=loss)", [""]),
-        ("odd (name", [""]),
+        ("beam all", ["None"]),
+        ("rerank", ["8"]),
+        ("again", [""]),
     ]

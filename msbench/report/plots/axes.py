@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from msbench.compare.rows import Row
-from msbench.report.plots.series import count_others
+from msbench.report.plots.series import R, count_others
 from msbench.report.plots.style import FAINT, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def one_machine(rows: Sequence[Row]) -> list[Row]:
+def one_machine(rows: Sequence[R]) -> list[R]:
     """The rows of the machine with the most: times of several machines are not comparable."""
     machines = [row["machine"] for row in rows]
     most = max(sorted(set(machines)), key=machines.count, default="")

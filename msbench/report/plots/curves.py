@@ -1,5 +1,6 @@
 """Learning curves: validation loss against what was spent."""
 
+from msbench.compare.rows import CurveRow
 from msbench.report.plots.axes import (
     draw_in_grey,
     in_text,
@@ -14,7 +15,7 @@ from msbench.report.plots.style import look
 from msbench.spec import UNITS
 
 
-def _draw(panel: Panel) -> str:
+def _draw(panel: Panel[CurveRow]) -> str:
     axes, every, series, along = panel.axes, panel.rows, panel.series, panel.along
     rows = one_machine(every)
     named, others = series.split(rows)
@@ -29,7 +30,9 @@ def _draw(panel: Panel) -> str:
             axes.fill_between(x, row["lowest"], row["highest"], linewidth=0, **band)
         first, last = (f"{rounded(y[at])} at {rounded(x[at])}" for at in (0, -1))
         ends.append(f"{in_text(series.name(row))} {first} to {last}")
-    scale(axes, "y", [loss for row in named or others for loss in row["lowest"] + row["highest"]])
+    scale(
+        axes, "y", [loss for row in named or others for loss in (*row["lowest"], *row["highest"])]
+    )
     axes.set_xlabel("training seconds" if along == "seconds" else along)
     axes.set_ylabel("validation loss")
     machine = f" on {in_text(rows[0]['machine'])}" if len(rows) < len(every) else ""
@@ -41,7 +44,7 @@ def _draw(panel: Panel) -> str:
     )
 
 
-PLOT = Plot(
+PLOT = Plot[CurveRow](
     name="curves",
     title="Learning curves",
     caption="Line: median over the seeds that ended ok; band: the lowest to the highest seed.",

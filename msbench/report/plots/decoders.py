@@ -1,10 +1,11 @@
 """Score against the cost of decoding."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.labels import flattened, strategy_key, text_of
+from msbench.compare.rows import AccuracyRow, Comparison, PartRow
 from msbench.report.format import grouped
 from msbench.report.plots.axes import (
     annotate,
@@ -19,13 +20,23 @@ from msbench.report.plots.axes import (
 from msbench.report.plots.plot import Panel, Plot
 from msbench.report.plots.series import MOST, Series, and_others
 from msbench.report.plots.style import INK, look, short
-from msbench.spec import AXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def _draw(panel: Panel) -> str:
+class DecoderRow(AccuracyRow):
+    """What a decoder scored, and what it took."""
+
+    milliseconds: float
+    """Per example."""
+    name: str
+    """Of the plugin's decoder, whatever the suite calls it."""
+    options: Mapping[str, Any]
+    """Flat, as labels show them."""
+
+
+def _draw(panel: Panel[DecoderRow]) -> str:
     axes, rows, series = panel.axes, panel.rows, panel.series
     strategies = grouped(sorted(rows, key=lambda row: row["milliseconds"]), series.name)
     named = {name: strategies[name] for name in series.names if name in strategies}
@@ -46,12 +57,12 @@ def _draw(panel: Panel) -> str:
     return f"{metric} on {task} by decoder: {costs}{and_others(others)}."
 
 
-def _cost(row: Row) -> str:
+def _cost(row: DecoderRow) -> str:
     time = rounded(row["milliseconds"])
     return f"{in_text(row['decoder'])} {rounded(row['mean'])} in {time} ms"
 
 
-def _draw_strategies(axes: "Axes", named: dict[str, list[Row]], series: Series) -> None:
+def _draw_strategies(axes: "Axes", named: dict[str, list[DecoderRow]], series: Series) -> None:
     """A line per strategy and family; the decoders of the first strategy are named."""
     for name, points in named.items():
         line = look(series.names.index(name))
@@ -62,7 +73,7 @@ def _draw_strategies(axes: "Axes", named: dict[str, list[Row]], series: Series) 
         annotate(axes, short(row["decoder"], 18), _point(row), (0, 7), 9, "center")
 
 
-def _draw_families(axes: "Axes", rows: Sequence[Row]) -> None:
+def _draw_families(axes: "Axes", rows: Sequence[DecoderRow]) -> None:
     """Of one strategy: a line per family with its numbers beside it, and points for the rest."""
     every = families(rows)
     lines = [family for family in every if len(family[1]) > 1][:MOST]
@@ -80,85 +91,99 @@ def _draw_families(axes: "Axes", rows: Sequence[Row]) -> None:
         annotate(axes, short(row["decoder"], 22), _point(row), (0, below), 8, align)
 
 
-def _point(row: Row) -> tuple[float, float]:
+def _point(row: DecoderRow) -> tuple[float, float]:
     return row["milliseconds"], row["mean"]
 
 
-def _line(rows: Sequence[Row]) -> tuple[list[float], list[float]]:
+def _line(rows: Sequence[DecoderRow]) -> tuple[list[float], list[float]]:
     return columns(rows, "milliseconds", "mean")
 
 
-def _rows(comparison: Comparison) -> list[Row]:
-    """Rows of the main metric with `milliseconds` per example, of tasks with two decoders: as
-    throughput was measured alone, else as trials took side by side."""
+def _rows(comparison: Comparison) -> list[DecoderRow]:
+    """Rows of the main metric, of tasks with two decoders. The time is that of throughput measured
+    alone, else that of trials side by side."""
     side_by_side = {
-        _cell(row): 1e3 * row["seconds"] / max(row["count"], 1)
+        (*strategy_key(row), row["decoder"]): 1e3 * row["seconds"] / max(row["count"], 1)
         for row in one_machine(comparison.decoding)
     }
     alone = {
         (row["task"], row["model"], row["decoder"]): 1e3 / row["per_second"]
         for row in one_machine([row for row in comparison.throughput if row["decoder"]])
     }
-    rows: list[Row] = []
-    decoders: dict[str, set[str]] = {}
+    parts = grouped(comparison.parts, lambda part: (part["kind"], part["label"]))
+    rows: list[DecoderRow] = []
     for row in comparison.accuracy:
-        key = row["task"], row["model"], row["decoder"]
-        time = alone.get(key, side_by_side.get(_cell(row), math.nan))
+        time = side_by_side.get((*strategy_key(row), row["decoder"]), math.nan)
+        time = alone.get((row["task"], row["model"], row["decoder"]), time)
         if row["main"] and math.isfinite(row["mean"]) and math.isfinite(time):
-            rows.append({**row, "milliseconds": time})
-            decoders.setdefault(row["task"], set()).add(row["decoder"])
-    return [row for row in rows if len(decoders[row["task"]]) > 1]
+            name, options = _common(parts["decoder", row["decoder"]])
+            rows.append({**row, "milliseconds": time, "name": name, "options": options})
+    tasks = grouped(rows, lambda row: row["task"])
+    several = {t for t, alike in tasks.items() if len({row["decoder"] for row in alike}) > 1}
+    return [row for row in rows if row["task"] in several]
 
 
-def _cell(row: Row) -> tuple[str, ...]:
-    return tuple(row[axis] for axis in (*AXES, "decoder"))
+def _common(parts: Sequence[PartRow]) -> tuple[str, dict[str, Any]]:
+    """The name and options of decoders of one label: what they have in common over tasks."""
+    options = [flattened(part["options"]) for part in parts]
+    return parts[0]["name"], {
+        name: value
+        for name, value in options[0].items()
+        if all(other.get(name) == value for other in options)
+    }
 
 
-def families(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, Row]]]]:
+def families(rows: Sequence[DecoderRow]) -> list[tuple[str, list[tuple[str, DecoderRow]]]]:
     """Decoders that differ in one number only, as (name, [(the number as text, row), ...]).
 
-    Options are those in the decoders' labels; the number is the one with the most values among
-    decoders of a name. A decoder without such a number is a family of its own.
+    The number is the option with the most values among decoders of a name. A decoder without such
+    a number is a family of its own.
     """
-    parsed = [(row, *_options(row["decoder"])) for row in rows]
-    values: dict[str, dict[str, set[str]]] = {}
-    for _, name, options in parsed:
-        for key, value in options.items():
+    numbers = {
+        name: _most_varied(alike) for name, alike in grouped(rows, lambda row: row["name"]).items()
+    }
+
+    def same(row: DecoderRow) -> tuple[str, ...]:
+        name, options = row["name"], row["options"]
+        if not _is_number(options.get(numbers[name])):
+            return (row["decoder"],)
+        return name, text_of({**options, numbers[name]: None})
+
+    found = list(grouped(rows, same).values())
+    lines = [members[0] for members in found if len(members) > 1]
+    named = []
+    for members in found:
+        first = members[0]
+        number = numbers[first["name"]]
+        name = first["decoder"]
+        if len(members) > 1:
+            members.sort(key=lambda row: row["options"][number])
+            others = [row["options"] for row in lines if row["name"] == first["name"]]
+            apart = [
+                f"{key}={value}"
+                for key, value in first["options"].items()
+                if key != number and any(other.get(key) != value for other in others)
+            ]
+            name = " ".join([first["name"], f"by {number}", *apart])
+        named.append((name, [(str(row["options"].get(number, "")), row) for row in members]))
+    return named
+
+
+def _most_varied(rows: Sequence[DecoderRow]) -> str:
+    """The number that differs most; "" if no option is a number."""
+    values: dict[str, set[float]] = {}
+    for row in rows:
+        for name, value in row["options"].items():
             if _is_number(value):
-                values.setdefault(name, {}).setdefault(key, set()).add(value)
-    found: dict[str, list[tuple[str, Row]]] = {}
-    for row, name, options in parsed:
-        numbers = values.get(name, {})
-        varied = max(numbers, key=lambda key: len(numbers[key]), default="")
-        number = options.get(varied, "")
-        by = [f"by {varied}"] if _is_number(number) else []
-        rest = [f"{key}={value}" for key, value in options.items() if not by or key != varied]
-        found.setdefault(" ".join([name, *by, *rest]), []).append((number if by else "", row))
-    for members in found.values():
-        members.sort(key=lambda member: float(member[0] or 0))
-    return [
-        (name if len(members) > 1 else members[0][1]["decoder"], members)
-        for name, members in found.items()
-    ]
+                values.setdefault(name, set()).add(value)
+    return max(values, key=lambda name: len(values[name]), default="")
 
 
-def _options(decoder: str) -> tuple[str, dict[str, str]]:
-    """`beam (width=4, length_penalty=0.0)` -> its name and options."""
-    name, bracket, rest = decoder.partition(" (")
-    pairs = [pair.partition("=") for pair in rest.removesuffix(")").split(", ")]
-    if not bracket or not all(equals for _, equals, _ in pairs):
-        return decoder, {}
-    return name, {key: value for key, _, value in pairs}
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
-PLOT = Plot(
+PLOT = Plot[DecoderRow](
     name="decoders",
     title="Score against the cost of decoding",
     caption="Each point is a decoder; a line joins those that differ in one number.",

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.rows import AccuracyRow, Comparison
 from msbench.report.format import grouped
 from msbench.report.plots.axes import (
     annotate,
@@ -18,13 +19,16 @@ from msbench.report.plots.plot import Panel, Plot
 from msbench.report.plots.series import and_others
 from msbench.report.plots.style import FAINT, look, short
 
+Cost = Literal["train_seconds", "passes"]
+COSTS: Sequence[tuple[Cost, str]] = (("train_seconds", "training seconds"), ("passes", "passes"))
+
 PLAIN = ("greedy", "argmax")
 """Decoders that stand for a task where one must."""
 
 
-def _draw(panel: Panel) -> str:
+def _draw(panel: Panel[AccuracyRow]) -> str:
     axes, rows, series = panel.axes, panel.rows, panel.series
-    cost, unit = _cost_of(rows)
+    cost, unit = _cost_of(rows) or COSTS[-1]
     metric, lower = rows[0]["metric"], rows[0]["lower_is_better"]
     named, others = series.split(rows)
     points = [columns([row], cost, "mean") for row in others]
@@ -55,12 +59,12 @@ def _draw(panel: Panel) -> str:
     )
 
 
-def _rows(comparison: Comparison) -> list[Row]:
+def _rows(comparison: Comparison) -> list[AccuracyRow]:
     """Rows of the main metric that have a score and a cost, of one decoder a task."""
     main = [
         row
         for row in comparison.accuracy
-        if row["main"] and not math.isnan(row["mean"]) and _cost_of([row])[0]
+        if row["main"] and not math.isnan(row["mean"]) and _cost_of([row])
     ]
     chosen = {}
     for task, rows in grouped(main, lambda row: row["task"]).items():
@@ -69,18 +73,18 @@ def _rows(comparison: Comparison) -> list[Row]:
     return [row for row in main if row["decoder"] == chosen[row["task"]]]
 
 
-def _cost_of(rows: Sequence[Row]) -> tuple[str, str]:
+def _cost_of(rows: Sequence[AccuracyRow]) -> tuple[Cost, str] | None:
     """(column, name) of the cost that all rows have: passes where there are several machines."""
-    for column, name in (("train_seconds", "training seconds"), ("passes", "passes")):
-        if all(math.isfinite(row.get(column, math.nan)) for row in rows):
-            return column, name
-    return "", ""
+    known = (cost for cost in COSTS if all(math.isfinite(row[cost[0]]) for row in rows))
+    return next(known, None)
 
 
-def pareto_front(rows: Sequence[Row], cost: str, lower_is_better: bool) -> list[Row]:
+def pareto_front(
+    rows: Sequence[AccuracyRow], cost: Cost, lower_is_better: bool
+) -> list[AccuracyRow]:
     """The rows of complete strategies that no other beats in both cost and mean, cheapest first."""
     sign = 1 if lower_is_better else -1
-    front: list[Row] = []
+    front: list[AccuracyRow] = []
     for row in sorted(rows, key=lambda r: (r[cost], sign * r["mean"])):
         better = not front or sign * row["mean"] < sign * front[-1]["mean"]
         if better and row["n_ok"] == row["n"]:
@@ -88,7 +92,7 @@ def pareto_front(rows: Sequence[Row], cost: str, lower_is_better: bool) -> list[
     return front
 
 
-PLOT = Plot(
+PLOT = Plot[AccuracyRow](
     name="pareto",
     title="Score against cost",
     caption="Bars: 95 % intervals over seeds. No strategy is both cheaper and better than those "

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.rows import Comparison
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.report.format import grouped
 from msbench.report.plots.axes import legend_name
-from msbench.report.plots.series import Series, choose_series
+from msbench.report.plots.series import R, Series, choose_series
 from msbench.report.plots.style import short, style
 from msbench.report.plots.svg import Picture
 from msbench.spec import Unit
@@ -23,19 +23,19 @@ WIDTH, HEIGHT = 4.8, 3.1
 
 
 @dataclass(frozen=True)
-class Panel:
+class Panel(Generic[R]):
     """What one panel is drawn on, and from."""
 
     axes: "Axes"
-    rows: Sequence[Row]
+    rows: Sequence[R]
     """Of one task, or over tasks."""
     series: Series
-    along: str
+    along: Unit
     """The unit that was asked for, one of the plot's."""
 
 
 @dataclass(frozen=True)
-class Plot:
+class Plot(Generic[R]):
     """One kind of picture; each is the PLOT of a file of its name in this folder."""
 
     name: str
@@ -44,9 +44,9 @@ class Plot:
     """How to read it."""
     nothing: str
     """Why there may be none."""
-    rows: Callable[[Comparison], Sequence[Row]]
+    rows: Callable[[Comparison], Sequence[R]]
     """What is drawn."""
-    draw: Callable[[Panel], str]
+    draw: Callable[[Panel[R]], str]
     """Draws a panel and says in words what it shows."""
     units: Sequence[Unit] = ()
     """What it can be drawn against; none = there is no choice."""
@@ -57,7 +57,7 @@ class Plot:
     more_in_legend: int = 0
     """Entries of the legend that are no strategies."""
 
-    def panels(self, comparison: Comparison) -> dict[str, list[Row]]:
+    def panels(self, comparison: Comparison) -> dict[str, list[R]]:
         """The rows by the task that they can be drawn for, which is "" over tasks."""
         rows = self.rows(comparison)
         panels = grouped(rows, lambda row: "" if self.over_tasks else row["task"])
@@ -69,7 +69,7 @@ class Plot:
 
 
 def picture(
-    comparison: Comparison, plot: Plot, tasks: Sequence[str] = (), along: str = "passes"
+    comparison: Comparison, plot: Plot[R], tasks: Sequence[str] = (), along: Unit = "passes"
 ) -> Picture:
     """A panel for each of `tasks` (by default all), side by side.
 
@@ -93,7 +93,7 @@ def picture(
 
 
 def _draw(
-    plot: Plot, panels: Mapping[str, Sequence[Row]], series: Series, along: str
+    plot: Plot[R], panels: Mapping[str, Sequence[R]], series: Series, along: Unit
 ) -> "tuple[Figure, list[str]]":
     """The figure, and a sentence a panel. Sizes are in inches, and places are computed here: an
     engine that finds them draws everything twice."""

@@ -1,5 +1,6 @@
 """Performance profiles over tasks and seeds."""
 
+from msbench.compare.rows import ProfileRow
 from msbench.report.format import grouped
 from msbench.report.plots.axes import columns, draw_in_grey, in_text, legend_name
 from msbench.report.plots.plot import Panel, Plot
@@ -7,7 +8,7 @@ from msbench.report.plots.series import and_others
 from msbench.report.plots.style import look, short
 
 
-def _draw(panel: Panel) -> str:
+def _draw(panel: Panel[ProfileRow]) -> str:
     axes, rows, series = panel.axes, panel.rows, panel.series
     strategies = grouped(rows, lambda row: row["strategy"])
     others = [
@@ -34,7 +35,7 @@ def _draw(panel: Panel) -> str:
     )
 
 
-PLOT = Plot(
+PLOT = Plot[ProfileRow](
     name="profile",
     title="Performance profile",
     caption="Share of tasks and seeds that reach the target within so many times the passes of "

@@ -2,12 +2,13 @@
 
 import re
 
+from msbench.compare.rows import RankRow
 from msbench.report.plots.axes import annotate, in_text
 from msbench.report.plots.plot import Panel, Plot
 from msbench.report.plots.style import COLOURS, FAINT, INK, short
 
 
-def _draw(panel: Panel) -> str:
+def _draw(panel: Panel[RankRow]) -> str:
     axes, rows, series = panel.axes, panel.rows, panel.series
     for place, row in enumerate(rows):
         marker = "D" if row["strategy"] == series.baseline else "o"
@@ -36,7 +37,7 @@ def _draw(panel: Panel) -> str:
     )
 
 
-PLOT = Plot(
+PLOT = Plot[RankRow](
     name="ranks",
     title="Critical differences of ranks",
     caption="Strategies joined by a bar are not told apart (Nemenyi, 5 %). Diamond: the baseline.",

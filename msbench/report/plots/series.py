@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.rows import AccuracyRow, Comparison, Row
 from msbench.report.format import grouped, varies
 from msbench.spec import AXES
+
+R = TypeVar("R", bound=Row)
 
 MOST = 8
 """Strategies that a picture can tell apart."""
@@ -34,7 +36,7 @@ class Series:
         name = self.name(row)
         return self.names.index(name) if name in self.names else -1
 
-    def split(self, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    def split(self, rows: Sequence[R]) -> tuple[list[R], list[R]]:
         """(rows of named strategies, the baseline first; rows of the others)."""
         named = sorted((row for row in rows if self.number(row) >= 0), key=self.number)
         return named, [row for row in rows if self.number(row) < 0]
@@ -65,7 +67,7 @@ def _name(row: Row, axes: Sequence[str]) -> str:
     return " · ".join(row[axis] for axis in axes if row[axis])
 
 
-def _best_first(row: Row) -> tuple[bool, float]:
+def _best_first(row: AccuracyRow) -> tuple[bool, float]:
     """A strategy that lost trials comes after all that did not."""
     mean = row["mean"] if row["lower_is_better"] else -row["mean"]
     return row["n_ok"] < row["n"], math.inf if math.isnan(mean) else mean

@@ -2,14 +2,14 @@
 
 import math
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.rows import Comparison, TuningRow
 from msbench.report.plots.axes import draw_in_grey, in_text, legend_name, rounded, scale
 from msbench.report.plots.plot import Panel, Plot
 from msbench.report.plots.series import and_others
 from msbench.report.plots.style import INK, look, short
 
 
-def _draw(panel: Panel) -> str:
+def _draw(panel: Panel[TuningRow]) -> str:
     axes, rows, series = panel.axes, panel.rows, panel.series
     named, others = series.split(rows)
     draw_in_grey(axes, [_line(row) for row in others], alone=not named)
@@ -39,11 +39,11 @@ def _draw(panel: Panel) -> str:
     )
 
 
-def _rows(comparison: Comparison) -> list[Row]:
+def _rows(comparison: Comparison) -> list[TuningRow]:
     return [row for row in comparison.tuning if _points(row)]
 
 
-def _points(row: Row) -> list[tuple[float, float, bool]]:
+def _points(row: TuningRow) -> list[tuple[float, float, bool]]:
     """(value of the first searched option, validation loss, whether it won), in order."""
     points = []
     for point in row["searched"]:
@@ -54,13 +54,13 @@ def _points(row: Row) -> list[tuple[float, float, bool]]:
     return sorted(points)
 
 
-def _line(row: Row) -> tuple[list[float], list[float]]:
+def _line(row: TuningRow) -> tuple[list[float], list[float]]:
     """(values, losses) of the points that ended ok."""
     points = [(x, y) for x, y, _ in _points(row) if math.isfinite(y)]
     return [x for x, _ in points], [y for _, y in points]
 
 
-PLOT = Plot(
+PLOT = Plot[TuningRow](
     name="tuning",
     title="Tuning sensitivity",
     caption="Star: the winner, which ran again on new seeds. Cross at the top: did not end ok.",
