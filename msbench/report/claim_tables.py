@@ -15,15 +15,14 @@ from msbench.report.format import (
     probability,
     varies,
 )
+from msbench.spec import UNITS
 
-UNITS = {
-    "passes": "passes",
-    "steps": "steps",
-    "seconds": "seconds",
+NAMES: dict[str, str] = {
+    **{unit: unit for unit in UNITS},
     "flops": "FLOPs",
     "training": "one trained model",
 }
-"""What summaries have a column for, and how it is called."""
+"""The units that summaries have a column for, and what they are called there."""
 
 
 def claim_tables(claims: Claims, *, short: bool = False) -> list[tuple[str, Cells]]:
@@ -65,7 +64,7 @@ def claim_legend(claims: Claims) -> list[str]:
 
 def _summary(summary: Sequence[Row]) -> Cells:
     """A row per claim, strategy and condition (if there are any), a column per unit."""
-    units = [unit for unit in UNITS if any(row["unit"] == unit for row in summary)]
+    units = [unit for unit in NAMES if any(row["unit"] == unit for row in summary)]
     cells: dict[tuple[str, ...], dict[str, str]] = {}
     for row in summary:
         condition = row.get("condition", "")
@@ -76,10 +75,10 @@ def _summary(summary: Sequence[Row]) -> Cells:
             "base": row["base"],
             "multi-step by": row["steps"],
             "condition": condition,
-            **{f"at equal {UNITS[unit]}": "" for unit in units},
+            **{f"at equal {NAMES[unit]}": "" for unit in units},
         }
         line = cells.setdefault((*key, condition), first)
-        line[f"at equal {UNITS[row['unit']]}"] = _counted(row)
+        line[f"at equal {NAMES[row['unit']]}"] = _counted(row)
     return drop_empty(list(cells.values()), "condition")
 
 

@@ -116,21 +116,18 @@ def _rows(comparison: Comparison) -> list[DecoderRow]:
         time = side_by_side.get((*strategy_key(row), row["decoder"]), math.nan)
         time = alone.get((row["task"], row["model"], row["decoder"]), time)
         if row["main"] and math.isfinite(row["mean"]) and math.isfinite(time):
-            name, options = _common(parts["decoder", row["decoder"]])
+            alike = parts["decoder", row["decoder"]]
+            name, options = alike[0]["name"], _common(alike)
             rows.append({**row, "milliseconds": time, "name": name, "options": options})
     tasks = grouped(rows, lambda row: row["task"])
     several = {t for t, alike in tasks.items() if len({row["decoder"] for row in alike}) > 1}
     return [row for row in rows if row["task"] in several]
 
 
-def _common(parts: Sequence[PartRow]) -> tuple[str, dict[str, Any]]:
-    """The name and options of decoders of one label: what they have in common over tasks."""
-    options = [flattened(part["options"]) for part in parts]
-    return parts[0]["name"], {
-        name: value
-        for name, value in options[0].items()
-        if all(other.get(name) == value for other in options)
-    }
+def _common(parts: Sequence[PartRow]) -> dict[str, Any]:
+    """The options that the decoders of one label share: on another task others may differ."""
+    first, *others = (flattened(part["options"]) for part in parts)
+    return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 
 
 def families(rows: Sequence[DecoderRow]) -> list[tuple[str, list[tuple[str, DecoderRow]]]]:
