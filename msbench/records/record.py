@@ -84,8 +84,10 @@ class Record:
         return math.inf if value is None else value
 
     def to_json(self) -> str:
-        """One line of strict JSON: numbers that are not finite become null."""
-        return json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
+        """One line of strict JSON: numbers that are not finite become null, halves of characters
+        (lone surrogates) become "?"."""
+        line = json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
+        return line.encode(errors="replace").decode()
 
     @classmethod
     def from_json(cls, line: str | bytes, job: Mapping[str, Any] | None = None) -> "Record":
