@@ -39,6 +39,9 @@ COLUMNS: tuple[Compared, ...] = (*DETAILS, "optimizer", "decoder")
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""
 
+PICTURES = ("curves", "pareto", "profile", "ranks", "decoders", "tuning")
+"""What can be drawn, in the order of the report; each is a file of this name in report/plots."""
+
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
 TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 

@@ -9,17 +9,12 @@ from msbench.cli.options import comparison_options, results_argument
 from msbench.cli.output import write_file
 from msbench.cli.results import compare_results
 from msbench.errors import MsbenchError, printable
-from msbench.spec import UNITS
+from msbench.spec import PICTURES, UNITS, Unit
 
 
 @click.command("plot")
 @results_argument
-@click.option(
-    "--kind",
-    type=click.Choice(["curves", "pareto", "profile", "cd", "ladder", "tuning"]),
-    required=True,
-    help="What is drawn.",
-)
+@click.option("--kind", type=click.Choice(PICTURES), required=True, help="What is drawn.")
 @click.option(
     "-o",
     "--out",
@@ -47,7 +42,7 @@ def command(
     kind: str,
     out: Path,
     tasks: tuple[str, ...],
-    along: str | None,
+    along: Unit | None,
     theme: str,
     **options: Any,
 ) -> None:
@@ -55,15 +50,14 @@ def command(
 
     RESULTS: a folder or file of records, or the name of a suite.
     """
-    from msbench.report.plots.plot import picture
+    from msbench.report.plots import PLOTS, picture
     from msbench.report.plots.svg import png, svg
 
-    write = {".svg": lambda made: svg(made, theme).encode(), ".png": lambda made: png(made, theme)}
-    if out.suffix not in write:
+    if out.suffix not in (".svg", ".png"):
         raise MsbenchError(f"{out}: a picture ends in .svg or .png")
-    if along and kind != "curves":
+    if along and not PLOTS[kind].units:
         raise MsbenchError(f"--along is for learning curves (--kind curves), not for {kind}")
     comparison, _ = compare_results(results, **options)
-    made = picture(comparison, kind, tasks, along or "passes")
-    write_file(out, write[out.suffix](made))
-    click.echo(printable(made.alt))
+    drawn = picture(comparison, PLOTS[kind], tasks, along or "passes")
+    write_file(out, svg(drawn, theme).encode() if out.suffix == ".svg" else png(drawn, theme))
+    click.echo(printable(drawn.alt))

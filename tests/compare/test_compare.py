@@ -209,7 +209,7 @@ def test_verdicts_in_a_word(
         assert sam["p_adjusted"] == pytest.approx(min(1.0, 2 * expected), rel=1e-9)
     if verdict == "not shown":
         assert 0 < sam["detectable"] < 30
-        assert f"sees {sam['detectable']:.3f}"[:8] in render(comparison)
+        assert f"MDE {sam['detectable']:.3f}"[:8] in render(comparison)
 
 
 def reference_test(mine: Sequence[float], base: Sequence[float]) -> float:
