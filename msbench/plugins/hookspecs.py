@@ -97,7 +97,7 @@ def register_learners(register: Register) -> None:
 
 @hookspec
 def register_launchers(register: Register) -> None:
-    """Launchers: `factory(**options) -> (jobs, run, *, limit, preload, started) -> records`."""
+    """Launchers: `factory(**options) -> (jobs, run, *, limit, preload) -> jobs and records`."""
 
 
 @hookspec

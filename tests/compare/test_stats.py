@@ -410,7 +410,7 @@ def test_the_band_is_scipys_exact_interval(rng: np.random.Generator) -> None:
 
 
 def test_figures_of_the_document_hold() -> None:
-    """What docs/statistics.md promises, in the figures of benchmarks/intervals.py.
+    """What docs/statistics.md promises, in the figures of studies/intervals.py.
 
     Slack: three Monte Carlo errors of 4,000 families (0.34 %), two of 2,000 comparisons (0.49 %).
     """
