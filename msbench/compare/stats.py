@@ -15,14 +15,11 @@ from msbench.errors import MsbenchError
 
 Array = NDArray[np.float64]
 
-
 ALPHA, POWER = 0.05, 0.8
 """What `detectable` is about: a two-sided test at ALPHA that finds it in POWER of all cases."""
 
-
 CONSTANT = 1e-9
 """Differences whose spread is a smaller share of their mean differ only by rounding."""
-
 
 STUDENTIZED_RANGE = (
     *(2.771807648699355, 3.314493155398122, 3.6331595749026278, 3.857655510378623),

@@ -45,7 +45,6 @@ def _parsed(text: bytes) -> Any:
 
 TRIALS, THROUGHPUT = "trials.jsonl", "throughput.jsonl"
 
-
 _BUFFER = 2**20
 """Bytes read at once: with the usual 8 KiB, two records, reading takes four times as long."""
 

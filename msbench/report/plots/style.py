@@ -9,7 +9,6 @@ from msbench.errors import printable
 
 INK, GRID, FAINT = "#1b1b1b", "#dedede", "#767676"
 
-
 DARK = {
     INK: "#f2f2f2",
     GRID: "#3a3d44",
@@ -40,7 +39,6 @@ DASHES: tuple[Any, ...] = (
     (0, (4, 1, 1, 1, 1, 1)),
     (0, (1, 1)),
 )
-
 
 _STYLE: Any = {
     "font.family": ["DejaVu Sans"],
