@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests plugins
-PICTURES = quick-curves quick-ladder optimizers-pareto optimizers-tuning optimizers-profile optimizers-cd
+PICTURES = quick-curves quick-decoders optimizers-pareto optimizers-tuning optimizers-profile optimizers-ranks
 
 .PHONY: run test large check bench docs pictures references browser format wheel clean
 

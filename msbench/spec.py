@@ -1,38 +1,37 @@
-"""The nouns of the house, frozen: Choice, Part, Training, Phase, Tuning, Suite, Trial, Record, ...
+"""What can be asked for: Suite and its tables, Part, Trial, Measurement; all frozen dataclasses.
 
-Nothing here imports a framework. A trial and a record are plain data all the way down, so that
-they survive a trip through JSON, another process or another machine unchanged.
+Nothing here imports a framework, nor pydantic: `msbench --help` loads this file. A trial is plain
+data all the way down, so that JSON, another process or another machine leave it unchanged.
+
+The dataclasses are also the schema of a suite file: a field's metadata bounds what the file may
+say, in the words of `pydantic.Field` (`ge` is "at least"), and has the file's key where that is not
+the field's name. Defaults need not keep the bounds: 0 is a budget that is counted in other units.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
-Kind = Literal[
-    "task", "model", "loss", "optimizer", "schedule", "decoder", "learner", "launcher", "command"
-]
-
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What a plugin can register; hook `register_<kind>s` each."""
-
+from msbench.kinds import KINDS as KINDS
+from msbench.kinds import Kind as Kind
 
 Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
 AXES: tuple[Axis, ...] = get_args(Axis)
-"""What a trial is of, one of each; decoders are measured within a trial."""
+"""A trial has one part of each; decoders are measured within a trial."""
 
 STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
-"""The training strategy: the axes that phases may set and that throughput is measured of."""
+"""The training strategy: the axes that a phase may set and whose throughput is measured."""
 
 Detail = Literal["model", "loss", "schedule"]
 DETAILS: tuple[Detail, ...] = get_args(Detail)
-"""The axes that a table shows only where they tell rows of one task apart."""
+"""The axes that a table shows only where rows of one task differ in them."""
 
 Compared = Literal["optimizer", "loss", "decoder", "model", "schedule"]
 COMPARED: tuple[Compared, ...] = get_args(Compared)
-"""What can be compared: strategies that are equal but for it."""
+"""What can be compared: strategies that differ in nothing else."""
 
 COLUMNS: tuple[Compared, ...] = (*DETAILS, "optimizer", "decoder")
 """The same in the order in which tables show them."""
@@ -40,32 +39,31 @@ COLUMNS: tuple[Compared, ...] = (*DETAILS, "optimizer", "decoder")
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""
 
+PICTURES = ("curves", "pareto", "profile", "ranks", "decoders", "tuning")
+"""What can be drawn, in the order of the report; each is a file of this name in report/plots."""
 
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
-
-
 TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 
-
 Unit = Literal["passes", "steps", "seconds"]
-
-
 UNITS: tuple[Unit, ...] = get_args(Unit)
 """What a budget may be counted in."""
+
+_POSITIVE = {"ge": 1}
 
 
 @dataclass(frozen=True)
 class Choice:
     """What a suite says: a name and the options it sets. A value may itself be a Choice."""
 
-    name: str
+    name: str = field(metadata={"min_length": 1})
     options: Mapping[str, Any] = field(default_factory=dict)
-    label: str = ""
-    tasks: tuple[str, ...] = ()
+    label: str = field(default="", metadata={"max_length": 300})
+    tasks: tuple[str, ...] = field(default=(), metadata={"strict": False})
     """The tasks it is for, by name or label; empty = every task it fits."""
     where: str = ""
     """File and key, for error messages."""
-    space: Mapping[str, Sequence[Any]] | None = None
+    space: Mapping[str, list[Any]] | None = None
     """Of an optimizer: the search space instead of the one that its plugin declares."""
 
 
@@ -81,37 +79,50 @@ class Part:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Part":
-        """The part that `asdict` turned into `data`; nested parts come back as parts."""
-        options = {name: cls._revived(value) for name, value in data["options"].items()}
-        return cls(**{**data, "options": options})
+        """The part that `asdict` turned into `data`, its nested parts included."""
+        return cls(**{**data, "options": _revived(data["options"])})
 
-    @classmethod
-    def _revived(cls, value: Any) -> Any:
-        if isinstance(value, list) and value and all(map(_is_part, value)):
-            return [cls.of(each) for each in value]
-        return cls.of(value) if _is_part(value) else value
+    @cached_property
+    def json(self) -> str:
+        """Canonical JSON of `asdict`; made once, since trials share their parts."""
+        return _to_json(asdict(self))
 
 
-def _is_part(value: Any) -> bool:
-    return isinstance(value, Mapping) and {"name", "options", "plugin", "version"} <= set(value)
+_PART = {"name", "options", "plugin", "version"}
+
+
+def _revived(value: Any) -> Any:
+    """Plain data with every mapping that was a part a part again."""
+    if isinstance(value, dict):
+        inside = {
+            name: _revived(each) if isinstance(each, dict | list | tuple) else each
+            for name, each in value.items()
+        }
+        return Part(**inside) if value.keys() >= _PART else inside
+    return type(value)(map(_revived, value)) if isinstance(value, list | tuple) else value
+
+
+def display_name(part: Choice | Part) -> str:
+    """What a part is called in suites, tables and messages."""
+    return part.label or part.name
 
 
 @dataclass(frozen=True)
 class Training:
     """How long and on how much a trial trains."""
 
-    passes: int = 500
+    passes: int = field(default=500, metadata=_POSITIVE)
     """The budget: gradients of one whole batch; 0 where it is counted otherwise."""
-    batch_size: int = 32
-    validations: int = 4
+    batch_size: int = field(default=32, metadata=_POSITIVE)
+    validations: int = field(default=4, metadata=_POSITIVE)
     """How often the validation split is measured, evenly over the budget, the last at its end."""
-    steps: int = 0
+    steps: int = field(default=0, metadata=_POSITIVE)
     """The budget in optimizer steps, whatever they cost, instead of passes."""
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, metadata={"gt": 0})
     """The budget in seconds of training, instead of passes."""
-    accumulate: int = 1
+    accumulate: int = field(default=1, metadata=_POSITIVE)
     """Parts in which the gradient of a batch is summed: less memory, the same gradient."""
-    clip: float = 0.0
+    clip: float = field(default=0.0, metadata={"ge": 0})
     """Longest gradient (Euclidean, over all weights) that is not shortened; 0 = any."""
 
     @property
@@ -125,7 +136,7 @@ class Phase:
     """One stage of training; what it leaves open is the trial's own. In a suite its parts are
     choices, in a trial parts."""
 
-    passes: int = 0
+    passes: int = field(default=0, metadata=_POSITIVE)
     """How long; 0 = what the other phases leave of the budget."""
     loss: Any = None
     optimizer: Any = None
@@ -140,9 +151,9 @@ class Phase:
 class Tuning:
     """How every optimizer's options are searched, all with equal effort."""
 
-    points: int = 8
+    points: int = field(default=8, metadata={"ge": 2, "le": 1000})
     """Points of its space that each optimizer may try."""
-    seeds: int = 1
+    seeds: int = field(default=1, metadata={"ge": 1, "le": 100})
     """Seeds that each point is tried with; the median counts."""
     select: Literal["loss", "metric"] = "loss"
     """What is compared, on the validation split."""
@@ -166,10 +177,10 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Throughput:
-    """How speed is measured, apart from the trials; `rounds = 0` leaves it out."""
+    """How throughput is measured, apart from the trials; `rounds = 0` leaves it out."""
 
-    rounds: int = 5
-    steps: int = 10
+    rounds: int = field(default=5, metadata={"ge": 0})
+    steps: int = field(default=10, metadata=_POSITIVE)
     """Timed training steps per strategy and round."""
 
 
@@ -178,29 +189,29 @@ class Suite:
     """What to compare: every combination of the parts that fit each other."""
 
     name: str
-    tasks: tuple[Choice, ...]
-    models: tuple[Choice, ...]
-    losses: tuple[Choice, ...]
-    optimizers: tuple[Choice, ...]
-    schedules: tuple[Choice, ...]
-    decoders: tuple[Choice, ...]
+    tasks: tuple[Choice, ...] = field(metadata={"key": "task"})
+    models: tuple[Choice, ...] = field(metadata={"key": "model"})
+    losses: tuple[Choice, ...] = field(metadata={"key": "loss"})
+    optimizers: tuple[Choice, ...] = field(metadata={"key": "optimizer"})
+    schedules: tuple[Choice, ...] = field(metadata={"key": "schedule"})
+    decoders: tuple[Choice, ...] = field(metadata={"key": "decoder"})
     training: Mapping[str, Training]
     """Per task (by label, else name)."""
-    seeds: tuple[int, ...]
-    phases: tuple[Phase, ...] = ()
+    seeds: tuple[int, ...] = field(metadata={"strict": False})
+    phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
     tuning: Tuning | None = None
     description: str = ""
     baseline: str = ""
     """The optimizer that the others are compared with; empty = the first in the suite."""
-    targets: Mapping[str, float] = field(default_factory=dict)
+    targets: Mapping[str, float] = field(default_factory=dict, metadata={"key": "target"})
     """Per task (by label, else name), the validation loss that strategies are timed to."""
     throughput: Throughput = Throughput()
     launcher: Choice = Choice("processes")
-    limit: float = 600.0
+    limit: float = field(default=600.0, metadata={"gt": 0})
     """Seconds of wall clock that one trial may take."""
-    device: str = "cpu"
-    threads: int = 1
-    dtype: str = "float32"
+    device: str = field(default="cpu", metadata={"pattern": r"^(cpu|cuda(:\d+)?)$"})
+    threads: int = field(default=1, metadata=_POSITIVE)
+    dtype: str = field(default="float32", metadata={"pattern": r"^(float32|float64)$"})
     keep_weights: bool = False
     """Whether every trial leaves its weights beside its record."""
     path: str = ""
@@ -249,10 +260,14 @@ class Trial:
         """Whether it only looks for good options."""
         return self.tuned is not None and self.tuned.stage == "search"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Identity: equal keys mean the same trial, whatever the suite's order was."""
-        return digest({"trial": identity(asdict(self))})
+        # Fast twin of `digest({"trial": identity(asdict(self))})`: parts keep their JSON.
+        tuned = self.tuned and vars(self.tuned)
+        told = identity({**vars(self), "training": vars(self.training), "tuned": tuned})
+        body = ",".join(f'"{name}":{_to_json(told[name])}' for name in sorted(told))
+        return _hash(f'{{"trial":{{{body}}}}}')
 
     def stages(self) -> list[Phase]:
         """All phases, complete: each with its loss, optimizer, schedule and passes."""
@@ -266,7 +281,13 @@ class Trial:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Trial":
         """The trial that `asdict` turned into `data`."""
-        return cls(**_revive(data))
+        revived = _revived(data)
+        revived["decoders"] = tuple(revived["decoders"])
+        revived["training"] = Training(**revived["training"])
+        revived["phases"] = tuple(Phase(**each) for each in revived.get("phases", ()))
+        if tuned := revived.get("tuned"):
+            revived["tuned"] = Tuned(**{**tuned, "edge": tuple(tuned["edge"])})
+        return cls(**revived)
 
 
 @dataclass(frozen=True)
@@ -277,7 +298,7 @@ class Measurement:
     """One trial per strategy: equal but for loss, optimizer and schedule."""
     throughput: Throughput
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Identity; a new competitor means measuring all of them again, side by side."""
         return digest({"measurement": identity(asdict(self))})
@@ -316,41 +337,42 @@ def identity(job: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "strategies" in job:
         return {**job, "strategies": [identity(trial) for trial in job["strategies"]]}
-    told = {**job, "training": _used(job["training"], _LATER_TRAINING)}
-    told["tuned"] = (tuned := job.get("tuned")) and {"stage": tuned["stage"]}
-    return _used(told, {"phases": (), "tuned": None})
+    tuned = job.get("tuned")
+    return _used(
+        {**job, "training": _used(job["training"]), "tuned": tuned and {"stage": tuned["stage"]}}
+    )
 
 
-_LATER_TRAINING = {
-    each.name: each.default
-    for each in fields(Training)
-    if each.name in ("steps", "seconds", "accumulate", "clip")
+def _used(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if value not in _UNUSED.get(name, ())}
+
+
+_UNUSED: dict[str, tuple[Any, ...]] = {
+    "steps": (0,),
+    "seconds": (0,),
+    "accumulate": (1,),
+    "clip": (0,),
+    "phases": ((), []),
+    "tuned": (None,),
 }
-
-
-def _used(data: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    def default(name: str, value: Any) -> bool:
-        # JSON has made the tuple of no phases a list.
-        return name in later and (value == later[name] or not (value or later[name]))
-
-    return {k: v for k, v in data.items() if not default(k, v)}
+"""What was added to trials and their training later, with the values that say it is not used."""
 
 
 def digest(data: Any) -> str:
     """A short, stable hash of plain data: sha256 over canonical JSON, 20 hex digits."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=True)
+    return _hash(_to_json(data))
+
+
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _revive(data: Mapping[str, Any]) -> dict[str, Any]:
-    revived = _revived_parts(data)
-    revived["decoders"] = tuple(Part.of(each) for each in data["decoders"])
-    revived["training"] = Training(**data["training"])
-    revived["phases"] = tuple(Phase(**_revived_parts(each)) for each in data.get("phases", ()))
-    tuned = data.get("tuned")
-    revived["tuned"] = tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])})
-    return revived
+def _to_json(data: Any) -> str:
+    if isinstance(data, Part):
+        return data.json
+    if isinstance(data, tuple):
+        return f"[{','.join(map(_to_json, data))}]"
+    return _encode(data)
 
 
-def _revived_parts(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: Part.of(v) if _is_part(v) else v for k, v in data.items()}
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=asdict).encode

@@ -13,7 +13,6 @@ from msbench.spec import UNITS, Compared
 NEAR = 0.02
 """Amounts that differ by no larger share are equal: strategies end where a step still fits."""
 
-
 Array = NDArray[np.float64]
 
 

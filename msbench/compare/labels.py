@@ -22,7 +22,7 @@ class Labels:
         for record in {record.group: record for record in records}.values():
             for kind, task, part in _parts_of(record):
                 alike = parts.setdefault((kind, task, display_name(part)), {})
-                alike[text_of(part)] = _flat(part)
+                alike[text_of(part)] = flattened(part)
         self._labels: dict[tuple[str, str, str], str] = {}
         self._names: dict[str, str] = {}
         for (kind, task, name), alike in parts.items():
@@ -98,12 +98,12 @@ def machine_names(machines: Sequence[Mapping[str, Any]]) -> tuple[list[str], lis
     processors = [str(machine.get("processor", "unknown")) for machine in machines]
     names, notes = [], []
     for number, (processor, machine) in enumerate(zip(processors, machines, strict=True)):
-        alike = [_flat(m) for p, m in zip(processors, machines, strict=True) if p == processor]
+        alike = [flattened(m) for p, m in zip(processors, machines, strict=True) if p == processor]
         if len(alike) == 1:
             names.append(processor)
             continue
         names.append(f"{processor} #{processors[: number + 1].count(processor)}")
-        flat = _flat(machine)
+        flat = flattened(machine)
         told = ", ".join(f"{key}={flat.get(key, '-')}" for key in _differing(alike))
         notes.append(f"machine {names[-1]}: {told}")
     return names, notes
@@ -158,15 +158,15 @@ def _without(part: PartData, path: Sequence[str]) -> PartData:
     return {**part, "options": options}
 
 
-def _flat(part: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flattened(part: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"lr": 0.1, "base.name": "adamw", "base.lr": 0.01, ...}."""
     flat: dict[str, Any] = {}
     for key, value in part.items():
         if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
-            flat.update(_flat({f"{key}[{n}]": v for n, v in enumerate(value, start=1)}, prefix))
+            flat.update(flattened({f"{key}[{n}]": v for n, v in enumerate(value, start=1)}, prefix))
         elif isinstance(value, Mapping):
             inner = prefix if key in ("options", "around") else f"{prefix}{key}."
-            flat.update(_flat(value, inner))
+            flat.update(flattened(value, inner))
         else:
             flat[prefix + key] = value
     return flat

@@ -16,7 +16,6 @@ from msbench.spec import Compared
 Target = float | Mapping[str, float] | None
 """One loss for all tasks, one per task, or none: the median of the baseline's best."""
 
-
 UNITS = ("passes", "flops", "seconds")
 
 

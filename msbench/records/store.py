@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic_core import from_json
 
 from msbench.errors import RecordsError, StoreError, did_you_mean
@@ -46,7 +45,6 @@ def _parsed(text: bytes) -> Any:
 
 TRIALS, THROUGHPUT = "trials.jsonl", "throughput.jsonl"
 
-
 _BUFFER = 2**20
 """Bytes read at once: with the usual 8 KiB, two records, reading takes four times as long."""
 
@@ -65,6 +63,8 @@ def append(folder: Path, record: Record) -> None:
     A lock keeps two programs from writing at once. If an earlier write broke off in the middle
     of a line, the new record starts on a line of its own.
     """
+    from filelock import FileLock, Timeout  # late: reading needs no lock
+
     path = folder / (TRIALS if record.is_trial else THROUGHPUT)
     line = record.to_json().encode() + b"\n"
     try:
@@ -82,6 +82,8 @@ def append(folder: Path, record: Record) -> None:
 
 def prepare_folder(folder: Path) -> None:
     """Make the folder and prove that records can be written there, before any compute."""
+    from filelock import FileLock
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", timeout=60):

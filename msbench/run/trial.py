@@ -13,7 +13,8 @@ from msbench.data.batches import evaluation_batches, training_batches
 from msbench.data.task import Batch, Task
 from msbench.errors import MsbenchError
 from msbench.plugins.options import supplied
-from msbench.plugins.registry import Registry, parts_in
+from msbench.plugins.parts import parts_in
+from msbench.plugins.registry import Registry
 from msbench.records.schema import DecodedData, LossesData, TaskData, TrialResults
 from msbench.run.decode import decode
 from msbench.run.learner import Decoder, Learner

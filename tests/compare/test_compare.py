@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from handmade import results
 from scipy import stats as scipy_stats
 
 from msbench.compare.comparison import compare
@@ -22,26 +23,7 @@ from msbench.spec import AXES, FORMATS, Measurement, Part, Throughput, Trial
 
 
 def result(value: float, decoders: Sequence[Part]) -> dict[str, Any]:
-    points = {"lower_is_better": False, "low": 0.0, "high": 100.0, "margin": 1.0, "relative": False}
-    training = {"passes": 12, "steps": 12, "samples": 96, "seconds": 2.0, "tokens": 100}
-    plain: dict[str, Any] = {"signatures": {}, "examples": {}, "seconds": 1.0, "count": 9}
-    return {
-        "task": {
-            "kind": "seq2seq",
-            "metric": "bleu",
-            "also": [],
-            "lower_is_better": [],
-            "metrics": {"bleu": points, "chrf": points},
-            "sizes": {},
-            "notes": {},
-        },
-        "training": {**training, "diverged": "", "curve": []},
-        "peak_memory": 5_000_000,
-        "decoding": [
-            {"decoder": asdict(part), "metrics": {"bleu": value + n, "chrf": 2 * value}, **plain}
-            for n, part in enumerate(decoders)
-        ],
-    }
+    return results(decoders, [{"bleu": value + n, "chrf": 2 * value} for n in range(len(decoders))])
 
 
 @pytest.fixture
@@ -227,7 +209,7 @@ def test_verdicts_in_a_word(
         assert sam["p_adjusted"] == pytest.approx(min(1.0, 2 * expected), rel=1e-9)
     if verdict == "not shown":
         assert 0 < sam["detectable"] < 30
-        assert f"sees {sam['detectable']:.3f}"[:8] in render(comparison)
+        assert f"MDE {sam['detectable']:.3f}"[:8] in render(comparison)
 
 
 def reference_test(mine: Sequence[float], base: Sequence[float]) -> float:

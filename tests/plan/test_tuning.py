@@ -14,6 +14,7 @@ from msbench.cli.app import main
 from msbench.compare.comparison import compare
 from msbench.errors import MsbenchError, SuiteError
 from msbench.plan import tuning
+from msbench.plan.space import options_at_edge, sample_points, search_space
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import expected, measurements, plan
 from msbench.plugins.registry import Registry
@@ -41,10 +42,6 @@ def finished(trial: Trial, loss: float, status: str = "ok") -> Record:
     return record(trial, status, results=results)  # type: ignore[arg-type]
 
 
-def search_space(registry: Registry, name: str, **options: Any) -> dict[str, Any]:
-    return tuning.space_of(registry, registry.find("optimizer", name), Choice(name, options))
-
-
 def test_points_are_the_same_everywhere_and_nested() -> None:
     space = {
         "lr": (1e-4, 1e-1, "log"),
@@ -52,8 +49,8 @@ def test_points_are_the_same_everywhere_and_nested() -> None:
         "beta": (0.5, 0.9),
         "n": (1, 2, "choice"),
     }
-    many = tuning.points(space, 64)
-    assert many[:8] == tuning.points(space, 8)
+    many = sample_points(space, 64)
+    assert many[:8] == sample_points(space, 8)
     assert all(1e-4 <= p["lr"] <= 1e-1 and 0.5 <= p["beta"] <= 0.9 for p in many)
     assert {p["k"] for p in many} == {2, 3, 4, 5}
     assert {p["n"] for p in many} == {1, 2}
@@ -64,10 +61,10 @@ def test_points_are_the_same_everywhere_and_nested() -> None:
 
 def test_a_space_is_the_plugins_with_the_bases_and_without_what_is_set(registry: Registry) -> None:
     base = Choice("adamw")
-    assert {"rho", "base.lr"} <= set(search_space(registry, "sam", base=base))
-    assert "rho" not in search_space(registry, "sam", base=base, rho=0.1)
+    assert {"rho", "base.lr"} <= set(search_space(registry, Choice("sam", {"base": base})))
+    assert "rho" not in search_space(registry, Choice("sam", {"base": base, "rho": 0.1}))
     fixed = Choice("adamw", {"lr": 0.1})
-    assert "base.lr" not in search_space(registry, "sam", base=fixed)
+    assert "base.lr" not in search_space(registry, Choice("sam", {"base": fixed}))
 
 
 @pytest.mark.parametrize(
@@ -161,17 +158,21 @@ def test_points_that_fail_lose_and_if_all_do_the_first_shows_it(
 ) -> None:
     adamw = [t for t in plan(suite, registry, (), no_data) if t.optimizer.name == "adamw"]
     records = {t.key: finished(t, 0.0, "diverged") for t in adamw}
-    assert tuning.winner(adamw, records, "loss") == 0
+    assert tuning.best_point(adamw, records, "loss") == 0
     records[adamw[2].key] = finished(adamw[2], 7.0)
-    assert tuning.winner(adamw, records, "loss") == 2
+    assert tuning.best_point(adamw, records, "loss") == 2
 
 
 def test_a_winner_at_the_edge_is_marked() -> None:
     space = {"lr": (1e-4, 1e-1, "log")}
-    every = tuning.points(space, 8)
+    every = sample_points(space, 8)
     order = sorted(range(8), key=lambda point: every[point]["lr"])
-    assert tuning.edge(space, every, order[0]) == tuning.edge(space, every, order[-1]) == ("lr",)
-    assert tuning.edge(space, every, order[3]) == ()
+    assert (
+        options_at_edge(space, every, order[0])
+        == options_at_edge(space, every, order[-1])
+        == ("lr",)
+    )
+    assert options_at_edge(space, every, order[3]) == ()
 
 
 def test_identity_is_of_the_stage_not_of_the_point(suite: Any, registry: Registry) -> None:
@@ -233,7 +234,7 @@ def test_a_search_by_metric_decodes_validation(suite: Any, registry: Registry) -
     decoding = result.results["decoding"]
     assert len(decoding) == 2
     assert {each["count"] for each in decoding} == {result.results["task"]["sizes"]["validation"]}
-    assert tuning.badness(result, "metric") == -max(d["metrics"]["bleu"] for d in decoding)
+    assert tuning.objective(result, "metric") == -max(d["metrics"]["bleu"] for d in decoding)
 
 
 def test_searches_alone_are_no_comparison(suite: Any, registry: Registry) -> None:
@@ -251,10 +252,10 @@ def test_a_choice_in_itself_is_refused(suite: Any, registry: Registry) -> None:
 
 
 def test_points_are_distinct_and_within_their_space() -> None:
-    narrow = tuning.points({"beta2": (0.99, 0.9999)}, 64)
+    narrow = sample_points({"beta2": (0.99, 0.9999)}, 64)
     assert len({point["beta2"] for point in narrow}) == 64
     assert all(0.99 <= point["beta2"] <= 0.9999 for point in narrow)
-    assert sorted(point["k"] for point in tuning.points({"k": (2, 5, "int")}, 4)) == [2, 3, 4, 5]
+    assert sorted(point["k"] for point in sample_points({"k": (2, 5, "int")}, 4)) == [2, 3, 4, 5]
 
 
 def test_an_option_is_set_or_searched(write_suite: Write, registry: Registry) -> None:
@@ -279,7 +280,7 @@ def test_a_search_by_metric_takes_the_best_decoder_that_gives_it(
         {"metrics": {"bleu": 5.0}},
     ]
     made = record(trial, "ok", results={"task": task, "decoding": decoding})
-    assert tuning.badness(made, "metric") == -5.0
+    assert tuning.objective(made, "metric") == -5.0
 
 
 def test_winners_of_an_earlier_search_are_left_out_and_told(suite: Any, registry: Registry) -> None:
