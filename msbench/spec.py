@@ -4,14 +4,15 @@ Nothing here imports a framework, nor pydantic: `msbench --help` loads this file
 data all the way down, so that JSON, another process or another machine leave it unchanged.
 
 The dataclasses are also the schema of a suite file: a field's metadata bounds what the file may
-say, in the words of `pydantic.Field` (`ge` is "at least"), and has the file's key where that is not
-the field's name. Defaults need not keep the bounds: 0 is a budget that is counted in other units.
+say, in the words of `pydantic.Field` (`ge` is "at least"), and has the file's `key` where that is
+not the field's name ("": the file does not say it). Defaults need not keep the bounds: a budget of 0
+is counted in another unit.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
@@ -24,6 +25,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
 AXES: tuple[Axis, ...] = get_args(Axis)
 """A trial has one part of each; decoders are measured within a trial."""
+
+LISTED: tuple[Kind, ...] = (*AXES, "decoder")
+"""What a suite lists, as `[[optimizer]]`."""
 
 STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
 """The training strategy: the axes that a phase may set and whose throughput is measured."""
@@ -39,7 +43,6 @@ FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""
 
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
-TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 
 Unit = Literal["passes", "steps", "seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -184,16 +187,16 @@ class Throughput:
 class Suite:
     """What to compare: every combination of the parts that fit each other."""
 
-    name: str
-    tasks: tuple[Choice, ...] = field(metadata={"key": "task"})
-    models: tuple[Choice, ...] = field(metadata={"key": "model"})
-    losses: tuple[Choice, ...] = field(metadata={"key": "loss"})
-    optimizers: tuple[Choice, ...] = field(metadata={"key": "optimizer"})
-    schedules: tuple[Choice, ...] = field(metadata={"key": "schedule"})
-    decoders: tuple[Choice, ...] = field(metadata={"key": "decoder"})
+    name: str = field(metadata={"key": ""})
+    tasks: tuple[Choice, ...] = field(metadata={"key": "task", "min_length": 1})
+    models: tuple[Choice, ...] = field(metadata={"key": "model", "min_length": 1})
+    losses: tuple[Choice, ...] = field(metadata={"key": "loss", "min_length": 1})
+    optimizers: tuple[Choice, ...] = field(metadata={"key": "optimizer", "min_length": 1})
+    schedules: tuple[Choice, ...] = field(metadata={"key": "schedule", "min_length": 1})
+    decoders: tuple[Choice, ...] = field(metadata={"key": "decoder", "min_length": 1})
     training: Mapping[str, Training]
     """Per task (by label, else name)."""
-    seeds: tuple[int, ...] = field(metadata={"strict": False})
+    seeds: tuple[int, ...] = field(metadata={"strict": False, "min_length": 1})
     phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
     tuning: Tuning | None = None
     description: str = ""
@@ -210,19 +213,12 @@ class Suite:
     dtype: str = field(default="float32", metadata={"pattern": r"^(float32|float64)$"})
     keep_weights: bool = False
     """Whether every trial leaves its weights beside its record."""
-    path: str = ""
+    path: str = field(default="", metadata={"key": ""})
 
     def choices(self) -> dict[Kind, tuple[Choice, ...]]:
         """What it says, by kind."""
-        return {
-            "task": self.tasks,
-            "model": self.models,
-            "loss": self.losses,
-            "optimizer": self.optimizers,
-            "schedule": self.schedules,
-            "decoder": self.decoders,
-            "launcher": (self.launcher,),
-        }
+        by_key = {each.metadata.get("key"): getattr(self, each.name) for each in fields(self)}
+        return {kind: by_key[kind] for kind in LISTED} | {"launcher": (self.launcher,)}
 
 
 @dataclass(frozen=True)
@@ -259,12 +255,11 @@ class Trial:
     @cached_property
     def key(self) -> str:
         """Identity: equal keys mean the same trial, whatever the suite's order was."""
-        # Fast twin of `digest({"trial": identity(asdict(self))})`: parts keep their JSON.
+        # The fast twin of `digest({"trial": identity(asdict(self))})`: parts keep their JSON.
         tuned = self.tuned and vars(self.tuned)
-        told = identity({**vars(self), "training": vars(self.training), "tuned": tuned})
-        return _hash(
-            '{"trial":{%s}}' % ",".join(f'"{k}":{_to_json(told[k])}' for k in sorted(told))
-        )
+        plain = identity({**vars(self), "training": vars(self.training), "tuned": tuned})
+        texts = [f'"{name}":{_to_json(plain[name])}' for name in sorted(plain)]
+        return _hash('{"trial":{' + ",".join(texts) + "}}")
 
     def stages(self) -> list[Phase]:
         """All phases, complete: each with its loss, optimizer, schedule and passes."""
