@@ -5,8 +5,8 @@ data all the way down, so that JSON, another process or another machine leave it
 
 The dataclasses are also the schema of a suite file: a field's metadata bounds what the file may
 say, in the words of `pydantic.Field` (`ge` is "at least"), and has the file's `key` where that is
-not the field's name ("": the file does not say it). Defaults need not keep the bounds: a budget of 0
-is counted in another unit.
+not the field's name ("": the file does not say it). Defaults need not keep the bounds, as 0 passes
+for a budget that is counted in steps.
 """
 
 import hashlib
@@ -91,12 +91,9 @@ _PART = {"name", "options", "plugin", "version"}
 
 
 def _revived(value: Any) -> Any:
-    """Plain data with every mapping that was a part a part again."""
+    """Plain data in which every mapping that was a part is that part again."""
     if isinstance(value, dict):
-        inside = {
-            name: _revived(each) if isinstance(each, dict | list | tuple) else each
-            for name, each in value.items()
-        }
+        inside = {name: _revived(each) for name, each in value.items()}
         return Part(**inside) if value.keys() >= _PART else inside
     return type(value)(map(_revived, value)) if isinstance(value, list | tuple) else value
 
@@ -142,7 +139,7 @@ class Phase:
     schedule: Any = None
 
     def parts(self) -> "dict[Kind, Any]":
-        """What it sets, by kind."""
+        """The parts that it sets, by kind."""
         return {kind: part for kind in STRATEGY if (part := getattr(self, kind)) is not None}
 
 
@@ -160,7 +157,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Tuned:
-    """Which point of a search a trial's optimizer is."""
+    """Which point of a search the optimizer of a trial is."""
 
     stage: Literal["search", "final"]
     """A search trial reads the validation split alone; a final one is the winner, on new seeds."""
@@ -216,7 +213,7 @@ class Suite:
     path: str = field(default="", metadata={"key": ""})
 
     def choices(self) -> dict[Kind, tuple[Choice, ...]]:
-        """What it says, by kind."""
+        """Its parts, by kind."""
         by_key = {each.metadata.get("key"): getattr(self, each.name) for each in fields(self)}
         return {kind: by_key[kind] for kind in LISTED} | {"launcher": (self.launcher,)}
 
@@ -249,7 +246,7 @@ class Trial:
 
     @property
     def is_search(self) -> bool:
-        """Whether it only looks for good options."""
+        """Whether it is one of a search for good options."""
         return self.tuned is not None and self.tuned.stage == "search"
 
     @cached_property
@@ -273,13 +270,15 @@ class Trial:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Trial":
         """The trial that `asdict` turned into `data`."""
-        revived = _revived(data)
-        revived["decoders"] = tuple(revived["decoders"])
-        revived["training"] = Training(**revived["training"])
-        revived["phases"] = tuple(Phase(**each) for each in revived.get("phases", ()))
-        if tuned := revived.get("tuned"):
-            revived["tuned"] = Tuned(**{**tuned, "edge": tuple(tuned["edge"])})
-        return cls(**revived)
+        tuned = data.get("tuned")
+        revived = {
+            "decoders": tuple(map(Part.of, data["decoders"])),
+            "training": Training(**data["training"]),
+            "phases": tuple(Phase(**_revived(each)) for each in data.get("phases", ())),
+            "tuned": tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])}),
+        }
+        parts = {name: Part.of(data[name]) for name in (*AXES, "learner")}
+        return cls(**{**data, **parts, **revived})
 
 
 @dataclass(frozen=True)
@@ -347,7 +346,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "phases": ((), []),
     "tuned": (None,),
 }
-"""What was added to trials and their training later, with the values that say it is not used."""
+"""Fields that trials and their training got later -> the values that mean they are not used."""
 
 
 def digest(data: Any) -> str:
