@@ -16,11 +16,8 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
-Kind = Literal[
-    "task", "model", "loss", "optimizer", "schedule", "decoder", "learner", "launcher", "command"
-]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What a plugin can register; hook `register_<kind>s` each."""
+from msbench.kinds import KINDS as KINDS
+from msbench.kinds import Kind as Kind
 
 Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
 AXES: tuple[Axis, ...] = get_args(Axis)
@@ -32,15 +29,22 @@ LISTED: tuple[Kind, ...] = (*AXES, "decoder")
 STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
 """The training strategy: the axes that a phase may set and whose throughput is measured."""
 
-DETAILS: tuple[Axis, ...] = ("model", "loss", "schedule")
+Detail = Literal["model", "loss", "schedule"]
+DETAILS: tuple[Detail, ...] = get_args(Detail)
 """The axes that a table shows only where rows of one task differ in them."""
 
 Compared = Literal["optimizer", "loss", "decoder", "model", "schedule"]
 COMPARED: tuple[Compared, ...] = get_args(Compared)
 """What can be compared: strategies that differ in nothing else."""
 
+COLUMNS: tuple[Compared, ...] = (*DETAILS, "optimizer", "decoder")
+"""The same in the order in which tables show them."""
+
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""
+
+PICTURES = ("curves", "pareto", "profile", "ranks", "decoders", "tuning")
+"""What can be drawn, in the order of the report; each is a file of this name in report/plots."""
 
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
 

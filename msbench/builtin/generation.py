@@ -1,25 +1,20 @@
-"""Decoders that write one output token by token: greedy, and at random.
+"""Decoders that write one output token by token: greedy decoding and sampling.
 
 `factory(**options) -> (model, batch) -> outputs`, lists of token ids without BEGIN and END. They
-use the model's `start`, `step` and `select` alone, so that any model that has these can be decoded.
-An output ends with END, or at `max_length` tokens, or at the model's own limit.
+work with any model that has `start`, `step` and `select`. An output ends with END, at `max_length`
+tokens, or at the model's own limit.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 import msbench
 from msbench import BEGIN, END, PAD, Batch, Decoder
-
-Count = Annotated[int, Field(ge=0)]
-Temperature = Annotated[float, Field(ge=1e-3, allow_inf_nan=False)]
-"""Less is greedy decoding but for rounding."""
-Share = Annotated[float, Field(gt=0, le=1)]
+from msbench.builtin.types import Count, PositiveShare, Temperature
 
 Choose = Callable[[Tensor], Tensor]
 """(rows, V) logits -> (rows,) token ids."""
@@ -27,14 +22,14 @@ Choose = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be written."""
+    """Constraints on what may be written."""
 
     min_length: int = 0
     """Tokens before END is allowed."""
     max_length: int = 0
     """Most tokens; 0 = as many as the model can."""
     no_repeat_ngram: int = 0
-    """Sequences of so many tokens occur once at most (Paulus et al., 2018); 0 = any number."""
+    """No sequence of this many tokens occurs twice (Paulus et al., 2018); 0 = no constraint."""
 
     def __post_init__(self) -> None:
         if self.max_length and self.min_length > self.max_length:
@@ -43,12 +38,12 @@ class Limits:
             )
 
     def most(self, model: Any) -> int:
-        """Tokens at which an output is cut."""
+        """The number of tokens at which an output is cut."""
         limit: int = min(self.max_length or model.max_length, model.max_length)
         return limit
 
     def allowed(self, logits: Tensor, written: Tensor) -> Tensor:
-        """(rows, V) logits, changed in place, behind (rows, length) tokens: -inf is not allowed."""
+        """(rows, V) logits after (rows, length) tokens; in place, -inf where not allowed."""
         length = written.shape[1]
         no_padding(logits)
         if length < self.min_length:
@@ -63,7 +58,7 @@ class Limits:
         again = (seen[..., :-1] == last[:, None]).all(-1)
         rows, places = again.nonzero(as_tuple=True)
         logits[rows, seen[rows, places, -1]] = float("-inf")
-        # Where nothing is left, an output may end after all.
+        # Where no token is allowed, the output may end after all.
         stuck = (logits == float("-inf")).all(-1)
         logits[:, END].masked_fill_(stuck, 0.0)
 
@@ -84,7 +79,7 @@ def greedy(min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count 
 def sample(
     temperature: Temperature = 1.0,
     top_k: Count = 0,
-    top_p: Share = 1.0,
+    top_p: PositiveShare = 1.0,
     min_length: Count = 0,
     max_length: Count = 0,
     no_repeat_ngram: Count = 0,
@@ -100,7 +95,7 @@ def sample(
 
 @dataclass(frozen=True)
 class Sample:
-    """See `sample`."""
+    """See `sample`; it draws from torch's generator."""
 
     temperature: float = 1.0
     top_k: int = 0
@@ -112,28 +107,29 @@ class Sample:
         return [outputs[0] for outputs in self.several(model, batch, 1)]
 
     def several(self, model: Any, batch: Batch, count: int) -> list[list[list[int]]]:
-        """So many outputs for each source, drawn one apart from the other."""
-        drawn = draw(
-            model, batch, self.temperature, self.top_k, self.top_p, self.limits, copies=count
-        )
+        """`count` independent outputs for each source."""
+
+        def choose(logits: Tensor) -> Tensor:
+            return self.probabilities(logits).multinomial(1)[:, 0]
+
+        drawn = generate(model, batch, choose, self.limits, copies=count)
         return [drawn[start : start + count] for start in range(0, len(drawn), count)]
 
-
-def draw(
-    model: Any,
-    batch: Batch,
-    temperature: float = 1.0,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    limits: Limits = ANY,
-    copies: int = 1,
-) -> list[list[int]]:
-    """Outputs as `sample` draws them from torch's generator, `copies` for each source."""
-
-    def choose(logits: Tensor) -> Tensor:
-        return probabilities(logits, temperature, top_k, top_p).multinomial(1)[:, 0]
-
-    return generate(model, batch, choose, limits, copies)
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """(..., V) logits -> (..., V) what tokens are drawn by; MsbenchError if not finite."""
+        logits = logits.float() / self.temperature
+        if 0 < self.top_k < logits.shape[-1]:
+            best, places = logits.topk(self.top_k, dim=-1)
+            logits = torch.full_like(logits, float("-inf")).scatter(-1, places, best)
+        shares = logits.softmax(-1)
+        check_numbers(shares[..., 0].isfinite())
+        if self.top_p < 1:
+            ordered, places = shares.sort(dim=-1, descending=True, stable=True)
+            before = ordered.cumsum(-1) - ordered  # what the likelier ones have together
+            kept = ordered.masked_fill(before >= self.top_p, 0.0)
+            shares = torch.zeros_like(shares).scatter(-1, places, kept)
+            shares = shares / shares.sum(-1, keepdim=True)
+        return shares
 
 
 @torch.no_grad()
@@ -142,7 +138,7 @@ def generate(
 ) -> list[list[int]]:
     """Token after token, by `choose`. Finished rows leave once they are a quarter of the batch.
 
-    copies: outputs of each source, one after the other; what they have in common is read once.
+    copies: outputs for each source, next to each other in the result; the source is read once.
     """
     check_generates(model)
     limit = limits.most(model)
@@ -152,7 +148,7 @@ def generate(
     if copies > 1:
         state = state.select(torch.arange(len(batch.rows), device=device).repeat_interleave(copies))
     tokens = torch.full((rows,), BEGIN, device=device)
-    output = torch.full((rows, limit), END, device=device)  # where nothing is written it has ended
+    output = torch.full((rows, limit), END, device=device)  # END wherever nothing is written
     alive = torch.arange(rows, device=device)
     done = torch.zeros(rows, dtype=torch.bool, device=device)
     for length in range(limit):
@@ -172,32 +168,14 @@ def generate(
 
 
 def likeliest(logits: Tensor) -> Tensor:
-    """(..., V) logits -> the first of the greatest; MsbenchError if that is no number."""
+    """(..., V) logits -> the first of the greatest; MsbenchError if that is not finite."""
     best, tokens = logits.max(-1)
-    check_numbers(best)
+    check_numbers(best.isfinite())
     return tokens
 
 
-def probabilities(logits: Tensor, temperature: float, top_k: int, top_p: float) -> Tensor:
-    """(..., V) logits -> (..., V) what is drawn from; MsbenchError if these are no numbers."""
-    logits = logits.float() / temperature
-    if 0 < top_k < logits.shape[-1]:
-        best, places = logits.topk(top_k, dim=-1)
-        logits = torch.full_like(logits, float("-inf")).scatter(-1, places, best)
-    shares = logits.softmax(-1)
-    check_numbers(shares[..., 0])
-    if top_p < 1:
-        ordered, places = shares.sort(dim=-1, descending=True, stable=True)
-        before = ordered.cumsum(-1) - ordered  # what the likelier ones have together
-        shares = torch.zeros_like(shares).scatter(
-            -1, places, ordered.masked_fill(before >= top_p, 0.0)
-        )
-        shares = shares / shares.sum(-1, keepdim=True)
-    return shares
-
-
 def no_padding(logits: Tensor) -> Tensor:
-    """(..., V) logits, changed in place: PAD and BEGIN are never predicted."""
+    """(..., V) logits, in place -inf for PAD and BEGIN, which are never predicted."""
     logits[..., min(PAD, BEGIN) : max(PAD, BEGIN) + 1] = float("-inf")
     return logits
 
@@ -212,12 +190,7 @@ def check_generates(model: Any) -> None:
         )
 
 
-def check_numbers(values: Tensor) -> None:
-    """MsbenchError unless all are finite."""
-    if not bool(values.isfinite().all()):
-        raise not_numbers()
-
-
-def not_numbers() -> msbench.MsbenchError:
-    """What is wrong with a model whose logits cannot be decoded."""
-    return msbench.MsbenchError("the model's logits are not numbers (NaN or infinite)")
+def check_numbers(usable: Tensor) -> None:
+    """MsbenchError about the model's logits unless all of them are `usable`."""
+    if not bool(usable.all()):
+        raise msbench.MsbenchError("the model's logits are not numbers (NaN or infinite)")

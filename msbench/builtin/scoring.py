@@ -3,7 +3,7 @@
 Shapes: B examples. An output is a list of token ids without BEGIN and END.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +17,8 @@ from msbench.builtin.generation import no_padding
 
 Output = Sequence[int]
 
-
 LOGITS = 2**24
-"""Most numbers in one array of logits, where outputs can be taken part by part."""
+"""Most numbers in one array of logits, where outputs can be scored a few at a time."""
 
 
 @torch.no_grad()
@@ -30,31 +29,35 @@ def scores_of(model: Any, batch: Batch, outputs: Sequence[Output], vocabulary: i
     """
     longest = 1 + max(map(len, outputs), default=0) + batch.source.shape[1]
     rows = max(1, LOGITS // (longest * vocabulary))
-    found: list[float] = []
+    scores: list[float] = []
     for first in range(0, len(outputs), rows):
         index = list(range(first, min(first + rows, len(outputs))))
         part = log_probabilities(model, taken(batch, index), [outputs[i] for i in index])
-        found += part.tolist()
-    return found
+        scores += part.tolist()
+    return scores
 
 
 def log_probabilities(
     model: Any, batch: Batch, outputs: Sequence[Output], temperature: float = 1.0
 ) -> Tensor:
-    """(B,) log-probability, under what `draw` draws from, of one output for each example."""
-    spoken = answered(batch, outputs, model.max_length)
-    logits = model(spoken)
+    """(B,) log-probability of one output for each example, as `Sample(temperature)` draws them."""
+    answers = answered(batch, outputs, model.max_length)
+    logits = model(answers)
     logits = no_padding(logits if temperature == 1 else logits / temperature)
-    lost = functional.cross_entropy(
-        logits.transpose(1, 2), spoken.target, ignore_index=IGNORE, reduction="none"
+    return -token_losses(logits, answers.target).sum(1)
+
+
+def token_losses(logits: Tensor, target: Tensor) -> Tensor:
+    """(B, T, V) logits, (B, T) target -> (B, T) cross-entropy in nats, 0 where IGNORE."""
+    return functional.cross_entropy(
+        logits.transpose(1, 2), target, ignore_index=IGNORE, reduction="none"
     )
-    return -lost.sum(1)
 
 
 def answered(batch: Batch, outputs: Sequence[Output], limit: int) -> Batch:
-    """The batch with outputs, of at most `limit` tokens, in place of the right ones.
+    """The batch with outputs of at most `limit` tokens in place of the references.
 
-    An output as long as the limit was cut, so no END is expected behind it.
+    An output as long as the limit was cut, so no END is expected after it.
     """
     pairs = list(zip(prompts(batch), outputs, strict=True))
     inputs = [[BEGIN, *prompt, *output][: len(prompt) + limit] for prompt, output in pairs]
@@ -67,7 +70,7 @@ def answered(batch: Batch, outputs: Sequence[Output], limit: int) -> Batch:
     return replace(batch, input=padded(inputs, PAD), target=padded(targets, IGNORE))
 
 
-def right_outputs(batch: Batch, limit: int) -> list[list[int]]:
+def reference_outputs(batch: Batch, limit: int) -> list[list[int]]:
     """The outputs that the batch's targets stand for, cut to the limit."""
     return [
         [token for token in row if token not in (IGNORE, END)][len(prompt) :][:limit]
@@ -80,8 +83,13 @@ def taken(batch: Batch, index: list[int]) -> Batch:
     return replace(batch.map(lambda array: array[index]), rows=batch.rows[index])
 
 
+def owners(counts: Iterable[int]) -> list[int]:
+    """0, 0, ..., 1, 1, ...: every position as often as its count says."""
+    return [position for position, count in enumerate(counts) for _ in range(count)]
+
+
 def prompts(batch: Batch) -> list[list[int]]:
-    """What a language model goes on from, for each example; nothing where a source is read."""
+    """The prompt of each example, which a language model continues; empty for other tasks."""
     assert batch.split is not None
     if not batch.split.prompted:
         return [[]] * len(batch.rows)

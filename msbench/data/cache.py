@@ -16,7 +16,6 @@ from msbench.data.sources import cache_folder
 TEXT = "text:"
 """Marks what is stored as JSON."""
 
-
 Arrays = dict[str, Any]
 
 

@@ -24,7 +24,6 @@ from msbench.data.task import Scores
 
 ROUGES = ("rouge1", "rouge2", "rougeL")
 
-
 POINTS = ("bleu", "chrf")
 """Metrics from 0 to 100; the others of texts and labels are shares from 0 to 1."""
 

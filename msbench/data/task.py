@@ -16,10 +16,8 @@ from msbench.spec import TaskKind
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 """The first four token ids of every vocabulary."""
 
-
 IGNORE = -100
 """In `Batch.target`: no target unit here."""
-
 
 Ids = NDArray[np.integer[Any]]
 

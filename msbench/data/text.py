@@ -10,7 +10,6 @@ from msbench.errors import DataError
 
 Pair = tuple[str, str]
 
-
 Score = Callable[[Sequence[str], Sequence[str]], Scores]
 
 

@@ -15,12 +15,9 @@ from msbench.errors import DataError
 
 SPECIAL = ["<pad>", "<begin>", "<end>", "<unknown>"]
 
-
 SPLITS = ("train", "validation", "test")
 
-
 BYTES = 256
-
 
 Sides = Mapping[str, Mapping[str, Sequence[Any]]]
 """{"source": {"train": texts, ...}, ...}."""

@@ -14,7 +14,8 @@ from pydantic import PydanticUserError, TypeAdapter
 
 from msbench.errors import PluginError
 from msbench.plugins.options import annotated
-from msbench.plugins.registry import NESTED, Entry
+from msbench.plugins.parts import NESTED
+from msbench.plugins.registry import Entry
 from msbench.spec import Choice, display_name
 
 

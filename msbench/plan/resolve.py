@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
-from msbench.errors import PluginError, did_you_mean
+from msbench.errors import MsbenchError, PluginError, did_you_mean
 from msbench.plan.grid import expand_grid
-from msbench.plugins.registry import Entry, Registry, parts_in
+from msbench.plugins.parts import parts_in
+from msbench.plugins.registry import Entry, Registry
 from msbench.spec import COMPARED, Choice, Kind, Part, Suite, display_name
 
 
@@ -80,8 +81,11 @@ def fit_problems(suite: Suite, registry: Registry, parts: Parts) -> list[str]:
                 )
     for learner in {each.entry.learner for each in parts["model"]}:
         check = getattr(registry.find("learner", learner).load(), "check_device", None)
-        if check is not None and (reason := check(suite.device)):
-            problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {reason}")
+        try:
+            if check is not None:
+                check(suite.device)
+        except MsbenchError as error:
+            problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {error}")
     return problems + _framework_problems(parts)
 
 
@@ -124,8 +128,11 @@ def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
     if kind == "optimizer":
         framework = registry.find("learner", registry.find(kind, part.name).learner)
         check = getattr(framework.load(), "check_optimizer", None)
-        if check is not None and (reason := check(build)):
-            raise PluginError(f"optimizer {part.name!r}: {reason}")
+        try:
+            if check is not None:
+                check(build)
+        except MsbenchError as error:
+            raise PluginError(f"optimizer {part.name!r}: {error}") from error
     if kind not in ("loss", "schedule", "decoder", "launcher"):
         return
     if kind == "decoder":  # of one that needs a task at least what is inside is made

@@ -14,7 +14,6 @@ Decoder = Callable[[Any, Any], Any]
 If it has `calibrate(model)`, that is called once before, with the trained model.
 """
 
-
 Schedule = Callable[[float], float]
 """Share of the budget that is spent (0 to 1) -> factor on every learning rate."""
 
@@ -40,8 +39,8 @@ class Learner(Protocol):
     """
 
     @staticmethod
-    def check_device(device: str) -> str:
-        """Why this framework cannot use the device; empty if it can."""
+    def check_device(device: str) -> None:
+        """MsbenchError with the reason if this framework cannot use the device."""
 
     def reseed(self, purpose: str) -> None:
         """Draw all that is random from now on from the stream (seed, purpose)."""

@@ -15,7 +15,8 @@ from msbench.errors import MsbenchError, PluginError, RecordsError, SuiteError, 
 from msbench.plan.grid import describe
 from msbench.plan.resolve import Resolved, kind_fits, resolve, task_kinds
 from msbench.plan.trials import Fingerprint
-from msbench.plugins.registry import Registry, parts_in
+from msbench.plugins.parts import parts_in
+from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.run.trial import TRAINED, check_versions
 from msbench.run.weights import check_weights, weights_file
@@ -168,8 +169,12 @@ def _again(record: Record, resolved: Sequence[Resolved], registry: Registry) -> 
     trial = replace(trial, decoders=())
     check_versions(trial, registry, ("task", "model", "learner"))
     learner = registry.find("learner", trial.learner.name).load()
-    if reason := getattr(learner, "check_device", lambda device: "")(trial.device):
-        raise MsbenchError(f"trial {record.key}: {trial.device!r} cannot be used: {reason}")
+    try:
+        getattr(learner, "check_device", lambda device: None)(trial.device)
+    except MsbenchError as error:
+        raise MsbenchError(
+            f"trial {record.key}: {trial.device!r} cannot be used: {error}"
+        ) from error
     fitting = {
         digest(asdict(part)): part
         for choice, entry, part in resolved

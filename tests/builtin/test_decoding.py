@@ -693,4 +693,4 @@ def test_what_is_recorded_of_outputs() -> None:
     assert found.log_probability == pytest.approx(np.mean(logs), rel=1e-5)
     still = decode(learner, greedy(), task, task.test, batches)
     assert math.isnan(still.first_token_seconds)
-    assert still.to_dict()["count"] == len(task.test)
+    assert still.examples == len(task.test)

@@ -27,7 +27,6 @@ from msbench.builtin.tasks.numbers import numbers_fr
 
 STEPS, SIZE = 6, 8
 
-
 Make = Callable[[nn.Module], Optimizer]
 
 

@@ -1,13 +1,12 @@
-"""Beam search: exact about what it keeps, about ties, and about when it may stop.
+"""Beam search with exact pruning, tie-breaking and stopping.
 
 Shapes: S sources, H hypotheses of each, V vocabulary.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,21 +14,21 @@ import msbench
 from msbench import BEGIN, END, Batch, Decoder
 from msbench.builtin.generation import (
     ANY,
-    Count,
     Limits,
     check_generates,
+    check_numbers,
     generate,
     likeliest,
-    not_numbers,
 )
+from msbench.builtin.types import Count, Finite, Size, UpTo10
 
 BLOCK = 32
-"""Tokens whose greatest logit is found first, so that few need to be sorted."""
+"""Tokens of which the greatest logit is found first, so that few need to be sorted."""
 
 
 @dataclass(frozen=True)
 class Worth:
-    """log-probability / length ** penalty + reward * length; the length counts END.
+    """log-probability / length ** penalty + reward * length; END counts as length.
 
     penalty: Wu et al., 2016 (with their constant 5 left out). reward: He et al., 2016.
     """
@@ -42,9 +41,12 @@ class Worth:
         worth: Tensor = scores / length**self.penalty + self.reward * length
         return worth
 
-    def most(self, scores: Tensor, length: int, limit: int) -> Tensor:
-        """What hypotheses of this length can come to at most: log-probabilities only fall, the
-        most generous divisor is at the limit, and the reward at either end."""
+    def bound(self, scores: Tensor, length: int, limit: int) -> Tensor:
+        """The most that hypotheses of at least this length can come to.
+
+        Log-probabilities only fall, the largest divisor is that at the limit, and the reward is
+        largest at either end.
+        """
         best = limit if self.reward > 0 else length
         worth: Tensor = scores / limit**self.penalty + self.reward * best
         return worth
@@ -63,9 +65,9 @@ class Hypothesis:
 
 
 def beam(
-    width: Annotated[int, Field(ge=1)] = 4,
-    length_penalty: Annotated[float, Field(ge=0, le=10)] = 1.0,
-    length_reward: Annotated[float, Field(allow_inf_nan=False)] = 0.0,
+    width: Size = 4,
+    length_penalty: UpTo10 = 1.0,
+    length_reward: Finite = 0.0,
     min_length: Count = 0,
     max_length: Count = 0,
     no_repeat_ngram: Count = 0,
@@ -76,14 +78,12 @@ def beam(
     width: hypotheses kept per source; one that ends leaves the beam, so that width 1 is greedy.
     A source is finished once no living hypothesis can overtake its best complete one.
     """
-    worth, limits = (
-        Worth(length_penalty, length_reward),
-        Limits(min_length, max_length, no_repeat_ngram),
-    )
-    check_width(width)
+    if width < 1:
+        raise msbench.MsbenchError(f"beam needs a width of 1 or more, not {width}")
     if length_penalty < 0:
         raise msbench.MsbenchError(f"beam needs length_penalty >= 0, not {length_penalty}")
-    return Beam(width, worth, limits)
+    worth = Worth(length_penalty, length_reward)
+    return Beam(width, worth, Limits(min_length, max_length, no_repeat_ngram))
 
 
 @dataclass(frozen=True)
@@ -98,20 +98,12 @@ class Beam:
         """The best output of each source."""
         if self.width == 1:  # sums of logarithms would round, and make ties where logits differ
             return generate(model, batch, likeliest, self.limits)
-        return [
-            found[0].tokens for found in search(model, batch, self.width, self.worth, self.limits)
-        ]
+        return [best[0] for best in self.several(model, batch, 1)]
 
     def several(self, model: Any, batch: Batch, count: int) -> list[list[list[int]]]:
         """The best outputs of each source, at most `count`, the best first."""
-        found = search(model, batch, self.width, self.worth, self.limits, count)
-        return [[each.tokens for each in best] for best in found]
-
-
-def check_width(width: int) -> None:
-    """MsbenchError below 1."""
-    if width < 1:
-        raise msbench.MsbenchError(f"beam needs a width of 1 or more, not {width}")
+        complete = search(model, batch, self.width, self.worth, self.limits, count)
+        return [[hypothesis.tokens for hypothesis in best] for best in complete]
 
 
 @torch.no_grad()
@@ -125,59 +117,57 @@ def search(
 ) -> list[list[Hypothesis]]:
     """The best complete hypotheses of each source, at most `count`, the best first.
 
-    Ties are broken by the rank of the hypothesis that goes on, then by the smaller token id. Of
-    two complete ones of equal worth the earlier one counts as better.
+    Ties are broken by the rank of the hypothesis that is continued, then by the smaller token id.
+    Of two complete ones of equal worth the earlier one counts as better.
     """
     check_generates(model)
     limit, device = limits.most(model), batch.source.device
     rows = torch.arange(len(batch.rows), device=device)
-    found: list[list[Hypothesis]] = [[] for _ in rows]
+    complete: list[list[Hypothesis]] = [[] for _ in rows]
     state = model.start(batch)
     tokens = torch.full((len(rows),), BEGIN, device=device)
     written = torch.empty(len(rows), limit, dtype=torch.long, device=device)
     scores = torch.zeros(len(rows), 1, device=device)
     bars = torch.full((len(rows),), float("-inf"), device=device)
-    """What a complete hypothesis has to exceed."""
-    room = scores[:0]
+    """(S,) the worth that a complete hypothesis has to exceed."""
+    buffer = scores[:0]
     alive = list(range(len(rows)))
     for length in range(1, limit + 1):
         logits, state = model.step(state, tokens)
         logits = limits.allowed(logits, written[:, : length - 1]).float()
-        if len(room) < len(logits):
-            room = torch.empty_like(logits)
-        logs = torch.log_softmax(logits, -1, out=room[: len(logits)])
-        old = scores.shape[1]
+        if len(buffer) < len(logits):
+            buffer = torch.empty_like(logits)
+        logs = torch.log_softmax(logits, -1, out=buffer[: len(logits)])
+        offsets = torch.arange(len(alive), device=device)[:, None] * scores.shape[1]
         scores, parents, chosen = best_continuations(logs, scores, width)
-        if bool(scores.isnan().any()):
-            raise not_numbers()
-        offsets = torch.arange(len(alive), device=device)[:, None] * old
+        check_numbers(~scores.isnan())
         source, tokens = (parents + offsets).flatten(), chosen.flatten()
         written = written[source]
         written[:, length - 1] = tokens
-        # What is alive at the limit counts as it stands.
-        complete = chosen == END if length < limit else scores.isfinite()
-        worths = worth.of(scores, length).masked_fill(~complete, float("-inf"))
-        _enter(found, bars, alive, worths, scores, written[:, :length], count)
-        scores = scores.masked_fill(complete, float("-inf"))
-        going = worth.most(scores, length + 1, limit).amax(1) > bars
+        # At the limit, living hypotheses count as complete.
+        ended = chosen == END if length < limit else scores.isfinite()
+        worths = worth.of(scores, length).masked_fill(~ended, float("-inf"))
+        _enter(complete, bars, alive, worths, scores, written[:, :length], count)
+        scores = scores.masked_fill(ended, float("-inf"))
+        going = worth.bound(scores, length + 1, limit).amax(1) > bars
         left = int(going.sum())
         if not left or length == limit:
             break
         if 4 * left <= 3 * len(alive):
             kept = going.nonzero()[:, 0]
-            every = (kept[:, None] * width + torch.arange(width, device=device)).flatten()
-            source, tokens, written = source[every], tokens[every], written[every]
+            index = (kept[:, None] * width + torch.arange(width, device=device)).flatten()
+            source, tokens, written = source[index], tokens[index], written[index]
             scores, bars, alive = scores[kept], bars[kept], [alive[i] for i in kept.tolist()]
         state = state.select(source)
-    return [each or [Hypothesis(float("-inf"), float("-inf"), [])] for each in found]
+    return [best or [Hypothesis(float("-inf"), float("-inf"), [])] for best in complete]
 
 
 def best_continuations(logs: Tensor, scores: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(S H, V) log-probabilities behind (S, H) scores -> the best sums of each source, with the
+    """(S H, V) log-probabilities after (S, H) scores -> the best sums of each source, with the
     hypotheses and tokens they are of, each (S, count).
 
-    In order of (sum, hypothesis, token). The best are in as many blocks of tokens, those whose
-    greatest sums are the best, so only these are sorted.
+    In order of (sum, hypothesis, token). The best `count` sums lie in at most `count` blocks of
+    tokens, those with the greatest maxima, so only these are sorted.
     """
     vocabulary = logs.shape[1]
     if rest := -vocabulary % BLOCK:
@@ -186,14 +176,14 @@ def best_continuations(logs: Tensor, scores: Tensor, count: int) -> tuple[Tensor
     in_blocks = logs.view(size, width, -1, BLOCK)
     tops = in_blocks.amax(3) + scores[:, :, None]
     blocks = tops.shape[2]
-    order = first_best(tops.flatten(1), count)[1].sort(dim=1).values  # as they stand: ties, too
+    order = first_best(tops.flatten(1), count)[1].sort(dim=1).values  # in their old order, for ties
     owners = order // blocks
     offsets = torch.arange(size, device=order.device)[:, None] * (width * blocks)
     sums = in_blocks.flatten(0, 2)[order + offsets] + scores.gather(1, owners)[:, :, None]
     best, index = first_best(sums.flatten(1), count)
     which = index // BLOCK
     tokens = order.gather(1, which) % blocks * BLOCK + index % BLOCK
-    tokens = tokens.clamp(max=vocabulary - 1)  # what was padded has no chance, but must be a token
+    tokens = tokens.clamp(max=vocabulary - 1)  # padding is never chosen, but must be a valid id
     if best.shape[1] < count:  # fewer continuations than the beam is wide
         short = (0, count - best.shape[1])
         best = functional.pad(best, short, value=float("-inf"))
@@ -202,16 +192,16 @@ def best_continuations(logs: Tensor, scores: Tensor, count: int) -> tuple[Tensor
 
 
 def first_best(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """(S, N) -> the greatest and their places, in order, those of equals by place: (S, count)."""
+    """(S, N) -> the greatest in order, equals by place, and their places: both (S, count)."""
     count = min(count, values.shape[1])
     best, places = values.topk(min(count + 1, values.shape[1]), dim=1)
-    if bool((best[:, 1:] == best[:, :-1]).any()):  # seldom, and topk takes equals as it likes
+    if bool((best[:, 1:] == best[:, :-1]).any()):  # rare; topk takes equals in any order
         best, places = values.sort(dim=1, descending=True, stable=True)
     return best[:, :count], places[:, :count]
 
 
 def _enter(
-    found: list[list[Hypothesis]],
+    complete: list[list[Hypothesis]],
     bars: Tensor,
     alive: list[int],
     worths: Tensor,
@@ -219,19 +209,14 @@ def _enter(
     written: Tensor,
     count: int,
 ) -> None:
-    """Take complete hypotheses that are better than what their source has; raises the bars."""
+    """Add complete hypotheses that are better than those of their source; raise the bars."""
     width = scores.shape[1]
-    for index, place in (worths > bars[:, None]).nonzero().tolist():
-        mine = found[alive[index]]
-        tokens = written[index * width + place].tolist()
-        mine.append(
-            Hypothesis(
-                float(worths[index, place]),
-                float(scores[index, place]),
-                tokens[:-1] if tokens[-1] == END else tokens,
-            )
-        )
-        mine.sort(key=lambda each: -each.worth)
-        del mine[count:]
-        if len(mine) == count:
-            bars[index] = mine[-1].worth
+    for index, rank in (worths > bars[:, None]).nonzero().tolist():
+        best = complete[alive[index]]
+        tokens = written[index * width + rank].tolist()
+        output = tokens[:-1] if tokens[-1] == END else tokens
+        best.append(Hypothesis(float(worths[index, rank]), float(scores[index, rank]), output))
+        best.sort(key=lambda hypothesis: -hypothesis.worth)
+        del best[count:]
+        if len(best) == count:
+            bars[index] = best[-1].worth

@@ -9,22 +9,18 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 import msbench
 from msbench import Batch, Decoder, MsbenchError, Task
-from msbench.builtin.generation import check_numbers, not_numbers
+from msbench.builtin.generation import check_numbers
 from msbench.builtin.losses.pointwise import cross_entropy
-from msbench.builtin.types import Size
-
-Strength = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
+from msbench.builtin.types import FiniteNotNegative, Size
 
 DROPOUTS = (
     nn.Dropout,
@@ -37,16 +33,14 @@ DROPOUTS = (
     nn.MultiheadAttention,
     nn.TransformerEncoderLayer,
 )
-"""Modules of torch that drop something themselves, and the layer that skips its dropouts, whatever
-their mode, unless it is itself in training."""
-
+"""Modules of torch with a dropout of their own, and the layer that skips the dropouts inside it
+unless it is itself in training mode."""
 
 WIDEST = math.log(100)
-"""The logarithm of a temperature is sought from minus this to this."""
-
+"""The logarithm of the temperature is searched from minus this to this."""
 
 BATCH = 64
-"""Examples of the validation split that are predicted together."""
+"""Validation examples that are predicted together."""
 
 
 def argmax() -> Decoder:
@@ -59,15 +53,15 @@ def argmax() -> Decoder:
     return decode
 
 
-def prior_corrected(task: Task, strength: Strength = 1.0) -> Decoder:
-    """Logits less `strength` times the log prior of each label in training, made to add up to 1.
+def prior_corrected(task: Task, strength: FiniteNotNegative = 1.0) -> Decoder:
+    """Logits minus `strength` times the log prior of each label in training, normalized.
 
     With strength 1, what the model would say if all labels were equally common (Saerens et al.,
     2002; Menon et al., 2021, post-hoc logit adjustment), which macro-F1 asks for more than
-    accuracy does; 0 is argmax. A label that training lacks counts as one that it has once.
+    accuracy does; 0 is argmax. A label that training lacks counts as if it occurred once.
     """
-    known = task.train.target[task.train.target >= 0]
-    counts = np.bincount(known, minlength=task.classes).clip(min=1)
+    labels = task.train.target[task.train.target >= 0]
+    counts = np.bincount(labels, minlength=task.classes).clip(min=1)
     offset = torch.from_numpy(strength * np.log(counts / counts.sum()))
 
     def decode(model: Any, batch: Batch) -> Tensor:
@@ -78,9 +72,9 @@ def prior_corrected(task: Task, strength: Strength = 1.0) -> Decoder:
 
 
 def temperature(task: Task) -> "Temperature":
-    """Log-probabilities of logits / T, with the T that validation is likeliest under.
+    """Log-probabilities of logits / T, with the T under which the validation split is likeliest.
 
-    Guo et al., 2017. Labels are argmax's; what changes is how sure it is of them.
+    Guo et al., 2017. Labels are those of argmax; only their probabilities change.
     """
     return Temperature(task)
 
@@ -88,15 +82,15 @@ def temperature(task: Task) -> "Temperature":
 def mc_dropout(passes: Size = 8) -> Decoder:
     """(B, C) logs of the mean probabilities of `passes` forward passes with dropout on.
 
-    Gal and Ghahramani, 2016. Only torch's modules with dropout are switched, so that norms stay as
-    they predict; a model that drops nothing gives argmax's log-probabilities exactly.
+    Gal and Ghahramani, 2016. Only torch's modules with dropout are switched to training, so norms
+    stay as in prediction; a model without dropout gives argmax's log-probabilities exactly.
     """
 
     def decode(model: Any, batch: Batch) -> Tensor:
         dropouts = (each for each in model.modules() if isinstance(each, DROPOUTS))
         with switched(dropouts, training=True):
             logs = torch.stack([_precise(model(batch)).log_softmax(-1) for _ in range(passes)])
-        # Around the highest: passes that agree give exactly what each of them does.
+        # Relative to the highest, so that passes that agree give exactly their common value.
         top = logs.amax(0).clamp(min=torch.finfo(logs.dtype).min)
         return top + (logs - top).exp().mean(0).log()
 
@@ -108,8 +102,8 @@ def candidate_loss(task: Task, loss: Any = None) -> Decoder:
 
     loss: a loss, else the plain cross-entropy, for which this is argmax (LeCun et al., 2006: every
     loss is an energy). (B, C) log-probabilities: those of a softmax over minus the losses. The
-    model is run once a batch, and a loss gets a stand-in with that example's logits: it must be one
-    that looks at logits and targets alone, as those of `losses` do when nothing is trained.
+    model is run once a batch, and the loss gets a stand-in with that example's logits, so it must
+    look at logits and targets alone, as those of `losses` do in evaluation mode.
     """
     measure = msbench.supplied(cross_entropy if loss is None else loss, task=task)
 
@@ -118,9 +112,9 @@ def candidate_loss(task: Task, loss: Any = None) -> Decoder:
         losses = torch.empty_like(logits)
         labels = torch.arange(logits.shape[1], device=logits.device)
         for row in range(len(logits)):
-            stand_in, one = _Answered(logits[row : row + 1]), batch.shard(row, len(logits))
+            stand_in, example = _StandIn(logits[row : row + 1]), batch.shard(row, len(logits))
             for label in range(len(labels)):
-                candidate = replace(one, target=labels[label : label + 1])
+                candidate = replace(example, target=labels[label : label + 1])
                 total, count = measure(stand_in, candidate)
                 losses[row, label] = total / count
         return (-losses).log_softmax(-1)
@@ -139,7 +133,7 @@ class Temperature:
     def calibrate(self, model: nn.Module) -> None:
         """Fit the temperature: the lowest mean negative log-likelihood of the validation split.
 
-        That has one valley only, for it is convex in 1 / T.
+        That has a single minimum, for it is convex in 1 / T.
         """
         from scipy.optimize import minimize_scalar
 
@@ -150,16 +144,16 @@ class Temperature:
                 batch = arrays.map(lambda array: torch.from_numpy(array).to(device))
                 logits.append(model(batch).double())
                 targets.append(batch.target)
-        every, right = torch.cat(logits), torch.cat(targets)
+        all_logits, target = torch.cat(logits), torch.cat(targets)
 
-        def lost(logarithm: float) -> float:
-            return float(functional.cross_entropy(every / math.exp(logarithm), right))
+        def mean_loss(log_temperature: float) -> float:
+            return float(functional.cross_entropy(all_logits / math.exp(log_temperature), target))
 
-        check_numbers(torch.tensor(lost(0.0)))
-        found = minimize_scalar(
-            lost, bounds=(-WIDEST, WIDEST), method="bounded", options={"xatol": 1e-7}
+        check_numbers(torch.tensor(mean_loss(0.0)).isfinite())
+        fit = minimize_scalar(
+            mean_loss, bounds=(-WIDEST, WIDEST), method="bounded", options={"xatol": 1e-7}
         )
-        self.temperature = math.exp(min(0.0, found.x, key=lost))
+        self.temperature = math.exp(min(0.0, fit.x, key=mean_loss))
 
     def __call__(self, model: Any, batch: Batch) -> Tensor:
         """(B, C) log-probabilities; MsbenchError if nothing was calibrated."""
@@ -172,7 +166,7 @@ class Temperature:
 
 @contextmanager
 def switched(modules: Iterable[nn.Module], training: bool) -> Iterator[None]:
-    """The modules, without those inside them, in this mode; then each as it was."""
+    """These modules, not those inside them, in this mode; then each in the mode it was in."""
     before = [(module, module.training) for module in modules]
     try:
         for module, _ in before:
@@ -183,7 +177,7 @@ def switched(modules: Iterable[nn.Module], training: bool) -> Iterator[None]:
             module.training = mode
 
 
-class _Answered:
+class _StandIn:
     """A model that was run already."""
 
     training = False
@@ -196,7 +190,6 @@ class _Answered:
 
 
 def _precise(logits: Tensor) -> Tensor:
-    """In single precision at the least; MsbenchError if they are no numbers."""
-    if bool(logits.isnan().any()):
-        raise not_numbers()
+    """In single precision at least; MsbenchError if one is NaN."""
+    check_numbers(~logits.isnan())
     return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -3,23 +3,18 @@
 from typing import Any
 
 from torch import Tensor
-from torch.nn import functional
 
-from msbench import IGNORE, Batch, Decoder
-from msbench.builtin.generation import not_numbers
+from msbench import Batch, Decoder
+from msbench.builtin.generation import check_numbers
+from msbench.builtin.scoring import token_losses
 
 
 def likelihood() -> Decoder:
     """(B,) log-probability of each text as it stands, in nats; nothing is generated."""
 
     def decode(model: Any, batch: Batch) -> Tensor:
-        logits: Tensor = model(batch).float()
-        lost = functional.cross_entropy(
-            logits.transpose(1, 2), batch.target, ignore_index=IGNORE, reduction="none"
-        )
-        found = -lost.double().sum(1)
-        if bool(found.isnan().any()):
-            raise not_numbers()
-        return found
+        logs = -token_losses(model(batch).float(), batch.target).double().sum(1)
+        check_numbers(~logs.isnan())
+        return logs
 
     return decode

@@ -1,25 +1,25 @@
-"""How much the texts of a group agree with each other: every pair at once."""
+"""How much the texts of a group agree: a metric of all pairs at once."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 ORDER, BETA = 6, 2
-"""Of chrF: the longest sequences of characters, and the weight of recall."""
-
+"""Of chrF: the longest character n-grams, and the weight of recall."""
 
 Table = NDArray[np.floating[Any]]
 
 
 def chrf_table(texts: Sequence[str]) -> Table:
-    """(N, N) chrF, of 100, of each text (row) against each as its reference (column).
+    """(N, N) chrF, from 0 to 100, of each text (row) against each as its reference (column).
 
-    Popovic, 2015, as sacrebleu has it by default; sequences are counted once a text instead of once
-    a pair.
+    Popovic, 2015, as sacrebleu computes it by default; n-grams are counted once per text instead of
+    once per pair.
     """
     bare = ["".join(text.split()) for text in texts]
     precision, recall, orders = (np.zeros((len(bare), len(bare))) for _ in range(3))
@@ -39,7 +39,7 @@ def chrf_table(texts: Sequence[str]) -> Table:
 
 
 def bleu_table(texts: Sequence[str]) -> Table:
-    """(N, N) sentence BLEU, of 100, by sacrebleu, with the orders that a short text has."""
+    """(N, N) sentence BLEU, from 0 to 100, by sacrebleu, with the orders that a short text has."""
     score = _bleu()
     return np.array([[score(text, [other]).score for other in texts] for text in texts])
 
@@ -48,14 +48,12 @@ TABLES = {"chrf": chrf_table, "bleu": bleu_table}
 
 
 def _counts(grams: Sequence[Sequence[str]]) -> Table:
-    """(N, distinct sequences) how often each occurs in each text."""
-    places = {
-        gram: place for place, gram in enumerate(dict.fromkeys(g for row in grams for g in row))
-    }
-    counts = np.zeros((len(grams), len(places)))
-    for row, each in enumerate(grams):
-        for gram, count in Counter(each).items():
-            counts[row, places[gram]] = count
+    """(N, distinct n-grams) how often each occurs in each text."""
+    columns = {gram: column for column, gram in enumerate(dict.fromkeys(chain(*grams)))}
+    counts = np.zeros((len(grams), len(columns)))
+    for row, of_text in enumerate(grams):
+        for gram, count in Counter(of_text).items():
+            counts[row, columns[gram]] = count
     return counts
 
 

@@ -1,4 +1,4 @@
-"""A second model, trained beside the one that is decoded: to judge, or to draft."""
+"""A second model that is trained for decoding the first: to rerank its outputs or to draft them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,8 +16,8 @@ from msbench.builtin.schedules.factors import linear
 BATCH, RATE = 32, 3e-3
 
 
-class Second:
-    """Trained by AdamW on cross-entropy, once, from torch's seed; it decodes without dropout."""
+class SecondModel:
+    """Trained once, by AdamW on cross-entropy, from torch's seed; it predicts without dropout."""
 
     def __init__(self, task: Task, model: Callable[[Task], nn.Module], passes: int):
         self.task, self.make, self.passes = task, model, passes
@@ -25,13 +25,13 @@ class Second:
 
     @property
     def model(self) -> Any:
-        """The trained one."""
+        """The trained model; MsbenchError before `calibrate`."""
         if self._model is None:
             raise msbench.MsbenchError("the second model was not trained: calibrate the decoder")
         return self._model
 
     def calibrate(self, model: nn.Module) -> None:
-        """Train it on the device of the first one. Torch's generators stay as they were."""
+        """Train it on the device of the first model; torch's generators stay as they were."""
         from msbench.builtin.learner import TorchLearner
         from msbench.builtin.losses.pointwise import cross_entropy
 
@@ -52,13 +52,11 @@ class Second:
                 device=str(device),
                 threads=torch.get_num_threads(),
             )
-            schedule = linear()
-            batches = msbench.training_batches(
-                self.task.train, BATCH, msbench.stream(seed, "second model")
-            )
+            schedule, split = linear(), self.task.train
+            batches = msbench.training_batches(split, BATCH, msbench.stream(seed, "second model"))
             learner.mode(training=True)
-            for number, batch in enumerate(islice(batches, self.passes)):
-                spent = number / self.passes
+            for step, batch in enumerate(islice(batches, self.passes)):
+                spent = step / self.passes
                 learner.set_rate(schedule(spent), spent)
                 learner.train_step(batch)
             learner.mode(training=False)

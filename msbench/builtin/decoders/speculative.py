@@ -1,30 +1,26 @@
 """Speculative decoding: a draft proposes several tokens, and one step of the model reads them all.
 
-Exact: what is written is what greedy decoding, or sampling, would have written, whatever the draft
+Exact: the output is, or is distributed as, that of greedy decoding or sampling, whatever the draft
 proposes (Leviathan et al., 2023; Chen et al., 2023). Shapes: R rows, n proposals, V vocabulary.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 import msbench
 from msbench import BEGIN, END, Batch, Decoder, Task
-from msbench.builtin.decoders.second_model import Second
+from msbench.builtin.decoders.second_model import SecondModel
 from msbench.builtin.generation import (
-    Count,
     Limits,
-    Share,
+    Sample,
     check_generates,
     likeliest,
     no_padding,
-    probabilities,
 )
-
-Size = Annotated[int, Field(ge=1)]
+from msbench.builtin.types import Count, FiniteNotNegative, PositiveShare, Size
 
 
 def speculative(
@@ -33,48 +29,35 @@ def speculative(
     ngram: Size = 2,
     model: Any = None,
     passes: Size = 500,
-    temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0,
+    temperature: FiniteNotNegative = 0.0,
     top_k: Count = 0,
-    top_p: Share = 1.0,
+    top_p: PositiveShare = 1.0,
     max_length: Count = 0,
 ) -> Decoder:
     """Greedy decoding, or sampling, in fewer steps.
 
     tokens: proposed at once. model: a small model that proposes, such as `{name =
-    "encoder-decoder", width = 32, layers = 1}`, trained on the same data for so many passes before
-    the clock starts. Without it the source proposes: what follows where the last tokens, `ngram` of
-    them or fewer, stand in it or in the output (Saxena, 2023, prompt lookup). temperature: 0 is
-    greedy; else top_k and top_p are those of `sample`.
+    "encoder-decoder", width = 32, layers = 1}`, trained on the same data for `passes` before the
+    clock starts. Without it, proposals are what follows where the last tokens, `ngram` of them or
+    fewer, occurred before in the source or in the output (Saxena, 2023, prompt lookup).
+    temperature: 0 is greedy; else top_k and top_p are those of `sample`.
     """
     if temperature == 0 and (top_k or top_p < 1):
         raise msbench.MsbenchError("speculative: top_k and top_p need a temperature above 0")
-    rule = Rule(temperature, top_k, top_p)
-    second = None if model is None else Second(task, model, passes)
+    second = None if model is None else SecondModel(task, model, passes)
+    rule = Sample(temperature, top_k, top_p)
     return Speculative(tokens, ngram, rule, Limits(0, max_length), second)
 
 
-@dataclass(frozen=True)
-class Rule:
-    """How tokens are chosen."""
-
-    temperature: float
-    top_k: int
-    top_p: float
-
-    def shares(self, logits: Tensor) -> Tensor:
-        """(..., V) what tokens are drawn by."""
-        return probabilities(logits, self.temperature, self.top_k, self.top_p)
-
-
 class Draft(Protocol):
-    """What proposes; it knows of each row what was written so far."""
+    """What proposes tokens; it follows what was written in each row."""
 
     def propose(self, last: Tensor, n: int) -> tuple[Tensor, Tensor | None]:
-        """(R,) last tokens -> (R, n) proposals or fewer, and (R, n, V) probabilities that they were
-        drawn by; None if they were not drawn."""
+        """(R,) last tokens -> (R, n) proposals or fewer, and the (R, n, V) probabilities by which
+        they were drawn; None if they were not drawn."""
 
     def accept(self, written: Tensor, lengths: Tensor, counts: Tensor) -> None:
-        """(R, limit) written so far, (R,) how much of it, and how many proposals were right."""
+        """(R, limit) written so far, (R,) how much of it, and how many proposals were taken."""
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows."""
@@ -86,9 +69,10 @@ class Speculative:
 
     tokens: int
     ngram: int
-    rule: Rule
+    rule: Sample
+    """How tokens are chosen; greedily at temperature 0."""
     limits: Limits
-    second: Second | None
+    second: SecondModel | None
 
     def calibrate(self, model: nn.Module) -> None:
         """Train the small model, if there is one."""
@@ -114,7 +98,7 @@ class Speculative:
             else Small(self.second.model, batch, self.rule)
         )
         while len(alive):
-            # No row is given more tokens than the model can write.
+            # No row may get more tokens than the model can write.
             room = limit - int(lengths.max()) - 1
             offered, drawn_by = draft.propose(last, min(self.tokens, room))
             logits, state = model.step(state, torch.cat([last[:, None], offered], dim=1))
@@ -142,36 +126,36 @@ class Speculative:
 
 
 def verify(
-    logits: Tensor, proposed: Tensor, drawn_by: Tensor | None, rule: Rule
+    logits: Tensor, proposed: Tensor, drawn_by: Tensor | None, rule: Sample
 ) -> tuple[Tensor, Tensor]:
-    """(R, n + 1, V) logits behind the last token and each of (R, n) proposals -> (R,) how many of
-    these are taken, and (R,) the token behind them.
+    """(R, n + 1, V) logits after the last token and after each of (R, n) proposals -> (R,) how many
+    of these are taken, and (R,) the token after them.
 
     A proposal x, drawn by q, is taken with probability min(1, p(x) / q(x)); where it is not, the
-    token is drawn from what p has more than q.
+    token is drawn from the part of p that exceeds q.
     """
     n = proposed.shape[1]
     if rule.temperature == 0:
         best = likeliest(logits)
         counts = (best[:, :n] == proposed).long().cumprod(1).sum(1)
         return counts, best.gather(1, counts[:, None])[:, 0]
-    shares = rule.shares(logits)
-    mine = shares[:, :n].gather(2, proposed[:, :, None])[:, :, 0]
+    p = rule.probabilities(logits)
+    p_proposed = p[:, :n].gather(2, proposed[:, :, None])[:, :, 0]
     if drawn_by is None:
-        other = torch.ones_like(mine)
-        taken_from = torch.zeros_like(shares[:, :n]).scatter_(2, proposed[:, :, None], 1.0)
+        q = torch.zeros_like(p[:, :n]).scatter_(2, proposed[:, :, None], 1.0)
+        q_proposed = torch.ones_like(p_proposed)
     else:
-        taken_from = drawn_by[:, :n].to(shares.dtype)
-        other = taken_from.gather(2, proposed[:, :, None])[:, :, 0]
-    chance = mine / other.clamp(min=torch.finfo(mine.dtype).tiny)
+        q = drawn_by[:, :n].to(p.dtype)
+        q_proposed = q.gather(2, proposed[:, :, None])[:, :, 0]
+    chance = p_proposed / q_proposed.clamp(min=torch.finfo(p.dtype).tiny)
     counts = (torch.rand_like(chance) < chance).long().cumprod(1).sum(1)
     rows = torch.arange(len(counts), device=counts.device)
-    rest = shares[rows, counts]
-    left = torch.cat([taken_from, torch.zeros_like(shares[:, :1])], dim=1)[rows, counts]
-    more = (rest - left).clamp(min=0)
-    # Where p and q agree to the last digit, nothing was refused but by rounding.
-    more = torch.where(more.sum(1, keepdim=True) > 0, more, rest)
-    return counts, more.multinomial(1)[:, 0]
+    p_next = p[rows, counts]
+    q_next = torch.cat([q, torch.zeros_like(p[:, :1])], dim=1)[rows, counts]
+    excess = (p_next - q_next).clamp(min=0)
+    # Where p and q agree to the last digit, a refusal was a rounding error.
+    excess = torch.where(excess.sum(1, keepdim=True) > 0, excess, p_next)
+    return counts, excess.multinomial(1)[:, 0]
 
 
 def check_keeps(model: Any, state: Any) -> None:
@@ -184,7 +168,7 @@ def check_keeps(model: Any, state: Any) -> None:
 
 
 class Lookup:
-    """Proposes what follows the last tokens elsewhere in the source or in the output."""
+    """Proposes what followed the last tokens before, in the source or in the output."""
 
     def __init__(self, source: Tensor, ngram: int):
         self.source, self.ngram = source, ngram
@@ -192,27 +176,28 @@ class Lookup:
         self.ends = torch.zeros(len(source), dtype=torch.long, device=source.device)
 
     def propose(self, last: Tensor, n: int) -> tuple[Tensor, None]:
-        """From the longest match, of equals the last; END where there is none."""
+        """After the longest match, of equals the last; END where there is none."""
         text, length = self.text, self.text.shape[1]
         places = torch.arange(length, device=text.device)
-        # Column p says how many tokens up to p are those that were written last.
+        # matched[:, p]: how many tokens up to p equal those that were written last.
         same = torch.ones_like(text, dtype=torch.bool)
         matched = torch.zeros_like(text)
         for back in range(self.ngram):
             at = self.ends - 1 - back
             wanted = text.gather(1, at.clamp(min=0)[:, None])
-            here = text.roll(back, 1) == wanted
-            same &= here & (places >= back) & (at >= self.source.shape[1])[:, None]
+            equal = text.roll(back, 1) == wanted
+            same &= equal & (places >= back) & (at >= self.source.shape[1])[:, None]
             matched += same
         matched[places[None] >= (self.ends - 1)[:, None]] = 0
         best = (matched * length + places).argmax(1)
-        found = matched.gather(1, best[:, None]) > 0
+        any_match = matched.gather(1, best[:, None]) > 0
         ahead = best[:, None] + 1 + torch.arange(n, device=text.device)
         proposed = text.gather(1, ahead.clamp(max=length - 1))
-        return torch.where(found & (ahead < self.ends[:, None].clamp(min=1)), proposed, END), None
+        known = ahead < self.ends[:, None].clamp(min=1)
+        return torch.where(any_match & known, proposed, END), None
 
     def accept(self, written: Tensor, lengths: Tensor, counts: Tensor) -> None:
-        """Search what was written, too."""
+        """Search what was written so far, too."""
         self.text = torch.cat([self.source, written], dim=1)
         self.ends = self.source.shape[1] + lengths
 
@@ -224,7 +209,7 @@ class Lookup:
 class Small:
     """Proposes what a smaller model would write."""
 
-    def __init__(self, model: Any, batch: Batch, rule: Rule):
+    def __init__(self, model: Any, batch: Batch, rule: Sample):
         check_generates(model)
         self.model, self.rule = model, rule
         self.state = model.start(batch)
@@ -232,26 +217,27 @@ class Small:
         check_keeps(model, self.state)
 
     def propose(self, last: Tensor, n: int) -> tuple[Tensor, Tensor | None]:
-        """By the rule that the large model is decoded by, up to its own limit."""
+        """By the rule by which the large model is decoded, up to its own limit."""
         n = min(n, max(0, self.model.max_length - self.written - 1))
         self.read = n + 1 if self.written < self.model.max_length else 0
-        proposed, shares = [], []
+        proposed, probabilities = [], []
         for _ in range(n):
             logits, self.state = self.model.step(self.state, last)
             if self.rule.temperature == 0:
                 last = likeliest(no_padding(logits))
             else:
-                shares.append(self.rule.shares(no_padding(logits)))
-                last = shares[-1].multinomial(1)[:, 0]
+                probabilities.append(self.rule.probabilities(no_padding(logits)))
+                last = probabilities[-1].multinomial(1)[:, 0]
             proposed.append(last)
-        if self.read:  # it must have read all that may be taken
+        if self.read:  # every proposal that may be taken must have been read
             _, self.state = self.model.step(self.state, last)
         if not n:
             return last.new_empty(len(last), 0), None
-        return torch.stack(proposed, dim=1), torch.stack(shares, dim=1) if shares else None
+        drawn_by = torch.stack(probabilities, dim=1) if probabilities else None
+        return torch.stack(proposed, dim=1), drawn_by
 
     def accept(self, written: Tensor, lengths: Tensor, counts: Tensor) -> None:
-        """Take back what was not taken."""
+        """Take back the proposals that were not taken."""
         if self.read:
             self.state = self.state.keep(counts + 1, self.read)
         self.written = int(lengths.max())

@@ -1,4 +1,4 @@
-"""Decoders of tags that look at all words of a text together.
+"""Decoding the tags of all words of a text together.
 
 Shapes: B examples, S source positions, W words, C tags.
 """
@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from msbench import Batch, Decoder, MsbenchError, Task
-from msbench.builtin.generation import not_numbers
+from msbench.builtin.generation import check_numbers
 
 OUTSIDE = "O"
 
 
 def viterbi(task: Task) -> Decoder:
-    """(B, S) ids: the likeliest tags of a text's words among the sequences that keep BIO.
+    """(B, S) ids: the likeliest tags of a text's words among the valid BIO sequences.
 
-    I-x stands only behind B-x or I-x (He et al., 2017, constrain tags of semantic roles so). A word
-    is as likely to have a tag as the logits at its first token say, and all allowed transitions are
-    alike, so this is Viterbi's algorithm (1967) with rules in place of transition scores. All other
-    tokens are O, and so are words that were cut, as they are where spans are scored. The names of
-    the tags are `task.notes["labels"]`; where words begin is `Batch.words`.
+    I-x follows only B-x or I-x (He et al., 2017, constrain tags of semantic roles so). A word is as
+    likely to have a tag as the logits at its first token say, and all allowed transitions are
+    equally likely, so this is Viterbi's algorithm (1967) with rules in place of transition scores.
+    All other tokens are O, and so are words that were cut, as they are where spans are scored. The
+    names of the tags are `task.notes["labels"]`; where words begin is `Batch.words`.
     """
     labels = task.notes.get("labels", ())
     if len(labels) != task.classes or OUTSIDE not in labels:
@@ -37,8 +37,7 @@ def viterbi(task: Task) -> Decoder:
         if batch.words is None:
             raise MsbenchError("the decoder 'viterbi' needs to know where words begin: Split.words")
         logits: Tensor = model(batch)
-        if bool(logits.isnan().any()):
-            raise not_numbers()
+        check_numbers(~logits.isnan())
         rows, columns = (batch.words >= 0).nonzero(as_tuple=True)
         places = batch.words[rows, columns]
         scores = logits.new_full((*batch.words.shape, len(labels)), float("-inf")).double()
@@ -52,11 +51,11 @@ def viterbi(task: Task) -> Decoder:
 
 
 def transitions(labels: Sequence[str]) -> Tensor:
-    """(C, C) zeros where the second tag may stand behind the first, else -inf."""
+    """(C, C) zeros where the second tag may follow the first, else -inf."""
 
     def allowed(first: str, second: str) -> bool:
-        inside, of = second[:2] == "I-", second[2:]
-        return not inside or first in (f"B-{of}", f"I-{of}")
+        span = second[2:]
+        return second[:2] != "I-" or first in (f"B-{span}", f"I-{span}")
 
     table = [[0.0 if allowed(a, b) else float("-inf") for b in labels] for a in labels]
     return torch.tensor(table, dtype=torch.float64)
@@ -65,9 +64,9 @@ def transitions(labels: Sequence[str]) -> Tensor:
 def best_path(scores: Tensor, rules: Tensor, start: int) -> Tensor:
     """(B, W, C) scores, (C, C) scores of transitions -> (B, W) tags with the highest sum.
 
-    start: the tag before the first word. Of equal sums, the one with the first label that differs.
+    start: the tag before the first word. Of equal sums, the lexicographically first sequence wins.
     """
-    # From the end: the best that each tag can still lead to. Then forward along it.
+    # Backwards the best sum that each tag can still lead to, then forwards along the best.
     ahead = scores.clone()
     for word in range(scores.shape[1] - 2, -1, -1):
         ahead[:, word] += (rules + ahead[:, word + 1, None]).amax(-1)

@@ -1,24 +1,20 @@
-"""Losses: (model, batch) -> (sum over target units, how many there were).
+"""Losses of one target unit (a label, a token) at a time, for every kind of task.
 
-Those here look at one unit (a label, a token) at a time and work on every kind of task; those
-that look at a whole text are in `sequence_losses`.
+A loss is (model, batch) -> (sum over target units, how many there were). Losses of whole outputs
+are in `losses.sequence`.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 import msbench
-from msbench.builtin.types import Share
+from msbench.builtin.types import NotNegative, Share
 
 Loss = Callable[[Any, msbench.Batch], tuple[Tensor, Tensor]]
-
-
-NotNegative = Annotated[float, Field(ge=0)]
 
 
 def cross_entropy(label_smoothing: Share = 0.0) -> Loss:
@@ -45,38 +41,38 @@ def mse() -> Loss:
     """Squared distance between the probabilities and the one-hot target, summed over classes.
 
     That is Brier's score (1950), from 0 to 2 and lowest at the true probabilities. (Hui and
-    Belkin, 2021, have the logits themselves hit the one-hot target; decoders that need
-    probabilities could not use those.)
+    Belkin, 2021, fit the logits themselves to the one-hot target; decoders that need probabilities
+    could not use those.)
     """
 
     def squared(logits: Tensor, target: Tensor) -> Tensor:
         probabilities = logits.softmax(-1)
-        right = probabilities.gather(1, target[:, None])[:, 0]
-        return probabilities.square().sum(-1) - 2 * right + 1  # no one-hot vector is ever made
+        of_target = probabilities.gather(1, target[:, None])[:, 0]
+        return probabilities.square().sum(-1) - 2 * of_target + 1  # without a one-hot array
 
     return _over_units(squared)
 
 
 def focal(gamma: NotNegative = 2.0) -> Loss:
-    """(1 - p) ** gamma times the cross-entropy, p of the right class: what is sure counts little.
+    """(1 - p) ** gamma times the cross-entropy, where p is the probability of the target.
 
-    Lin et al., 2017. gamma 0 is cross-entropy.
+    Units that the model is sure of count little (Lin et al., 2017). gamma 0 is cross-entropy.
     """
 
     def focused(logits: Tensor, target: Tensor) -> Tensor:
-        lost = functional.cross_entropy(logits, target, reduction="none")
-        # 1 - p without cancellation, and never 0, where a power below 1 has no slope.
-        unsure = (-torch.expm1(-lost)).clamp(min=torch.finfo(lost.dtype).tiny)
-        return unsure**gamma * lost
+        losses = functional.cross_entropy(logits, target, reduction="none")
+        # 1 - p without cancellation, and above 0, where a power below 1 has an infinite slope.
+        unsure = (-torch.expm1(-losses)).clamp(min=torch.finfo(losses.dtype).tiny)
+        return unsure**gamma * losses
 
     return _over_units(focused)
 
 
 def r_drop(alpha: NotNegative = 1.0) -> Loss:
-    """Cross-entropy under two dropout masks, and how far apart they make the predictions.
+    """Cross-entropy under two dropout masks, plus the divergence of the two predictions.
 
     Liang et al., 2021, as in their code: the mean of both cross-entropies + alpha times the mean
-    of both Kullback-Leibler divergences. Two forward passes and one gradient; without training
+    of both Kullback-Leibler divergences. Two forward passes and one gradient; in evaluation mode
     (`model.eval()`) it is the plain cross-entropy of one forward pass.
     """
     plain = cross_entropy()
@@ -86,16 +82,17 @@ def r_drop(alpha: NotNegative = 1.0) -> Loss:
             return plain(model, batch)
         (first, target), (second, _) = (_units(model, batch) for _ in range(2))
         logs = first.log_softmax(-1), second.log_softmax(-1)
-        lost = sum(functional.nll_loss(each, target, reduction="sum") for each in logs)
+        likelihoods = sum(functional.nll_loss(each, target, reduction="sum") for each in logs)
         # KL(p, q) + KL(q, p), in one sum
-        apart = ((logs[0].exp() - logs[1].exp()) * (logs[0] - logs[1])).sum()
-        return (lost + alpha * apart) / 2, torch.tensor(len(target), device=target.device)
+        divergences = ((logs[0].exp() - logs[1].exp()) * (logs[0] - logs[1])).sum()
+        total = (likelihoods + alpha * divergences) / 2
+        return total, torch.tensor(len(target), device=target.device)
 
     return loss
 
 
 def _over_units(measure: Callable[[Tensor, Tensor], Tensor]) -> Loss:
-    """A loss from one of (units, classes) logits and (units,) class ids -> (units,) numbers."""
+    """The loss that sums (units, classes) logits and (units,) class ids -> (units,) numbers."""
 
     def loss(model: Any, batch: msbench.Batch) -> tuple[Tensor, Tensor]:
         logits, target = _units(model, batch)
@@ -105,7 +102,7 @@ def _over_units(measure: Callable[[Tensor, Tensor], Tensor]) -> Loss:
 
 
 def _units(model: Any, batch: msbench.Batch) -> tuple[Tensor, Tensor]:
-    """(units, classes) logits and (units,) class ids of what there is to predict."""
+    """(units, classes) logits and (units,) class ids of the units that are to be predicted."""
     logits, target = model(batch).flatten(0, -2), batch.target.flatten()
     known = target != msbench.IGNORE
     return logits[known], target[known]

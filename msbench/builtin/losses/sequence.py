@@ -1,10 +1,9 @@
-"""Losses that reward a generated text as a whole, by the metrics it is tested with.
+"""Losses that reward generated outputs as a whole, by the metrics they are tested with.
 
-Tokens are right or wrong one by one only for cross-entropy; what these losses need is that the
-model already writes texts worth comparing, so they go on from a phase of cross-entropy. Each
-example counts as one unit. In training, outputs are drawn from the model as it predicts (without
-dropout) and their log-probabilities come from one ordinary forward pass. Otherwise the loss is the
-risk, 1 - reward, of greedy output: deterministic, and what validation wants to know.
+They compare outputs that the model writes, so they follow a phase of cross-entropy, after which
+those are worth comparing. Each example counts as one unit. In training, outputs are sampled from
+the model without dropout, and their log-probabilities come from one ordinary forward pass. In
+validation the loss is the risk, 1 - reward, of greedy output, which is deterministic.
 
 Shapes: B examples, K candidates of each. An output is a list of token ids without BEGIN and END.
 """
@@ -12,69 +11,64 @@ Shapes: B examples, K candidates of each. An output is a list of token ids witho
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
-from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from msbench import IGNORE, POINTS, Batch, MsbenchError, Task
-from msbench.builtin.generation import draw, greedy
+from msbench.builtin.generation import Sample, greedy
 from msbench.builtin.losses.pointwise import Loss
-from msbench.builtin.scoring import log_probabilities, right_outputs, taken
-from msbench.builtin.types import Size
-
-Output = Sequence[int]
-
+from msbench.builtin.scoring import (
+    Output,
+    log_probabilities,
+    owners,
+    reference_outputs,
+    taken,
+    token_losses,
+)
+from msbench.builtin.types import MixingWeight, Positive, Size
 
 Judge = Callable[[Batch, Sequence[Output]], list[float]]
 """(batch, one output for each of its examples) -> their rewards."""
 
 
-Positive = Annotated[float, Field(gt=0)]
-
-
-Mix = Annotated[float, Field(ge=0, le=1)]
-
-
 def self_critical(
     task: Task,
     reward: str = "chrf",
-    mix: Mix = 0.0,
+    mix: MixingWeight = 0.0,
     samples: Size = 4,
     temperature: Positive = 1.0,
 ) -> Loss:
     """REINFORCE whose baseline is the model's own greedy output (Rennie et al., 2017).
 
-    What was drawn becomes likelier by as much as its reward exceeds that of the greedy output.
+    A sampled output becomes likelier by as much as its reward exceeds that of the greedy output.
     reward: a metric that the task scores each example by, or `constant`, the control that nothing
     can be learned from. mix: weight of the cross-entropy of the reference, from 0 to 1. samples:
     outputs drawn for each source, whose mean is the gradient; the paper's one is noisy.
     """
     judge = judge_by(task, reward)
 
-    def each(model: Any, batch: Batch) -> Tensor:
+    def losses(model: Any, batch: Batch) -> Tensor:
         size = len(batch.rows)
-        index = _each([samples] * size)
-        several = taken(batch, index)
+        index = owners([samples] * size)
+        copies = taken(batch, index)
         with predicting(model):
-            best, drawn = greedy()(model, batch), draw(model, several, temperature)
-        # Judged together, because what was drawn is often the greedy output itself.
+            best, drawn = greedy()(model, batch), Sample(temperature)(model, copies)
+        # Judged together, because a sampled output is often the greedy one.
         rewards = judge(taken(batch, [*range(size), *index]), [*best, *drawn])
-        logs = log_probabilities(model, several, drawn, temperature)
-        gained = logs.new_tensor(rewards[size:])
-        baseline = logs.new_tensor(rewards[:size])
+        logs = log_probabilities(model, copies, drawn, temperature)
+        baseline, gained = logs.new_tensor(rewards[:size]), logs.new_tensor(rewards[size:])
         return reinforced(logs.view(size, -1), gained.view(size, -1), baseline)
 
-    return _loss(each, judge, mix)
+    return _loss(losses, judge, mix)
 
 
 def minimum_risk(
     task: Task,
     reward: str = "chrf",
-    mix: Mix = 0.0,
+    mix: MixingWeight = 0.0,
     samples: Size = 8,
     alpha: Positive = 1.0,
     temperature: Positive = 1.0,
@@ -83,30 +77,29 @@ def minimum_risk(
     """The expected risk, 1 - reward, among a few candidates (Shen et al., 2016).
 
     The candidates of a source are the distinct ones among `samples` that are drawn, and with
-    `reference` the right output too. They are weighted by p ** alpha, made to add up to 1.
+    `reference` the reference too. They are weighted by p ** alpha, normalized to add up to 1.
     reward, mix: as in self-critical.
     """
     judge = judge_by(task, reward)
 
-    def each(model: Any, batch: Batch) -> Tensor:
-        several = taken(batch, _each([samples] * len(batch.rows)))
+    def losses(model: Any, batch: Batch) -> Tensor:
+        copies = taken(batch, owners([samples] * len(batch.rows)))
         with predicting(model):
-            drawn = draw(model, several, temperature)
-        right = right_outputs(batch, model.max_length) if reference else None
-        groups = candidates(drawn, samples, right)
+            drawn = Sample(temperature)(model, copies)
+        references = reference_outputs(batch, model.max_length) if reference else None
+        groups = candidates(drawn, samples, references)
         counts = [len(group) for group in groups]
-        distinct = taken(batch, _each(counts))
+        distinct = taken(batch, owners(counts))
         outputs = list(chain.from_iterable(groups))
         logs = log_probabilities(model, distinct, outputs)
         rewards = logs.new_tensor(judge(distinct, outputs))
         return expected_risk(_rows(logs, counts, float("-inf")), _rows(rewards, counts, 0.0), alpha)
 
-    return _loss(each, judge, mix)
+    return _loss(losses, judge, mix)
 
 
 def reinforced(logs: Tensor, rewards: Tensor, baseline: Tensor) -> Tensor:
-    """(B, K) log-probabilities and rewards, (B,) baselines -> (B,) numbers whose gradient is the
-    policy gradient, downhill."""
+    """(B, K) log-probabilities and rewards, (B,) baselines -> (B,) REINFORCE losses."""
     return -((rewards - baseline[:, None]) * logs).mean(1)
 
 
@@ -116,10 +109,10 @@ def expected_risk(logs: Tensor, rewards: Tensor, alpha: float) -> Tensor:
 
 
 def judge_by(task: Task, reward: str) -> Judge:
-    """Rewards from 0 to 1 by one of the task's metrics; MsbenchError if it has no such one.
+    """Rewards from 0 to 1 by one of the task's metrics; MsbenchError if it has no such metric.
 
-    They come from `Task.score`, which the test is scored by. A metric of which less is better is
-    turned round. The same output for the same example is scored once.
+    They come from `Task.score`, as on the test split. Of a metric of which less is better, the
+    reward is 1 - metric. The same output for the same example is scored once.
     """
     if reward == "constant":
         return lambda batch, outputs: [1.0] * len(outputs)
@@ -140,26 +133,26 @@ def judge_by(task: Task, reward: str) -> Judge:
             [outputs[place] for place in places.values()],
             [references[place] for place in places.values()],
         ).examples[reward]
-        shares = [1 - score / scale if lower else score / scale for score in scores]
-        found = dict(zip(places, shares, strict=True))
-        return [found[key] for key in keys]
+        rewards = [1 - score / scale if lower else score / scale for score in scores]
+        by_key = dict(zip(places, rewards, strict=True))
+        return [by_key[key] for key in keys]
 
     return judge
 
 
 def candidates(
-    drawn: Sequence[Output], samples: int, right: Sequence[Output] | None
+    drawn: Sequence[Output], samples: int, references: Sequence[Output] | None
 ) -> list[list[Output]]:
-    """Each example's distinct outputs: of `samples` drawn ones, and of the right one if given."""
+    """Each example's distinct outputs among `samples` drawn ones and its reference, if given."""
     groups = [list(drawn[start : start + samples]) for start in range(0, len(drawn), samples)]
-    if right is not None:
-        groups = [[*group, one] for group, one in zip(groups, right, strict=True)]
+    if references is not None:
+        groups = [[*group, one] for group, one in zip(groups, references, strict=True)]
     return [list(dict.fromkeys(map(tuple, group))) for group in groups]
 
 
 @contextmanager
 def predicting(model: Any) -> Iterator[None]:
-    """The model as it predicts: without dropout and gradients; then as it was."""
+    """The model without dropout and gradients; then in the mode it was in."""
     training = model.training
     model.eval()
     try:
@@ -169,37 +162,28 @@ def predicting(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-def _loss(each: Callable[[Any, Batch], Tensor], judge: Judge, mix: float) -> Loss:
-    """The loss from (model, batch) -> (B,) and the cross-entropy, with weight `mix`."""
+def _loss(losses: Callable[[Any, Batch], Tensor], judge: Judge, mix: float) -> Loss:
+    """The loss made of (model, batch) -> (B,) and, with weight `mix`, the cross-entropy."""
 
     def loss(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         if model.training:
-            losses = each(model, batch)
+            each = losses(model, batch)
             if mix:
-                losses = (1 - mix) * losses + mix * _token_loss(model, batch)
+                each = (1 - mix) * each + mix * _token_loss(model, batch)
         else:
-            losses = 1 - torch.tensor(judge(batch, greedy()(model, batch)))
-        return losses.sum(), torch.tensor(len(losses), device=losses.device)
+            each = 1 - torch.tensor(judge(batch, greedy()(model, batch)))
+        return each.sum(), torch.tensor(len(each), device=each.device)
 
     return loss
 
 
 def _token_loss(model: Any, batch: Batch) -> Tensor:
-    """(B,) mean cross-entropy of the right output's tokens."""
-    lost = functional.cross_entropy(
-        model(batch).transpose(1, 2), batch.target, ignore_index=IGNORE, reduction="none"
-    )
+    """(B,) mean cross-entropy of the reference's tokens."""
     units = (batch.target != IGNORE).sum(1).clamp(min=1)
-    mean: Tensor = lost.sum(1) / units
+    mean: Tensor = token_losses(model(batch), batch.target).sum(1) / units
     return mean
 
 
-def _each(counts: Sequence[int]) -> list[int]:
-    """0, 0, ..., 1, 1, ...: every position as often as its count says."""
-    return [position for position, count in enumerate(counts) for _ in range(count)]
-
-
 def _rows(values: Tensor, counts: list[int], fill: float) -> Tensor:
-    """(sum of counts,) values -> (len(counts), longest), filled up."""
-    rows = list(torch.split(values, counts))
-    return pad_sequence(rows, batch_first=True, padding_value=fill)
+    """(sum of counts,) values -> (len(counts), longest), padded with `fill`."""
+    return pad_sequence(list(torch.split(values, counts)), batch_first=True, padding_value=fill)

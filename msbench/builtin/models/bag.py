@@ -10,7 +10,7 @@ from msbench.builtin.types import Share, Size
 class Bag(nn.Module):
     """(B, S) tokens -> (B, classes) logits: the mean embedding, projected (Joulin et al., 2017).
 
-    A pair of texts is matched by both means, their difference and product.
+    A pair of texts is compared by both means, their difference and product.
     """
 
     def __init__(self, task: Task, width: Size = 64, dropout: Share = 0.1):

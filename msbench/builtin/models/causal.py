@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from msbench import BEGIN, PAD, Batch, Task
-from msbench.builtin.models.cache import Cache, Stack
+from msbench.builtin.models.cache import Cache
 from msbench.builtin.models.layers import (
     Embedding,
     Norm,
@@ -18,13 +18,14 @@ from msbench.builtin.models.layers import (
     initialize,
     last_norm,
 )
+from msbench.builtin.models.stack import Stack
 from msbench.builtin.types import Share, Size
 
 
 class CausalLM(nn.Module):
     """(B, T) input -> (B, T, V) logits; input and output share one embedding.
 
-    Radford et al., 2019. To generate, it goes on behind the prompt in `Batch.source`.
+    Radford et al., 2019. Generation continues the prompt in `Batch.source`.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class CausalLM(nn.Module):
 
     @torch.no_grad()
     def start(self, batch: Batch) -> "State":
-        """The state behind BEGIN and the prompt but its last token, which the first step reads."""
+        """The state after BEGIN and the prompt but its last token, which the first step reads."""
         limit = self.embedding.positions.num_embeddings - self.max_length
         check_source(batch.source, limit, some=False)
         prompt = functional.pad(batch.source, (1, 0), value=BEGIN)
@@ -63,17 +64,17 @@ class CausalLM(nn.Module):
         weight = self.embedding.tokens.weight
         cache = Cache(weight, len(layers), len(prompt), self.heads)
         state = State(Stack(layers, self.embedding), cache, prompt.gather(1, counts[:, None]))
-        if prompt.shape[1] > 1:  # what is behind a prompt is read too, and taken back
+        if prompt.shape[1] > 1:  # padding is read too, and taken back
             state.stack.read(prompt[:, :-1], cache)
             cache.keep(counts, prompt.shape[1] - 1)
         return state
 
     @torch.no_grad()
     def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
-        """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them; or
+        """(rows,) tokens -> (rows, V) logits of the next ones, and the state after them; or
         (rows, n) -> (rows, n, V), as if they were read one by one.
 
-        BEGIN, with which every decoder begins, stands for the last token of the prompt.
+        BEGIN, which every decoder passes first, stands for the last token of the prompt.
         """
         n = tokens.shape[1] if tokens.ndim == 2 else 1
         read = tokens.view(len(state.last), -1)
@@ -101,14 +102,14 @@ class State:
     n: int = 1
 
     def select(self, rows: Tensor) -> "State":
-        """The state of the given rows, in that order; a row may be taken more than once. The
-        state that was is used up."""
+        """The state of the given rows, in that order; a row may be taken more than once. The old
+        state is used up."""
         self.cache.select(rows)
         self.last = self.last.flatten()[rows].view(-1, self.cache.hypotheses)
         return self
 
     def keep(self, counts: Tensor, n: int = 0) -> "State":
-        """Of the last n tokens that each row read, by default those of the last step, keep only the
-        first `counts`."""
+        """Keep only the first `counts` of the last n tokens that each row read, by default those of
+        the last step."""
         self.cache.keep(counts, n or self.n)
         return self

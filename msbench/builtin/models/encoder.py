@@ -20,11 +20,11 @@ from msbench.builtin.types import Share, Size
 class Encoder(nn.Module):
     """(B, S) tokens -> (B, classes) logits for texts and pairs, (B, S, classes) for tags.
 
-    Every token sees every other, in a pair across both texts, which are told apart by an embedding
-    of their own (Devlin et al., 2019). A text is pooled by its mean; a pair by both means, their
-    difference and product (Conneau et al., 2017). Tags also do for extraction: the answer to a
-    question is the span that is tagged. repeats: tell tokens that occur more than once, as the
-    name in a question does that also stands by the answer (Chen et al., 2017).
+    Every token attends to every other, in a pair across both texts, which an embedding tells apart
+    (Devlin et al., 2019). A text is pooled by its mean; a pair by both means, their difference and
+    product (Conneau et al., 2017). Tags also serve extraction: the answer to a question is the
+    span that is tagged. repeats: mark tokens that occur more than once, such as a name in a
+    question that also occurs next to the answer (Chen et al., 2017).
     """
 
     def __init__(

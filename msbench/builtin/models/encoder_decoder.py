@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from msbench import BEGIN, PAD, Batch, MsbenchError, Task
-from msbench.builtin.models.cache import Across, Cache, Stack
+from msbench.builtin.models.cache import Cache
 from msbench.builtin.models.layers import (
     CrossLayer,
     Embedding,
@@ -19,6 +19,7 @@ from msbench.builtin.models.layers import (
     initialize,
     last_norm,
 )
+from msbench.builtin.models.stack import Across, Stack
 from msbench.builtin.types import Share, Size
 
 
@@ -27,7 +28,7 @@ class EncoderDecoder(nn.Module):
     embedding (Press and Wolf, 2017).
 
     copy: add a pointer that can repeat tokens of the source (Gu et al., 2016). follow: tell the
-    pointer where it stands and what is written already (`copying_clues`). repeats: tell tokens that
+    pointer where it is and what is written already (`copying_clues`). repeats: mark tokens that
     occur more than once in the source (Chen et al., 2017).
     """
 
@@ -71,7 +72,7 @@ class EncoderDecoder(nn.Module):
 
     @torch.no_grad()
     def start(self, batch: Batch) -> "State":
-        """The state before the first token: the source read, nothing else."""
+        """The state before the first token, when only the source has been read."""
         check_source(batch.source, self.source.positions.num_embeddings)
         memory, mask = self._read(batch.source)
         layers = list(self.decoder_layers())
@@ -88,7 +89,7 @@ class EncoderDecoder(nn.Module):
 
     @torch.no_grad()
     def step(self, state: "State", tokens: Tensor) -> tuple[Tensor, "State"]:
-        """(rows,) tokens -> (rows, V) logits of the next ones, and the state behind them; or
+        """(rows,) tokens -> (rows, V) logits of the next ones, and the state after them; or
         (rows, n) -> (rows, n, V), as if they were read one by one."""
         cache, n = state.cache, tokens.shape[1] if tokens.ndim == 2 else 1
         read = tokens.view(cache.sources, -1)
@@ -148,15 +149,15 @@ class State:
     written: Tensor
     """(S, H, length) whether a token of the source has been written already."""
     trail: list[Tensor] = field(default_factory=list)
-    """`written` behind every token that was read since `start`, `select` or `keep`, and before."""
+    """`written` before and after every token that was read since `start`, `select` or `keep`."""
     n: int = 1
 
     def __post_init__(self) -> None:
         self._go_on(self.written)
 
     def select(self, rows: Tensor) -> "State":
-        """The state of the given rows, in that order; a row may be taken more than once. The
-        state that was is used up."""
+        """The state of the given rows, in that order; a row may be taken more than once. The old
+        state is used up."""
         kept = self.cache.select(rows)
         written = self.written.flatten(0, 1)[rows]
         self._go_on(written.view(-1, self.cache.hypotheses, self.written.shape[2]))
@@ -166,14 +167,14 @@ class State:
         return self
 
     def keep(self, counts: Tensor, n: int = 0) -> "State":
-        """Of the last n tokens that each row read, by default those of the last step, keep only the
-        first `counts`."""
+        """Keep only the first `counts` of the last n tokens that each row read, by default those of
+        the last step."""
         n = n or self.n
         self.cache.keep(counts, n)
         if self.pointed is not None:
-            every = torch.stack(self.trail[-n - 1 :], dim=2)
-            index = counts.view(*every.shape[:2], 1, 1).expand(-1, -1, -1, every.shape[3])
-            self._go_on(every.gather(2, index)[:, :, 0])
+            trail = torch.stack(self.trail[-n - 1 :], dim=2)
+            index = counts.view(*trail.shape[:2], 1, 1).expand(-1, -1, -1, trail.shape[3])
+            self._go_on(trail.gather(2, index)[:, :, 0])
         return self
 
     def _go_on(self, written: Tensor) -> None:
@@ -182,16 +183,16 @@ class State:
 
 @dataclass(frozen=True)
 class Pointed:
-    """A source as the pointer sees it."""
+    """What the pointer needs of a batch of sources."""
 
     source: Tensor
     """(B, S) ids."""
     keys: Tensor
     """(B, S, W)."""
     same: Tensor
-    """(B, S, S) whether two places hold one token."""
+    """(B, S, S) whether two places hold the same token."""
     first: Tensor
-    """(B, S) whether a token stands here first, and is not padding."""
+    """(B, S) whether a token occurs here for the first time, and is not padding."""
 
     def select(self, rows: Tensor) -> "Pointed":
         """Some of the sources."""
@@ -201,12 +202,12 @@ class Pointed:
 class Pointer(nn.Module):
     """Lets every token of the source compete with the vocabulary (CopyNet: Gu et al., 2016).
 
-    One softmax over both: where a token stands in the source, exp(score) is added to exp(logit).
+    One softmax over both: where a token occurs in the source, exp(score) is added to exp(logit).
     That costs a gather and a scatter instead of a second distribution over the vocabulary. A place
-    is found by what it holds and by what stands before it, because what is copied next usually
-    follows what was copied last (as Olsson et al., 2022, saw models learn by themselves, late).
+    is found by its token and by the one before, because what is copied next usually follows what
+    was copied last (which models learn by themselves, but late: Olsson et al., 2022).
 
-    follow: scores also depend on `copying_clues`, weighed anew at every step.
+    follow: scores also depend on `copying_clues`, with weights that change from step to step.
     """
 
     def __init__(self, width: int, follow: bool = False):
@@ -232,20 +233,20 @@ class Pointer(nn.Module):
         if clues is not None and self.weigh is not None:
             scores = scores + (self.weigh(x)[:, :, None] @ clues.to(x.dtype))[:, :, 0]
         scores = scores.masked_fill((source == PAD)[:, None], float("-inf"))
-        # A token that stands in several places counts with the sum, entered at the first of them.
+        # A token that occurs in several places counts with their sum, entered at the first of them.
         top = scores.amax(-1, keepdim=True).detach()
         sums = (scores - top).exp() @ pointed.same.to(scores.dtype)
         copied = sums.clamp(min=torch.finfo(sums.dtype).tiny).log() + top
         tokens = source[:, None].expand_as(scores)
-        found = logits.gather(2, tokens)
-        gain = (torch.logaddexp(found, copied) - found) * pointed.first[:, None]
+        generated = logits.gather(2, tokens)
+        gain = (torch.logaddexp(generated, copied) - generated) * pointed.first[:, None]
         return logits.scatter_add(2, tokens, gain)
 
 
 def copying_clues(source: Tensor, input: Tensor, written: Tensor | None = None) -> Tensor:
-    """(B, S) ids, (B, T) ids read -> (B, T, 3, S): what places are to the next token.
+    """(B, S) ids, (B, T) ids read -> (B, T, 3, S) what speaks for and against copying each place.
 
-    Whether a place stands right behind the last token; anywhere behind it, so that copying may
+    Whether it directly follows the last token; whether it follows it anywhere, so that copying may
     skip but goes on in order; and whether its token was written already (coverage: See et al.,
     2017). written: (B, 1, S) the last of these, where `input` is not all that was read.
     """

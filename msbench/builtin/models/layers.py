@@ -1,10 +1,10 @@
 """What our transformers are made of: embedding, attention, feed-forward, layers.
 
-Learned positions, and rotary ones within self-attention (Su et al., 2021): what stands next to
-what is then seen alike everywhere, which few examples do not teach by learned positions alone.
-GELU, a feed-forward part of four widths. Layers are normalized before each part (`norm = "pre"`,
-Xiong et al., 2020) or after it (`"post"`, Vaswani et al., 2017). Shapes: B examples, S source and
-T target positions, W width, V vocabulary.
+Learned positions, and rotary ones within self-attention (Su et al., 2021): neighbours then look the
+same everywhere in a text, which few examples cannot teach by learned positions alone. GELU, a
+feed-forward part of four widths. Layers are normalized before each part (`norm = "pre"`, Xiong et
+al., 2020) or after it (`"post"`, Vaswani et al., 2017). Shapes: B examples, S source and T target
+positions, W width, V vocabulary.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,8 @@ Norm = Literal["pre", "post"]
 class Embedding(nn.Module):
     """Tokens plus learned positions.
 
-    repeats: also tells tokens that occur more than once in their text, alone or with a neighbour:
-    the exact match that readers of questions were given (Chen et al., 2017, DrQA).
+    repeats: also mark tokens that occur more than once in their text, alone or with a neighbour,
+    like the exact-match feature of question answering (Chen et al., 2017, DrQA).
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Embedding(nn.Module):
 class Attention(nn.Module):
     """Queries of one sequence over keys and values of another (or the same).
 
-    Without dropout on its weights, so that the fused kernels serve; dropout comes after it.
+    Without dropout on its weights, so that fused kernels can be used; dropout follows it.
     """
 
     def __init__(self, width: int, heads: int):
@@ -101,7 +101,7 @@ class FeedForward(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """What a part of a layer gives, added to what it got; normalized before or after."""
+    """A part of a layer with its residual connection; normalized before or after."""
 
     def __init__(self, width: int, dropout: float, norm: Norm):
         super().__init__()
@@ -148,30 +148,34 @@ class CrossLayer(nn.Module):
 
 
 def rotated(x: Tensor) -> Tensor:
-    """(B, heads, T, size) turned by angles that grow with the position.
+    """(B, heads, T, size) rotated by angles that grow with the position.
 
-    The product of two rotated vectors depends on how far apart they stand, not on where.
+    The product of two rotated vectors depends on their distance, not on their positions.
     """
     half = x.shape[-1] // 2
-    sine, cosine = _turns(x.shape[2], half, x.dtype, x.device)
+    sine, cosine = _rotation(x.shape[2], half, x.dtype, x.device)
     a, b = x[..., :half], x[..., half:]
     return torch.cat([a * cosine - b * sine, a * sine + b * cosine], dim=-1)
 
 
 @lru_cache(maxsize=64)
-def _turns(
+def _rotation(
     length: int, half: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, Tensor]:
-    """(length, half) sines and cosines; for any use, training too, wherever they are first made."""
+    """(length, half) sines and cosines, usable in training too, wherever they are first made."""
     with torch.inference_mode(False), torch.no_grad():
-        places = torch.arange(length, device=device, dtype=dtype)
-        steps = torch.arange(half, device=device, dtype=dtype)
-        angles = places[:, None] * 10_000.0 ** (-steps / half)
+        angles = rotation_angles(torch.arange(length, device=device), half, dtype)
         return angles.sin(), angles.cos()
 
 
+def rotation_angles(positions: Tensor, half: int, dtype: torch.dtype) -> Tensor:
+    """(T,) positions -> (T, half) angles of `rotated`."""
+    steps = torch.arange(half, device=positions.device, dtype=dtype)
+    return positions[:, None].to(dtype) * 10_000.0 ** (-steps / half)
+
+
 def repeated(tokens: Tensor) -> Tensor:
-    """(B, S) ids -> 0 where a token stands once in its text, 1 where again, 2 with a neighbour."""
+    """(B, S) ids -> 0 where a token is unique in its text, 1 if repeated, 2 with a neighbour."""
     same = tokens[:, :, None] == tokens[:, None]
     pair = (same[:, 1:, 1:] & same[:, :-1, :-1]).sum(-1) > 1
     either = functional.pad(pair, (1, 0)) | functional.pad(pair, (0, 1))
@@ -179,7 +183,7 @@ def repeated(tokens: Tensor) -> Tensor:
 
 
 def pooled(x: Tensor, source: Tensor, segments: int) -> Tensor:
-    """(B, S, W) states -> (B, W) mean over the text; of two texts, (B, 4 W) to match them by.
+    """(B, S, W) states -> (B, W) mean over the text; for two texts, (B, 4 W) features of the pair.
 
     Two texts: both means u and v, |u - v| and u * v (Conneau et al., 2017, InferSent).
     """
@@ -191,18 +195,18 @@ def pooled(x: Tensor, source: Tensor, segments: int) -> Tensor:
 
 
 def pooled_width(width: int, segments: int) -> int:
-    """Last dimension of what `pooled` gives."""
+    """Last dimension of the result of `pooled`."""
     return width if segments == 1 else 4 * width
 
 
 def segment(source: Tensor) -> Tensor:
-    """(B, S) which of the texts a token belongs to; each is ended by END, itself included."""
+    """(B, S) which of the texts a token belongs to; each ends with END, which belongs to it."""
     ends = (source == END).long()
     return ends.cumsum(1) - ends
 
 
 def _mean(x: Tensor, used: Tensor) -> Tensor:
-    # PAD states may hold anything but are zeroed; a text that is not there has mean zero.
+    # States of PAD may be anything, so they are zeroed; a missing text has mean zero.
     return (x * used[..., None]).sum(1) / used.sum(1, keepdim=True).clamp(min=1)
 
 
@@ -216,12 +220,12 @@ def initialize(module: nn.Module) -> None:
 
 
 def last_norm(width: int, norm: Norm) -> nn.Module:
-    """Post-norm layers have normalized already."""
+    """The norm after the last layer; post-norm layers have normalized already."""
     return nn.LayerNorm(width) if norm == "pre" else nn.Identity()
 
 
 def check_heads(width: int, heads: int) -> None:
-    """MsbenchError unless the width can be shared out among the heads, in pairs of numbers."""
+    """MsbenchError unless the width can be divided among the heads in pairs of numbers."""
     if heads < 1 or width % (2 * heads):
         raise msbench.MsbenchError(
             f"width {width} is not a multiple of twice the heads, {2 * heads}"
@@ -229,8 +233,8 @@ def check_heads(width: int, heads: int) -> None:
 
 
 def check_source(source: Tensor, limit: int, *, some: bool = True) -> None:
-    """MsbenchError if a (B, S) source has more tokens than the model has positions for, or, with
-    `some`, none at all."""
+    """MsbenchError if a (B, S) source has more tokens than the model has positions, or, with
+    `some`, if one has no tokens."""
     if source.shape[1] > limit:
         raise msbench.MsbenchError(
             f"a source of {source.shape[1]} tokens: the model reads {limit} at most"

@@ -11,9 +11,9 @@ from msbench.builtin.types import Share, Size
 class LSTM(nn.Module):
     """(B, S) tokens -> (B, classes) logits for texts and pairs, (B, S, classes) for tags.
 
-    Hochreiter and Schmidhuber, 1997; Graves and Schmidhuber, 2005. Texts are pooled by their mean
-    over both directions. `width` is that of both directions together. Padding is packed away: the
-    backward one starts at each text's own end.
+    Hochreiter and Schmidhuber, 1997; Graves and Schmidhuber, 2005. Texts are pooled by their mean.
+    `width` is that of both directions together. Padding is packed away, so that the backward
+    direction starts at each text's own end.
     """
 
     def __init__(self, task: Task, width: Size = 64, layers: Size = 1, dropout: Share = 0.1):

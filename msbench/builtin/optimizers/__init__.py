@@ -1,5 +1,7 @@
 """Optimizers that come with msbench, and wrappers around them."""
 
+from functools import partial
+
 import msbench
 from msbench import Register
 
@@ -7,111 +9,88 @@ from msbench import Register
 @msbench.hookimpl
 def register_optimizers(register: Register) -> None:
     where = "msbench.builtin.optimizers.torch_optim:"
-    plain = {"lr": (3e-2, 3.0, "log")}
-    heavy = {"lr": (3e-3, 1.0, "log")}
-    adaptive = {"lr": (3e-4, 3e-2, "log")}
+    memory = partial(register, steps="memory", base="sgd")
+    heavy_ball = partial(memory, space={"lr": (3e-3, 1.0, "log")})
+    adaptive = partial(memory, space={"lr": (3e-4, 3e-2, "log")})
+    passes = partial(register, steps="passes", passes=2)
+    slow_weights = partial(register, steps="slow-weights")
     register(
         "sgd",
         where + "sgd",
         idea="Stochastic gradient descent: one gradient, one step, no memory.",
         paper="Robbins and Monro, 1951, A stochastic approximation method",
-        space=plain,
+        space={"lr": (3e-2, 3.0, "log")},
         helps="Where rates are tuned and noise is small; on attention models it trails adaptive "
         "methods (Zhang et al., 2020, Why are adaptive methods good for attention models?).",
     )
-    register(
+    heavy_ball(
         "momentum",
         where + "momentum",
         idea="SGD along a decaying sum of past gradients.",
         paper="Polyak, 1964, Some methods of speeding up the convergence of iteration methods",
-        steps="memory",
-        space=heavy,
-        base="sgd",
         helps="Where curvature differs between directions (Sutskever et al., 2013); at small "
         "rates it is hardly more than SGD with a larger one (Wang et al., 2024).",
     )
-    register(
+    heavy_ball(
         "nesterov",
         where + "nesterov",
         idea="Momentum that looks where it is about to be.",
         paper="Nesterov, 1983; Sutskever et al., 2013, The importance of momentum",
-        steps="memory",
-        space=heavy,
-        base="sgd",
         helps="As momentum, and stabler where momentum is close to 1 (Sutskever et al., 2013).",
     )
-    register(
+    adaptive(
         "rmsprop",
         where + "rmsprop",
         idea="Steps scaled per weight by a mean of squared gradients.",
         paper="Tieleman and Hinton, 2012, Lecture 6.5",
-        steps="memory",
-        space=adaptive,
-        base="sgd",
         helps="Where the scale of gradients differs between weights and changes (Tieleman and "
         "Hinton, 2012).",
     )
-    register(
+    memory(
         "adagrad",
         where + "adagrad",
         idea="Steps scaled per weight by all squared gradients so far.",
         paper="Duchi et al., 2011, Adaptive subgradient methods",
-        steps="memory",
         space={"lr": (3e-3, 3e-1, "log")},
-        base="sgd",
         helps="Rare features such as rare words (Duchi et al., 2011); its steps only ever shrink.",
     )
-    register(
+    adaptive(
         "adam",
         where + "adam",
         idea="Momentum, scaled per weight by a mean of squared gradients.",
         paper="Kingma and Ba, 2015, Adam: A method for stochastic optimization",
-        steps="memory",
-        space=adaptive,
-        base="sgd",
         helps="Transformers, and texts in which most words are rare (Kunstner et al., 2024, "
         "Heavy-tailed class imbalance).",
     )
-    register(
+    adaptive(
         "adamw",
         where + "adamw",
         idea="Adam, whose steps are scaled per weight, with decoupled weight decay.",
         paper="Loshchilov and Hutter, 2019, Decoupled weight decay regularization",
-        steps="memory",
-        space=adaptive,
-        base="sgd",
         helps="As Adam, where weights are decayed: rate and decay can be tuned apart (Loshchilov "
         "and Hutter, 2019).",
     )
-    register(
+    adaptive(
         "nadam",
         where + "nadam",
         idea="Adam with Nesterov's momentum.",
         paper="Dozat, 2016, Incorporating Nesterov momentum into Adam",
-        steps="memory",
-        space=adaptive,
-        base="sgd",
         helps="Where Adam does; tuned as well as Adam, it is never much worse (Choi et al., 2019, "
         "On empirical comparisons of optimizers).",
     )
-    register(
+    memory(
         "adafactor",
         where + "adafactor",
         idea="Adam's scaling from row and column sums: little memory.",
         paper="Shazeer and Stern, 2018, Adafactor",
-        steps="memory",
         space={"lr": (3e-3, 3e-1, "log")},
-        base="sgd",
         helps="Where memory is short: large matrices of embeddings (Shazeer and Stern, 2018).",
     )
-    register(
+    adaptive(
         "muon",
         where + "muon",
         idea="Momentum of hidden matrices made orthogonal, AdamW for the rest.",
         paper="Jordan et al., 2024, Muon; Liu et al., 2025, Muon is scalable for LLM training",
-        steps="memory",
-        space=adaptive,
-        base="sgd",
         helps="Hidden matrices of transformers: half the compute of AdamW to the same loss (Liu "
         "et al., 2025, of their models).",
     )
@@ -128,69 +107,60 @@ def register_optimizers(register: Register) -> None:
         "batches (Bottou et al., 2018).",
     )
     where = "msbench.builtin.optimizers.wrappers:"
-    register(
+    passes(
         "sam",
         where + "SAM",
         idea="The gradient is taken where the loss is worst nearby: flat minima, two passes.",
         paper="Foret et al., 2021, Sharpness-aware minimization",
-        steps="passes",
-        passes=2,
         space={"rho": (1e-2, 3e-1, "log")},
         helps="Little data, noisy labels and overfitting (Foret et al., 2021; of language models "
         "Bahri et al., 2022), where twice the passes can be paid.",
     )
-    register(
+    passes(
         "extragradient",
         where + "Extragradient",
         idea="The gradient is taken a step ahead, two passes.",
         paper="Korpelevich, 1976; Gidel et al., 2019, A variational inequality perspective on GANs",
-        steps="passes",
-        passes=2,
         helps="Games of two players, such as GANs (Gidel et al., 2019); of one loss nothing is "
         "promised.",
     )
-    register(
+    slow_weights(
         "lookahead",
         where + "Lookahead",
         idea="k steps of a base optimizer, then slow weights move a part of the way.",
         paper="Zhang et al., 2019, Lookahead optimizer: k steps forward, 1 step back",
-        steps="slow-weights",
         helps="Bases whose rate is too high or hardly tuned (Zhang et al., 2019).",
     )
-    register(
+    slow_weights(
         "ema",
         where + "EMA",
         idea="Evaluates a moving average of the weights instead of the last ones.",
         paper="Polyak and Juditsky, 1992, Acceleration of stochastic approximation by averaging",
-        steps="slow-weights",
         helps="Rates that do not fall to zero, whose last steps are noisy (Morales-Brotons et "
         "al., 2024).",
     )
-    register(
+    slow_weights(
         "swa",
         where + "SWA",
         idea="Evaluates the mean of the weights over the last part of training.",
         paper="Izmailov et al., 2018, Averaging weights leads to wider optima",
-        steps="slow-weights",
         helps="Rates that stay high to the end (Izmailov et al., 2018); a rate that falls to zero "
         "does much of the same (Hägele et al., 2024).",
     )
     where = "msbench.builtin.optimizers.local_sgd:"
-    register(
+    slow_weights(
         "local-sgd",
         where + "local_sgd",
         idea="Workers step on their own shards and average now and then.",
         paper="Stich, 2019, Local SGD converges fast; McMahan et al., 2017 (federated averaging)",
-        steps="slow-weights",
         helps="Workers with slow links, which send less for about the same loss (Stich, 2019); on "
         "one machine it saves nothing.",
     )
-    register(
+    slow_weights(
         "diloco",
         where + "diloco",
         idea="Local workers whose mean is the gradient of an outer Nesterov step.",
         paper="Douillard et al., 2023, DiLoCo: Distributed low-communication training",
-        steps="slow-weights",
         helps="Workers far apart, with hundreds of steps between two meetings (Douillard et al., "
         "2023); on one machine it saves nothing.",
     )

@@ -1,31 +1,25 @@
-"""Workers that train on their own and meet now and then, simulated in one process."""
+"""Workers that train independently and average now and then, simulated in one process."""
 
 from functools import partial
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from msbench.builtin.optimizers.torch_optim import Closure, Count, Share
-from msbench.builtin.optimizers.wrappers import Base, alone, parameters
-
-Workers = Annotated[int, Field(ge=2, le=64)]
-
-
-OuterRate = Annotated[float, Field(gt=0, le=10)]
+from msbench.builtin.optimizers.torch_optim import Closure
+from msbench.builtin.optimizers.wrappers import Base, parameters, unshared
+from msbench.builtin.types import OuterRate, Share, Steps, Workers
 
 
 class Local(Optimizer):
     """K workers with weights and an inner optimizer of their own; each reads its shard of a batch.
 
-    After every `every` steps they meet: where their mean lies from where they last met is the
-    gradient of an outer SGD (with Nesterov momentum, if any), and all go on from its result.
+    They meet after every `every` steps: the weights of the last meeting minus the workers' mean are
+    the gradient of an outer SGD (with Nesterov momentum, if any), and all go on from its result.
     Evaluation is on the mean of the workers.
 
-    `sent_bytes` counts what all workers together send up, their weights once a meeting; training
-    that shares every gradient would send as much in each step.
+    `sent_bytes` counts what all workers together send, their weights once a meeting; training that
+    shares every gradient would send as much in each step.
     """
 
     def __init__(
@@ -37,9 +31,9 @@ class Local(Optimizer):
         outer_lr: float,
         outer_momentum: float,
     ):
-        self.bases = [alone(base(model)) for _ in range(workers)]
+        self.bases = [unshared(base(model)) for _ in range(workers)]
         super().__init__(self.bases[0].param_groups, {})
-        # All workers take turns in the same parameters, so torch would see those twice.
+        # The workers take turns in the same parameters, which torch would not accept twice.
         self.param_groups = [group for each in self.bases for group in each.param_groups]
         self.weights = parameters(self.bases[0])
         self.workers = [[p.detach().clone() for p in self.weights] for _ in range(workers)]
@@ -71,7 +65,7 @@ class Local(Optimizer):
 
     @property
     def spent(self) -> float:
-        """Share of the budget that is spent, if the workers' optimizers want to know."""
+        """Share of the budget that is spent; forwarded to the workers' optimizers that use it."""
         return float(getattr(self.bases[0], "spent", 0.0))
 
     @spent.setter
@@ -82,30 +76,30 @@ class Local(Optimizer):
 
     @torch.no_grad()
     def eval(self) -> None:
-        """The mean of the workers into the model."""
+        """Put the mean of the workers into the model."""
         self._switch("eval")
         self._seat(self._mean())
 
     def train(self) -> None:
-        """Every worker where it was."""
+        """Go on with every worker's own weights."""
         self._switch("train")
 
     def _switch(self, mode: str) -> None:
-        """Every worker's optimizer, over that worker's weights; twice is once."""
+        """Switch every worker's optimizer, over that worker's weights; may be called twice."""
         for each, own in zip(self.bases, self.workers, strict=True):
             self._seat(own)
             getattr(each, mode, lambda: None)()
 
     def _mean(self) -> list[Tensor]:
-        return [torch.stack(several).mean(0) for several in zip(*self.workers, strict=True)]
+        return [torch.stack(copies).mean(0) for copies in zip(*self.workers, strict=True)]
 
     def _seat(self, own: list[Tensor]) -> None:
-        """A worker's weights into the model, without a copy."""
+        """Put a worker's weights into the model, without a copy."""
         for p, mine in zip(self.weights, own, strict=True):
             p.data = mine
 
 
-def local_sgd(model: nn.Module, base: Base, workers: Workers = 4, every: Count = 8) -> Optimizer:
+def local_sgd(model: nn.Module, base: Base, workers: Workers = 4, every: Steps = 8) -> Optimizer:
     """Local SGD: the workers go on from their mean."""
     return Local(model, base, workers, every, outer_lr=1.0, outer_momentum=0.0)
 
@@ -114,7 +108,7 @@ def diloco(
     model: nn.Module,
     base: Base,
     workers: Workers = 4,
-    every: Count = 8,
+    every: Steps = 8,
     outer_lr: OuterRate = 0.7,
     outer_momentum: Share = 0.9,
 ) -> Optimizer:

@@ -1,41 +1,36 @@
-"""Optimizers that torch has: `factory(model, **options) -> torch.optim.Optimizer`.
+"""Optimizers of torch: `factory(model, **options) -> torch.optim.Optimizer`.
 
-Fused or for each tensor at once, as torch offers. Weight decay is decoupled everywhere (Loshchilov
-and Hutter, 2019): weights shrink by lr * weight_decay, whatever the gradient's step is. Norms and
+Fused where torch offers it, else foreach. Weight decay is decoupled everywhere (Loshchilov and
+Hutter, 2019): weights shrink by lr * weight_decay, whatever the gradient's step is. Norms and
 biases are spared, unless `decay = "all"`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adafactor, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
 
+from msbench.builtin.types import (
+    DecayExponent,
+    Iterations,
+    NewtonSchulzSteps,
+    OpenShare,
+    PositiveShare,
+    Rate,
+    Share,
+    Steps,
+    WeightDecay,
+)
+
 Closure = Callable[..., Tensor]
-
-
-Rate = Annotated[float, Field(gt=0, le=100)]
-
-
-Positive = Annotated[float, Field(gt=0, le=1)]
-
-
-NotNegative = Annotated[float, Field(ge=0, le=100)]
-
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-Count = Annotated[int, Field(ge=1, le=1000)]
-
 
 Decay = Literal["matrices", "all"]
 
 
 def sgd(
-    model: nn.Module, lr: Rate = 0.1, weight_decay: NotNegative = 0.0, decay: Decay = "matrices"
+    model: nn.Module, lr: Rate = 0.1, weight_decay: WeightDecay = 0.0, decay: Decay = "matrices"
 ) -> Optimizer:
     """Plain stochastic gradient descent."""
     return decoupled(SGD(decayed(model, weight_decay, decay), lr=lr, fused=True))
@@ -45,7 +40,7 @@ def momentum(
     model: nn.Module,
     lr: Rate = 0.1,
     momentum: Share = 0.9,
-    weight_decay: NotNegative = 0.0,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """SGD with Polyak's heavy ball."""
@@ -56,8 +51,8 @@ def momentum(
 def nesterov(
     model: nn.Module,
     lr: Rate = 0.1,
-    momentum: Annotated[float, Field(gt=0, lt=1)] = 0.9,
-    weight_decay: NotNegative = 0.0,
+    momentum: OpenShare = 0.9,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """SGD with Nesterov's momentum, in the form of Sutskever et al. (2013)."""
@@ -69,8 +64,8 @@ def rmsprop(
     model: nn.Module,
     lr: Rate = 1e-3,
     alpha: Share = 0.99,
-    eps: Positive = 1e-8,
-    weight_decay: NotNegative = 0.0,
+    eps: PositiveShare = 1e-8,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Steps scaled per weight by a decaying mean of squared gradients."""
@@ -81,8 +76,8 @@ def rmsprop(
 def adagrad(
     model: nn.Module,
     lr: Rate = 1e-2,
-    eps: Positive = 1e-10,
-    weight_decay: NotNegative = 0.0,
+    eps: PositiveShare = 1e-10,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Steps scaled per weight by the sum of all squared gradients."""
@@ -94,8 +89,8 @@ def adam(
     lr: Rate = 1e-3,
     beta1: Share = 0.9,
     beta2: Share = 0.999,
-    eps: Positive = 1e-8,
-    weight_decay: NotNegative = 0.0,
+    eps: PositiveShare = 1e-8,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Adam, without decay unless it is asked for."""
@@ -109,8 +104,8 @@ def adamw(
     lr: Rate = 1e-3,
     beta1: Share = 0.9,
     beta2: Share = 0.999,
-    eps: Positive = 1e-8,
-    weight_decay: NotNegative = 0.01,
+    eps: PositiveShare = 1e-8,
+    weight_decay: WeightDecay = 0.01,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """AdamW, fused."""
@@ -123,8 +118,8 @@ def nadam(
     lr: Rate = 2e-3,
     beta1: Share = 0.9,
     beta2: Share = 0.999,
-    eps: Positive = 1e-8,
-    weight_decay: NotNegative = 0.01,
+    eps: PositiveShare = 1e-8,
+    weight_decay: WeightDecay = 0.01,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Adam with Nesterov's momentum."""
@@ -136,8 +131,8 @@ def nadam(
 def adafactor(
     model: nn.Module,
     lr: Rate = 1e-2,
-    beta2_decay: Annotated[float, Field(gt=-1, lt=0)] = -0.8,
-    weight_decay: NotNegative = 0.0,
+    beta2_decay: DecayExponent = -0.8,
+    weight_decay: WeightDecay = 0.0,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Adam's second moments as row and column sums: memory of the root of a matrix's size."""
@@ -149,23 +144,22 @@ def muon(
     model: nn.Module,
     lr: Rate = 2e-3,
     momentum: Share = 0.95,
-    steps: Annotated[int, Field(ge=1, le=20)] = 5,
-    weight_decay: NotNegative = 0.01,
+    steps: NewtonSchulzSteps = 5,
+    weight_decay: WeightDecay = 0.01,
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Muon for hidden matrices, AdamW for all other weights.
 
-    The momentum of a matrix is made orthogonal by Newton-Schulz iterations (`steps` of them). Its
-    steps are as long as AdamW's would be (Liu et al., 2025), so that one rate does for both.
+    The momentum of a matrix is orthogonalized by Newton-Schulz iterations (`steps` of them). Its
+    steps are as long as AdamW's would be (Liu et al., 2025), so that one rate works for both.
     """
     hidden = _hidden_matrices(model)
     inside = {id(p) for p in hidden}
-    rest = [p for p in model.parameters() if p.requires_grad and id(p) not in inside]
-    parts: list[Optimizer] = [
-        AdamW(_grouped(rest, weight_decay, decay, own=True), lr=lr, fused=True)
-    ]
+    rest = [p for p in trained(model) if id(p) not in inside]
+    groups = _grouped(rest, weight_decay, decay, own=True)
+    parts: list[Optimizer] = [AdamW(groups, lr=lr, fused=True)]
     if hidden:
-        parts += [
+        parts.append(
             Muon(
                 hidden,
                 lr=lr,
@@ -174,25 +168,28 @@ def muon(
                 weight_decay=weight_decay,
                 adjust_lr_fn="match_rms_adamw",
             )
-        ]
+        )
     return Together(parts)
 
 
 def lbfgs(
     model: nn.Module,
     lr: Rate = 1.0,
-    iterations: Annotated[int, Field(ge=1, le=100)] = 4,
-    history: Count = 10,
+    iterations: Iterations = 4,
+    history: Steps = 10,
 ) -> Optimizer:
     """L-BFGS with a strong Wolfe line search, on one batch a step.
 
-    A step is up to `iterations` updates and takes a pass or a few for each. The curvature
-    of the last `history` updates is kept, although they come from other batches: it is made for
-    whole data sets, and is here to show that.
+    A step makes up to `iterations` updates and takes one or more passes for each. The curvature of
+    the last `history` updates is kept, although they come from other batches: L-BFGS is made for
+    full-batch training, and is included to show that.
     """
-    trained = [p for p in model.parameters() if p.requires_grad]
     return LBFGS(
-        trained, lr=lr, max_iter=iterations, history_size=history, line_search_fn="strong_wolfe"
+        trained(model),
+        lr=lr,
+        max_iter=iterations,
+        history_size=history,
+        line_search_fn="strong_wolfe",
     )
 
 
@@ -218,9 +215,12 @@ def decayed(
 
     own: the optimizer decouples by itself; otherwise `decoupled` does it.
     """
-    return _grouped(
-        [p for p in model.parameters() if p.requires_grad], weight_decay, decay, own=own
-    )
+    return _grouped(trained(model), weight_decay, decay, own=own)
+
+
+def trained(model: nn.Module) -> list[nn.Parameter]:
+    """The weights that are trained."""
+    return [p for p in model.parameters() if p.requires_grad]
 
 
 def _grouped(
@@ -236,7 +236,7 @@ def _grouped(
 def decoupled(optimizer: Optimizer) -> Optimizer:
     """Weights of a group shrink by its lr * `decoupled_decay` before every step, as in AdamW.
 
-    The gradient comes first, at the weights as they were; so the closure is what is extended.
+    The gradient is taken first, at the unshrunk weights, so the shrinking extends the closure.
     """
     if any(group["decoupled_decay"] for group in optimizer.param_groups):
         optimizer.register_step_pre_hook(_shrink_after_gradient)
@@ -244,8 +244,7 @@ def decoupled(optimizer: Optimizer) -> Optimizer:
 
 
 def _shrink_after_gradient(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-    itself, *rest = args
-    closure = rest[0] if rest else kwargs.get("closure")
+    closure = args[1] if len(args) > 1 else kwargs.get("closure")
     if closure is None:  # a wrapper has taken the gradient already
         _shrink(optimizer)
         return None
@@ -255,7 +254,7 @@ def _shrink_after_gradient(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         _shrink(optimizer)
         return loss
 
-    return (itself, extended), {}
+    return (optimizer, extended), {}
 
 
 @torch.no_grad()
@@ -267,7 +266,7 @@ def _shrink(optimizer: Optimizer) -> None:
 
 
 def _hidden_matrices(model: nn.Module) -> list[Tensor]:
-    """Matrices between layers: no embeddings, and not what gives the labels (`head`)."""
+    """Matrices within the network: neither embeddings nor the output layer (`head`)."""
     outside = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     return [
         p

@@ -1,18 +1,18 @@
-"""Optimizers around a base: averages of its weights, and gradients taken elsewhere.
+"""Optimizers around a base: averages of its weights, and gradients at other weights.
 
-`factory(model, base, **options)`; the base arrives as a function of the model.
+`factory(model, base, **options)`; the base is given as a function of the model.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import msbench
-from msbench.builtin.optimizers.torch_optim import Closure, Count, Share
+from msbench.builtin.optimizers.torch_optim import Closure
+from msbench.builtin.types import PositiveShare, Share, Steps, UpTo10
 
 Base = Callable[[nn.Module], Optimizer]
 
@@ -20,31 +20,32 @@ Base = Callable[[nn.Module], Optimizer]
 class Wrapper(Optimizer):
     """An optimizer around another one, whose groups (and so learning rates) it shares.
 
-    What it does not change itself, it hands on: whether weights are trained or evaluated, the share
-    of the budget that is spent, the bytes that were sent.
+    It forwards to the base whether weights are trained or evaluated and the share of the budget
+    that is spent, and reports the bytes that the base sent.
     """
 
+    _spent = 0.0
+
     def __init__(self, base: Optimizer):
-        super().__init__(alone(base).param_groups, {})
+        super().__init__(unshared(base).param_groups, {})
         self.base = base
 
     def train(self) -> None:
-        """Hand on, if the base averages."""
-        if hasattr(self.base, "train"):
-            self.base.train()
+        """Forward, if the base averages."""
+        getattr(self.base, "train", lambda: None)()
 
     def eval(self) -> None:
-        """Hand on, if the base averages."""
-        if hasattr(self.base, "eval"):
-            self.base.eval()
+        """Forward, if the base averages."""
+        getattr(self.base, "eval", lambda: None)()
 
     @property
     def spent(self) -> float:
-        """Share of the budget that is spent, if the base wants to know."""
-        return float(getattr(self.base, "spent", 0.0))
+        """Share of the budget that is spent; forwarded, if the base uses it."""
+        return self._spent
 
     @spent.setter
     def spent(self, share: float) -> None:
+        self._spent = share
         if hasattr(self.base, "spent"):
             self.base.spent = share
 
@@ -61,6 +62,19 @@ class Averaging(Wrapper):
         super().__init__(base)
         self.average = [p.detach().clone() for p in parameters(base)]
         self.trained: list[Tensor] | None = None  # set aside while the average is evaluated
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
+        """One step of the base; the average follows."""
+        loss = self.base.step(closure)  # type: ignore[arg-type]
+        self.steps += 1
+        self.follow(parameters(self.base))
+        return loss  # type: ignore[return-value]
+
+    def follow(self, weights: list[Tensor]) -> None:
+        """Move the average after a step that led to these weights."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def eval(self) -> None:
@@ -85,26 +99,15 @@ class Lookahead(Averaging):
     The base goes on from there. Evaluation is on the slow weights, as in the paper.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        base: Base,
-        k: Count = 5,
-        alpha: Annotated[float, Field(gt=0, le=1)] = 0.5,
-    ):
+    def __init__(self, model: nn.Module, base: Base, k: Steps = 5, alpha: PositiveShare = 0.5):
         super().__init__(base(model))
-        self.k, self.alpha, self.steps = k, alpha, 0
+        self.k, self.alpha = k, alpha
 
-    @torch.no_grad()
-    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
-        """One step of the base; a step of the slow weights after every k of them."""
-        loss = self.base.step(closure)  # type: ignore[arg-type]
-        self.steps += 1
+    def follow(self, weights: list[Tensor]) -> None:
+        """A step of the slow weights after every k steps; the fast ones go on from there."""
         if self.steps % self.k == 0:
-            fast = parameters(self.base)
-            torch._foreach_lerp_(self.average, fast, self.alpha)
-            torch._foreach_copy_(fast, self.average)
-        return loss  # type: ignore[return-value]
+            torch._foreach_lerp_(self.average, weights, self.alpha)
+            torch._foreach_copy_(weights, self.average)
 
 
 class EMA(Averaging):
@@ -117,39 +120,27 @@ class EMA(Averaging):
 
     def __init__(self, model: nn.Module, base: Base, decay: Share = 0.99):
         super().__init__(base(model))
-        self.decay, self.steps = decay, 0
+        self.decay = decay
 
-    @torch.no_grad()
-    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
-        """One step of the base; the average follows."""
-        loss = self.base.step(closure)  # type: ignore[arg-type]
-        self.steps += 1
+    def follow(self, weights: list[Tensor]) -> None:
+        """The moving average."""
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self.average, parameters(self.base), 1 - decay)
-        return loss  # type: ignore[return-value]
+        torch._foreach_lerp_(self.average, weights, 1 - decay)
 
 
 class SWA(Averaging):
     """Stochastic weight averaging (Izmailov et al., 2018): the plain mean of the weights, taken
     after every `every` steps of the last part of the budget, from the share `start` on."""
 
-    spent = 0.0
-
-    def __init__(self, model: nn.Module, base: Base, start: Share = 0.75, every: Count = 1):
+    def __init__(self, model: nn.Module, base: Base, start: Share = 0.75, every: Steps = 1):
         super().__init__(base(model))
-        self.start, self.every, self.steps, self.averaged = start, every, 0, 0
+        self.start, self.every, self.averaged = start, every, 0
 
-    @torch.no_grad()
-    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
-        """One step of the base; its weights enter the mean if it is time."""
-        if hasattr(self.base, "spent"):
-            self.base.spent = self.spent
-        loss = self.base.step(closure)  # type: ignore[arg-type]
-        self.steps += 1
+    def follow(self, weights: list[Tensor]) -> None:
+        """The mean, if it is time."""
         if self.spent >= self.start and self.steps % self.every == 0:
             self.averaged += 1
-            torch._foreach_lerp_(self.average, parameters(self.base), 1 / self.averaged)
-        return loss  # type: ignore[return-value]
+            torch._foreach_lerp_(self.average, weights, 1 / self.averaged)
 
     def eval(self) -> None:
         """The mean, once there is one."""
@@ -159,13 +150,11 @@ class SWA(Averaging):
 class SAM(Wrapper):
     """Sharpness-aware minimization (Foret et al., 2021): two passes a step.
 
-    The first gradient leads `rho` (Euclidean length over all weights) uphill, the second, taken
-    there, is what the base steps along from where it was.
+    The first gradient leads `rho` (Euclidean length over all weights) uphill; the base then steps,
+    from where it was, along the gradient there.
     """
 
-    def __init__(
-        self, model: nn.Module, base: Base, rho: Annotated[float, Field(ge=0, le=10)] = 0.05
-    ):
+    def __init__(self, model: nn.Module, base: Base, rho: UpTo10 = 0.05):
         super().__init__(base(model))
         self.rho = rho
 
@@ -173,7 +162,7 @@ class SAM(Wrapper):
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One step of the base along the gradient at the worst point nearby."""
 
-        def sharp() -> Tensor:
+        def uphill_closure() -> Tensor:
             loss = closure()
             weights = [p for p in parameters(self.base) if p.grad is not None]
             before = [p.detach().clone() for p in weights]
@@ -187,14 +176,15 @@ class SAM(Wrapper):
                 torch._foreach_copy_(weights, before)
             return loss
 
-        return self.base.step(sharp)  # type: ignore[arg-type, return-value]
+        return self.base.step(uphill_closure)  # type: ignore[arg-type, return-value]
 
 
 class Extragradient(Wrapper):
     """Extragradient (Korpelevich, 1976; with Adam: Gidel et al., 2019): two passes a step.
 
-    The base takes a step ahead; the gradient there is what it steps along from where it was. What a
-    base keeps beside the model would not come back with it, so wrappers go around this one.
+    The base takes a step ahead and then steps, from where it was, along the gradient found there.
+    Weights that a base keeps outside the model would not return with it, so averaging wrappers go
+    around this one.
     """
 
     def __init__(self, model: nn.Module, base: Base):
@@ -208,31 +198,31 @@ class Extragradient(Wrapper):
 
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
-        """A step of the base, undone for a second one with the gradient at its end."""
+        """A step of the base, undone for a second one along the gradient at its end."""
         weights = parameters(self.base)
         before = [p.detach().clone() for p in weights]
         loss = self.base.step(closure)  # type: ignore[arg-type]
-        back = False
+        returned = False
 
         def ahead() -> Tensor:
-            nonlocal back
-            if back:  # a second gradient would no longer be one of there
+            nonlocal returned
+            if returned:  # a second gradient would no longer be taken a step ahead
                 raise msbench.MsbenchError(
                     f"extragradient needs a base that takes one gradient a step, "
                     f"and {type(self.base).__name__} takes several"
                 )
-            back = True
-            there = closure()
+            returned = True
+            loss_ahead = closure()
             with torch.no_grad():
                 torch._foreach_copy_(weights, before)
-            return there
+            return loss_ahead
 
         self.base.step(ahead)  # type: ignore[arg-type]
         return loss  # type: ignore[return-value]
 
 
-def alone(base: Optimizer) -> Optimizer:
-    """The base itself; MsbenchError if workers take turns in its weights: they go outside."""
+def unshared(base: Optimizer) -> Optimizer:
+    """The base itself; MsbenchError if several workers take turns in its weights."""
     weights = parameters(base)
     if len({id(p) for p in weights}) < len(weights):
         raise msbench.MsbenchError(

@@ -1,20 +1,13 @@
 """Schedules: share of the budget that is spent (0 to 1) -> factor on the learning rate.
 
-`warmup` is the share of the budget over which the factor climbs from 0 in a straight line.
+`warmup` is the share of the budget over which the factor rises linearly from 0.
 """
 
 import math
-from typing import Annotated
-
-from pydantic import Field
 
 import msbench
 from msbench import Schedule
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-Some = Annotated[float, Field(gt=0, lt=1)]
+from msbench.builtin.types import OpenShare, Share
 
 
 def constant(warmup: Share = 0.0) -> Schedule:
@@ -32,33 +25,34 @@ def cosine(warmup: Share = 0.0) -> Schedule:
     return _warmed(warmup, lambda spent: (1 + math.cos(math.pi * _after(spent, warmup))) / 2)
 
 
-def wsd(warmup: Share = 0.1, decay: Some = 0.2) -> Schedule:
+def wsd(warmup: Share = 0.1, decay: OpenShare = 0.2) -> Schedule:
     """Warm-up, stable, decay: the full rate, then over the last share `decay` down to zero."""
     if warmup + decay > 1:
         raise msbench.MsbenchError(f"warmup {warmup} and decay {decay} are more than the budget")
     return _warmed(warmup, lambda spent: min(1.0, (1 - spent) / decay))
 
 
-def inverse_sqrt(warmup: Some = 0.1) -> Schedule:
+def inverse_sqrt(warmup: OpenShare = 0.1) -> Schedule:
     """The full rate at the end of the warm-up, then falling as 1 / sqrt(steps)."""
     return _warmed(warmup, lambda spent: math.sqrt(warmup / spent))
 
 
 def multistep(
-    warmup: Share = 0.0, milestones: tuple[Some, ...] = (0.5, 0.75), gamma: Some = 0.1
+    warmup: Share = 0.0, milestones: tuple[OpenShare, ...] = (0.5, 0.75), gamma: OpenShare = 0.1
 ) -> Schedule:
     """`gamma` times less from each milestone (a share of the budget) on."""
-    if late := [each for each in milestones if each <= warmup]:
-        raise msbench.MsbenchError(f"milestone {late[0]} lies within the warm-up of {warmup}")
-    return _warmed(warmup, lambda spent: gamma ** sum(spent >= each for each in milestones))
+    if early := [milestone for milestone in milestones if milestone <= warmup]:
+        raise msbench.MsbenchError(f"milestone {early[0]} lies within the warm-up of {warmup}")
+    return _warmed(warmup, lambda spent: gamma ** sum(spent >= passed for passed in milestones))
 
 
 def _warmed(warmup: float, then: Schedule) -> Schedule:
-    """A climb to 1, then `then`. The first step's rate is not quite zero, or it would be wasted."""
+    """A rise to 1, then `then`. The first step's rate is above zero, or it would be wasted."""
     return lambda spent: (
         min(1.0, (spent + 1e-3) / warmup) if spent < warmup else max(0.0, then(spent))
     )
 
 
 def _after(spent: float, warmup: float) -> float:
+    """Share of what remains after the warm-up that is spent."""
     return min(1.0, (spent - warmup) / max(1e-9, 1 - warmup))

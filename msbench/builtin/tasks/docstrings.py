@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Iterator
 
 import msbench
-from msbench import linked, passages, plain, rouge, split, take
+from msbench import linked, passages, plain, rouge, take
+from msbench.builtin.tasks.grouping import split_by
 from msbench.builtin.tasks.sources import DOCUMENTED
 
 _SECTION = re.compile(r"^[ \t]*([A-Z][\w /]*)\n[ \t]*[-=~]{3,}[ \t]*$", re.MULTILINE)
@@ -21,24 +22,23 @@ def docstrings(
 ) -> msbench.Task:
     """Summary lines (4 to 25 words) from at least 30 words of prose.
 
-    Prose is what stands before the first section, and in sections called Explanation or Notes;
-    lists of parameters, examples and the like are cut. What shares a summary, or ten words on end,
-    is in one split. max_source, max_target: words that are read. vocabulary: words with a token of
-    their own, and slots for the others (`msbench.summarization`). train_size: training docstrings,
-    each size contained in the next; 0 = all.
+    Prose is the text before the first section and in sections called Explanation or Notes; lists of
+    parameters, examples and the like are cut. Docstrings that share a summary, or ten consecutive
+    words, are in one split. max_source, max_target: words that are read. vocabulary: words with a
+    token of their own, and slots for the others (`msbench.summarization`). train_size: training
+    docstrings, each size contained in the next; 0 = all.
     """
 
     def make() -> dict[str, object]:
         unique = dict(pair for source in DOCUMENTED for pair in _pairs(source))
-        # The same is often said of several functions, with a word or two exchanged.
+        # Docstrings of similar functions often differ in a word or two.
         groups = linked([{plain(s), *passages(b)} for b, s in unique.items()])
         return {"body": list(unique), "summary": list(unique.values()), "group": groups}
 
     arrays = msbench.cached(["docstrings", 3, *(source.sha256 for source in DOCUMENTED)], make)
-    pairs = zip(arrays["group"].tolist(), arrays["body"], arrays["summary"], strict=True)
-    parts = split(list(pairs), group=lambda pair: pair[0])
+    pairs = list(zip(arrays["body"], arrays["summary"], strict=True))
     return msbench.summarization(
-        take({name: [(b, s) for _, b, s in part] for name, part in parts.items()}, train_size),
+        take(split_by(arrays["group"].tolist(), pairs), train_size),
         score=rouge,
         metric="rougeL",
         max_source=max_source,
@@ -51,7 +51,7 @@ def _pairs(source: msbench.Source) -> Iterator[tuple[str, str]]:
     with msbench.open_source(source) as archive:
         for name in sorted(archive.namelist()):
             if name.endswith(".py") and "/test" not in name:
-                with warnings.catch_warnings(action="ignore"):  # about their escapes
+                with warnings.catch_warnings(action="ignore"):  # about invalid escapes
                     tree = ast.parse(archive.read(name))
                 for node in ast.walk(tree):
                     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -19,7 +19,7 @@ def facts_qa(
 ) -> msbench.Task:
     """Answer a sub-question from the table that answers its parent question.
 
-    Only answers that stand in the table word for word; all sub-questions of a parent are in one
+    Only answers that occur in the table word for word; all sub-questions of a parent are in one
     split. max_source, max_target: tokens of question and table, and of the answer. train_size:
     training questions, each size contained in the next; 0 = all.
     """
@@ -36,28 +36,29 @@ def facts_qa(
 
 
 def facts_spans(max_length: int = 256, vocabulary: int = 3000, train_size: int = 0) -> msbench.Task:
-    """The same questions, answered by marking the answer where it stands in the table.
+    """The same questions, answered by marking the answer where it occurs in the table.
 
-    Tags are B-answer, I-answer and O, one a word or punctuation mark (Segal et al., 2020, answer
-    by tagging). Only questions where it is plain which of several places is meant. max_length:
-    tokens of question and table. train_size: as in facts-qa.
+    Tags are B-answer, I-answer and O, one for each word or punctuation mark (Segal et al., 2020,
+    answer by tagging). Only questions for which it is clear which of several places is meant.
+    max_length: tokens of question and table. train_size: as in facts-qa.
     """
-    marked = {name: [_marked(item) for item in part] for name, part in _splits().items()}
-    found = {name: [each for each in part if each] for name, part in marked.items()}
+    tagged = {
+        name: [tags for item in part if (tags := _tagged(item))] for name, part in _splits().items()
+    }
     return msbench.tagging(
-        take(found, train_size), metric="exact", max_length=max_length, vocabulary=vocabulary
+        take(tagged, train_size), metric="exact", max_length=max_length, vocabulary=vocabulary
     )
 
 
-def _marked(item: Item) -> tuple[list[str], list[str]] | None:
-    """Words and tags; None if it is not plain where the answer stands.
+def _tagged(item: Item) -> tuple[list[str], list[str]] | None:
+    """Words and tags; None if it is not clear where the answer is.
 
-    It must stand, in whole words, once in the entries whose key the question names, or once at all
+    It must occur, in whole words, once in the entries whose key the question names, or once at all
     if it names none.
     """
     _, question, table, answer = item
     asked, wanted = _WORD.findall(f"{question} ="), _WORD.findall(answer)
-    known, words = {word.lower() for word in asked}, list[str]()
+    in_question, words = {word.lower() for word in asked}, list[str]()
     named, other = list[int](), list[int]()
     for entry in re.split(r"(?<=;) ", table):
         key, colon, value = entry.partition(": ")
@@ -68,7 +69,8 @@ def _marked(item: Item) -> tuple[list[str], list[str]] | None:
             for place in range(len(body) - len(wanted) + 1)
             if body[place : place + len(wanted)] == wanted
         ]
-        (named if head and {w.lower() for w in head[:-1]} <= known else other).extend(starts)
+        is_named = head and {word.lower() for word in head[:-1]} <= in_question
+        (named if is_named else other).extend(starts)
         words += head + body
     places = named or other
     if len(places) != 1:
@@ -90,14 +92,14 @@ def _splits() -> dict[str, list[Item]]:
 
 def _items(parent: dict[str, Any]) -> list[Item]:
     table = _text(parent["answer"])
-    found = []
+    items = []
     for question in _descendants(parent):
         answer = question["answer"]
         if isinstance(answer, str | int | float) and str(answer).strip():
             text = str(answer).strip()
             if text in table:
-                found.append((parent["question"], question["question"], table, text))
-    return found
+                items.append((parent["question"], question["question"], table, text))
+    return items
 
 
 def _descendants(question: dict[str, Any]) -> list[dict[str, Any]]:

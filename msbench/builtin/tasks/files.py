@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 import msbench
 from msbench import DataError, TaskKind, linked, mislabel, shuffled, split, take
+from msbench.builtin.types import FilePath, Size
 
 METRICS: Mapping[TaskKind, Sequence[str]] = {
     "classify": ("accuracy", "macro_f1", "nll", "calibration"),
@@ -30,12 +29,11 @@ Item = tuple[Any, Any]
 """What the builders take: (text, label), (words, tags), (text, text); for `lm` (text, "")."""
 Grouped = tuple[str, Item]
 """(value of the group column, item)."""
-Positive = Annotated[int, Field(ge=1)]
 
 
 def files(
     kind: TaskKind,
-    train: Annotated[str, Field(min_length=1)],
+    train: FilePath,
     validation: str = "",
     test: str = "",
     source: str = "text",
@@ -44,10 +42,10 @@ def files(
     group: str = "",
     split_seed: int = 0,
     metric: str = "",
-    max_length: Positive = 128,
-    max_target: Positive = 64,
-    prompt: Positive = 16,
-    vocabulary: Positive = 4000,
+    max_length: Size = 128,
+    max_target: Size = 64,
+    prompt: Size = 16,
+    vocabulary: Size = 4000,
     train_size: int = 0,
     label_noise: float = 0.0,
 ) -> msbench.Task:

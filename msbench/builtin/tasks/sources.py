@@ -134,4 +134,4 @@ DOCUMENTED = (
     *(NETWORKX, SYMPY, KERAS, JAX, NLTK, XARRAY),
     *(TWISTED, CIRQ_CORE, TENSORFLOW_PROBABILITY),
 )
-"""Libraries whose docstrings are read."""
+"""The libraries whose docstrings are read."""

@@ -1,7 +1,6 @@
-"""A small world of stories with questions, in the manner of bAbI (generated).
+"""A small world of stories with questions (generated), exact and unlimited, like bAbI.
 
-Weston et al., 2015, Towards AI-complete question answering. Exact
-and unlimited.
+Weston et al., 2015, Towards AI-complete question answering.
 """
 
 import random
@@ -48,21 +47,21 @@ def _story(draw: random.Random, sentences: int) -> tuple[str, str]:
     place: dict[str, str] = {}
     holder: dict[str, str] = {}
     lies: dict[str, str] = {}
-    told: list[str] = []
-    while len(told) < sentences:
+    story: list[str] = []
+    while len(story) < sentences:
         who, what = draw.choice(people), draw.choice(things)
         if who not in place or draw.random() < 0.5:
             place[who] = draw.choice([p for p in PLACES if p != place.get(who)])
-            told.append(f"{who} went to the {place[who]} .")
+            story.append(f"{who} went to the {place[who]} .")
         elif holder.get(what) == who:
             del holder[what]
             lies[what] = place[who]
-            told.append(f"{who} dropped the {what} .")
+            story.append(f"{who} dropped the {what} .")
         elif what not in holder and lies.get(what, place[who]) == place[who]:
             holder[what] = who
-            told.append(f"{who} took the {what} .")
+            story.append(f"{who} took the {what} .")
     question, answer = _question(draw, place, holder, lies)
-    return f"{' '.join(told)} {question}", answer
+    return f"{' '.join(story)} {question}", answer
 
 
 def _question(

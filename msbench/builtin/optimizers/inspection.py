@@ -1,0 +1,98 @@
+"""What an optimizer holds, seen from outside: the weights it trains and the state it keeps."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+import msbench
+
+Make = Callable[[nn.Module], Optimizer]
+
+
+def check_optimizer(make: Make) -> None:
+    """MsbenchError if the optimizer cannot be made for a very small model or leaves weights out.
+
+    It takes no step here: what a plugin does in one may crash or hang, and only a trial's own
+    process may pay for that.
+    """
+    model = SmallModel()
+    try:
+        check_complete(model, make(model))
+    except (msbench.MsbenchError, ValueError) as error:
+        raise msbench.MsbenchError(str(error) or type(error).__name__) from error
+    except (Exception, SystemExit):  # a plugin's bug, perhaps with this model only: a trial tells
+        return
+
+
+def check_complete(model: nn.Module, optimizer: Optimizer) -> None:
+    """MsbenchError if the optimizer leaves trained weights out."""
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    forgotten = [name for name, p in trained if id(p) not in held]
+    if forgotten:
+        raise msbench.MsbenchError(
+            f"the optimizer forgets {len(forgotten)} of {len(trained)} weights, such as "
+            f"{forgotten[0]!r}; weights that should stay need requires_grad = False"
+        )
+
+
+def state_bytes(make: Make) -> float:
+    """Bytes of state per float32 weight, measured on a small model after 20 steps.
+
+    The steps run a plugin's code, so anything may be raised.
+    """
+    model = SmallModel(words=256, width=64)
+    optimizer = make(model)
+    getattr(optimizer, "train", lambda: None)()
+    tokens = torch.arange(64).remainder(256)
+
+    def closure(index: int = 0, of: int = 1) -> Tensor:
+        optimizer.zero_grad()
+        with torch.enable_grad():
+            loss = nn.functional.cross_entropy(model(tokens[index::of]), tokens[index::of] % 2)
+            loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    for step in range(20):
+        if hasattr(optimizer, "spent"):
+            optimizer.spent = step / 20
+        optimizer.step(closure)  # type: ignore[arg-type]
+    return held_bytes(model, optimizer) / sum(p.numel() for p in model.parameters())
+
+
+def held_bytes(model: nn.Module, optimizer: Optimizer) -> int:
+    """Bytes of every tensor that the optimizer holds, apart from weights and gradients."""
+    weights = list(model.parameters())
+    of_model = {t.data_ptr() for p in weights for t in (p, p.grad) if t is not None}
+    held = {t.data_ptr(): t for t in _tensors(vars(optimizer), {id(p) for p in weights})}
+    return sum(t.numel() * t.element_size() for place, t in held.items() if place not in of_model)
+
+
+def _tensors(value: Any, seen: set[int]) -> Iterator[Tensor]:
+    """Every tensor inside `value`, once."""
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(each, seen)
+    elif isinstance(value, Optimizer):
+        yield from _tensors(vars(value), seen)
+
+
+class SmallModel(nn.Module):
+    """A bit of everything: an embedding, matrices, a norm, biases."""
+
+    def __init__(self, words: int = 8, width: int = 4) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(words, width)
+        self.hidden, self.norm = nn.Linear(width, width), nn.LayerNorm(width)
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.norm(self.hidden(self.tokens(tokens))))  # type: ignore[no-any-return]
