@@ -10,17 +10,7 @@ from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_su
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
-from msbench.spec import (
-    AXES,
-    Choice,
-    Measurement,
-    Part,
-    Phase,
-    Suite,
-    Trial,
-    digest,
-    display_name,
-)
+from msbench.spec import AXES, Choice, Measurement, Part, Phase, Suite, Trial, digest, display_name
 
 Fingerprint = Callable[[Part], str]
 """Task part -> fingerprint of its prepared data."""
