@@ -3,9 +3,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests plugins
-PICTURES = quick-curves quick-ladder optimizers-pareto optimizers-tuning optimizers-profile optimizers-cd
+PICTURES = quick-curves quick-decoders optimizers-pareto optimizers-tuning optimizers-profile optimizers-ranks
 
-.PHONY: run test large check bench docs pictures browser format wheel clean
+.PHONY: run test large check bench docs pictures references browser format wheel clean
 
 run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
@@ -36,6 +36,9 @@ pictures: .venv/run  ## draw the pictures of the documents again, from results/r
 		$(BIN)/msbench plot results/reference/$${picture%-*} --kind $${picture##*-} \
 			--theme $$theme -o docs/pictures/$$picture-$$theme.svg >/dev/null || exit; \
 	done; done
+
+references: .venv/run  ## remake the records in results/reference, the cheapest suite first: SUITES="quick roles"
+	$(BIN)/python studies/references.py $(SUITES)
 
 browser:  ## what the tests of the report need (Debian; as root): a headless Chromium
 	apt-get install -y --no-install-recommends chromium

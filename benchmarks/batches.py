@@ -1,6 +1,6 @@
 """What batches cost: padding in them, their share of training, and preparing a task again.
 
-python benchmarks/batches.py [TASK ...]
+    python benchmarks/batches.py [TASK ...]
 
 Padding is the share of cells that hold none of the text, over 200 training batches of 32. The
 share of training is the time to draw a batch over the time of a whole step of the task's fastest
@@ -9,55 +9,49 @@ a pool's first batch pays for all of it. Run it twice: the first time may have t
 """
 
 import sys
+from collections.abc import Iterator
 from time import perf_counter
 
 from msbench.run.device import limit_threads
 
 limit_threads(1)
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+from rounds import timed
 
-from msbench import (  # noqa: E402
-    DataError,
-    Task,
-    derive,
-    load_plugins,
-)
-from msbench.builtin.learner import TorchLearner  # noqa: E402
-from msbench.builtin.losses.pointwise import cross_entropy  # noqa: E402
-from msbench.builtin.optimizers.torch_optim import adamw  # noqa: E402
-from msbench.data.batches import (  # noqa: E402
-    POOL,
-    training_batches,
-)
-from msbench.spec import Choice  # noqa: E402
+from msbench import Batch, Choice, DataError, Registry, Task, derive, load_plugins, training_batches
+from msbench.builtin.learner import TorchLearner
+from msbench.builtin.losses.pointwise import cross_entropy
+from msbench.builtin.optimizers.torch_optim import adamw
+from msbench.data.batches import POOL
 
 SIZE, STEPS, POOLS = 32, 200, 2
 FASTEST = {"classify": "bag", "tag": "lstm", "seq2seq": "encoder-decoder", "lm": "causal-lm"}
 
 
+def draw(task: Task, seed: int) -> Iterator[Batch]:
+    return training_batches(task.train, SIZE, np.random.default_rng(seed))
+
+
 def padding(task: Task) -> float:
     """Share of cells that are padding."""
-    batches = training_batches(task.train, SIZE, np.random.default_rng(0))
+    batches = draw(task, 0)
     drawn = [next(batches) for _ in range(STEPS)]
     arrays = [a for b in drawn for a in (b.source if task.kind != "lm" else None, b.input)]
     cells = sum(a.size for a in arrays if a is not None)
     return 1 - sum(b.tokens for b in drawn) / cells
 
 
-def share(task: Task, model: str) -> float:
+def share(registry: Registry, task: Task) -> float:
     """Time to draw batches over the time to draw them and learn from them."""
-    registry = load_plugins()
-    made = registry.build("model", registry.resolve("model", Choice(model)))
+    model = registry.build("model", registry.resolve("model", Choice(FASTEST[task.kind])))
     learner = TorchLearner(
-        task, model=made, loss=cross_entropy, optimizer=adamw, seed=derive(0, "batches")
+        task, model=model, loss=cross_entropy, optimizer=adamw, seed=derive(0, "batches")
     )
     learner.mode(training=True)
-    warm = training_batches(task.train, SIZE, np.random.default_rng(1))
+    warm, batches = draw(task, 1), draw(task, 0)
     for _ in range(3):
         learner.train_step(next(warm))
-    batches = training_batches(task.train, SIZE, np.random.default_rng(0))
     drawing = 0.0
     start = perf_counter()
     for _ in range(POOLS * POOL):
@@ -69,20 +63,16 @@ def share(task: Task, model: str) -> float:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     registry = load_plugins()
-    needless = ("files", "mixture")
-    every = [entry.name for entry in registry.of("task") if entry.name not in needless]
+    composed = ("files", "mixture")
+    names = [entry.name for entry in registry.of("task") if entry.name not in composed]
     print(f"{'task':16} {'prepared in':>11} {'padding':>8} {'batches, share of training':>27}")
-    for name in sys.argv[1:] or every:
+    for name in sys.argv[1:] or names:
         make = registry.build("task", registry.resolve("task", Choice(name)))
         try:
-            make()
+            task = make()
         except DataError as error:
             print(f"{name:16} {error}")
             continue
-        start = perf_counter()
-        task = make()
-        seconds = perf_counter() - start
-        used = share(task, FASTEST[task.kind])
+        seconds, used = timed(make)(), share(registry, task)
         print(f"{name:16} {seconds:9.2f} s {padding(task):8.1%} {used:27.2%}", flush=True)

@@ -9,17 +9,16 @@ shows instead how time per step and memory grow with the length, up to 512 token
 """
 
 import argparse
-import statistics
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from functools import partial
-from time import perf_counter
+from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
+from rounds import Timed, interleaved, ratios, timed
 
 from msbench import Batch, PeakMemory, Split, Task
 from msbench.builtin.decoders.beam import beam
@@ -27,9 +26,10 @@ from msbench.builtin.generation import greedy
 from msbench.builtin.models.encoder_decoder import EncoderDecoder
 
 SOURCES, LENGTH, NEW, VOCABULARY = 16, 24, 32, 4000
+LONGEST = 512
 
 
-def make_task(new: int = NEW) -> Task:
+def make_task(new: int) -> Task:
     """Random sources, and room for `new` tokens."""
     draw = np.random.default_rng(0)
     source = draw.integers(4, VOCABULARY, (SOURCES, LENGTH))
@@ -38,21 +38,23 @@ def make_task(new: int = NEW) -> Task:
     return Task("seq2seq", split, split, split, None, "bleu", VOCABULARY)  # type: ignore[arg-type]
 
 
-def make_model(task: Task) -> EncoderDecoder:
+def model_and_batch(new: int, sources: int) -> tuple[EncoderDecoder, Batch]:
+    task = make_task(new)
     torch.manual_seed(0)
-    return EncoderDecoder(task, width=128, layers=3, heads=4).eval()
+    model = EncoderDecoder(task, width=128, layers=3, heads=4).eval()
+    return model, task.test.batch(np.arange(sources)).map(torch.from_numpy)
 
 
-def ours(decoder: Any, batch: Batch, model: Any, new: int = NEW) -> Callable[[], None]:
+def ours(decoder: Any, model: Any, batch: Batch, new: int) -> Timed:
     def run() -> None:
         with torch.inference_mode():
             outputs = decoder(model, batch)
         assert all(len(output) == new for output in outputs)
 
-    return run
+    return timed(run)
 
 
-def theirs(beams: int, batch: Batch) -> Callable[[], None]:
+def theirs(beams: int, batch: Batch) -> Timed:
     from transformers import T5Config, T5ForConditionalGeneration
 
     config = T5Config(
@@ -67,47 +69,26 @@ def theirs(beams: int, batch: Batch) -> Callable[[], None]:
     )
     torch.manual_seed(0)
     model = T5ForConditionalGeneration(config).eval()
-
-    def run() -> None:
-        with torch.inference_mode():
-            model.generate(
-                batch.source,
-                num_beams=beams,
-                do_sample=False,
-                min_new_tokens=NEW,
-                max_new_tokens=NEW,
-            )
-
-    return run
-
-
-def timed(run: Callable[[], None]) -> float:
-    start = perf_counter()
-    run()
-    return perf_counter() - start
+    exactly = {"do_sample": False, "min_new_tokens": NEW, "max_new_tokens": NEW}
+    generate = torch.inference_mode()(model.generate)
+    return timed(lambda: generate(batch.source, num_beams=beams, **exactly))
 
 
 def compare(rounds: int) -> None:
-    """The two ratios."""
-    task = make_task()
-    model, batch = make_model(task), task.test.batch(np.arange(SOURCES)).map(torch.from_numpy)
+    """Print the ratios of greedy and beam search."""
+    model, batch = model_and_batch(NEW, SOURCES)
     for name, decoder, beams in (
         ("greedy", greedy(min_length=NEW), 1),
         ("beam 4", beam(4, length_penalty=0.0, min_length=NEW), 4),
     ):
-        contestants = [ours(decoder, batch, model), theirs(beams, batch)]
-        for each in contestants:
-            each()
-        times = [[timed(each) for each in contestants] for _ in range(rounds)]
-        mine, other = (statistics.median(SOURCES * NEW / t[i] for t in times) for i in (0, 1))
-        ratio = statistics.median(t[1] / t[0] for t in times)
+        pair = {"ours": ours(decoder, model, batch, NEW), "theirs": theirs(beams, batch)}
+        seconds = interleaved(pair, rounds)
+        mine, other = (median(SOURCES * NEW / each for each in s) for s in seconds.values())
+        ratio = median(ratios(seconds["theirs"], seconds["ours"]))
         print(
             f"{name:8s} msbench {mine:7,.0f} tokens/s   transformers {other:7,.0f} tokens/s   "
             f"ratio {ratio:.2f}"
         )
-
-
-LONGEST = 512
 
 
 def grow() -> None:
@@ -117,13 +98,12 @@ def grow() -> None:
 
 
 def one(new: int) -> None:
-    """Time and memory of exactly `new` tokens."""
-    task = make_task(LONGEST)
-    model, batch = make_model(task), task.test.batch(np.arange(1)).map(torch.from_numpy)
+    """Print time and memory of exactly `new` tokens."""
+    model, batch = model_and_batch(LONGEST, 1)
     wide = partial(beam, 64, length_penalty=0.0)
-    ours(wide(min_length=8, max_length=8), batch, model, 8)()
+    ours(wide(min_length=8, max_length=8), model, batch, 8)()
     memory = PeakMemory()
-    seconds = timed(ours(wide(min_length=new, max_length=new), batch, model, new))
+    seconds = ours(wide(min_length=new, max_length=new), model, batch, new)()
     print(
         f"width 64, {new:3d} new tokens: {1e3 * seconds / new:5.2f} ms a step, "
         f"{memory.bytes() / 1e6:4.0f} MB more"
@@ -137,10 +117,10 @@ if __name__ == "__main__":
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.one:
-        one(chosen.one)
-    elif chosen.long:
+    asked = parser.parse_args()
+    if asked.one:
+        one(asked.one)
+    elif asked.long:
         grow()
     else:
-        compare(chosen.rounds)
+        compare(asked.rounds)

@@ -4,29 +4,27 @@
 
 2 layers, width 64, batch 32, 32 tokens, one thread. Both run in one process, round by round, in an
 order that alternates; the ratio is formed within the round. Prints the median ratio, and the same
-for the loop against itself as a measure of the noise.
+for the bare loop against itself as a measure of the noise.
 """
 
-import statistics
 from collections.abc import Callable
 from itertools import cycle, islice
-from time import perf_counter
+from statistics import median
 
 import numpy as np
 import torch
+from rounds import Timed, interleaved, ratios, timed
 
+from msbench import Batch, Split, Task, derive, evaluation_batches
 from msbench.builtin.learner import TorchLearner
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.models.encoder import Encoder
 from msbench.builtin.optimizers.torch_optim import adamw
 from msbench.builtin.schedules.factors import linear
-from msbench.data.batches import evaluation_batches
-from msbench.data.task import Batch, Split, Task
-from msbench.run.seeds import derive
 from msbench.run.train import train
 from msbench.spec import Training
 
-ROUNDS, STEPS = 101, 10
+ROUNDS, STEPS = 100, 10
 
 
 def make_task() -> Task:
@@ -38,29 +36,23 @@ def make_task() -> Task:
     return Task("classify", split, split, split, lambda p, r: None, "accuracy", 1000, 5)
 
 
-def ours(task: Task, batches: list[Batch]) -> Callable[[], float]:
-    """Seconds of STEPS steps of the loop that every trial runs."""
+def ours(task: Task, batches: list[Batch]) -> Timed:
+    """STEPS steps of the loop that every trial runs."""
     learner = TorchLearner(
         task, model=Encoder, loss=cross_entropy, optimizer=lambda model: adamw(model), seed=0
     )
     schedule, training = linear(), Training(passes=STEPS, validations=1)
-
-    def run() -> float:
-        return train(learner, cycle(batches), batches[:1], training, schedule).seconds
-
-    return run
+    return lambda: train(learner, cycle(batches), batches[:1], training, schedule).seconds
 
 
-def bare(task: Task, batches: list[Batch]) -> Callable[[], float]:
-    """Seconds of STEPS steps as one would write them by hand."""
+def bare(task: Task, batches: list[Batch]) -> Timed:
+    """STEPS steps as one would write them by hand."""
     torch.manual_seed(derive(0, "init"))
     model = Encoder(task)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     rates = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, total_iters=10**9)
 
-    def run() -> float:
-        model.train()
-        start = perf_counter()
+    def run() -> None:
         for batch in islice(cycle(batches), STEPS):
             tensors = batch.map(torch.from_numpy)
             optimizer.zero_grad(set_to_none=True)
@@ -68,37 +60,19 @@ def bare(task: Task, batches: list[Batch]) -> Callable[[], float]:
             loss.backward()
             optimizer.step()
             rates.step()
-        return perf_counter() - start
 
-    return run
-
-
-def compare(first: Callable[[], float], second: Callable[[], float]) -> list[float]:
-    """Ratios first / second, one a round; who goes first alternates."""
-    ratios = []
-    for number in range(ROUNDS + 1):
-        if number % 2:
-            one, two = first(), second()
-        else:
-            two, one = second(), first()
-        ratios.append(one / two)
-    return ratios[1:]  # the first round warms up
-
-
-def main() -> None:
-    """Print the medians."""
-    torch.set_num_threads(1)
-    task = make_task()
-    batches = evaluation_batches(task.train, 32)
-    pairs = {
-        "msbench loop / bare loop": (ours(task, batches), bare(task, batches)),
-        "bare loop / bare loop (noise)": (bare(task, batches), bare(task, batches)),
-    }
-    for name, pair in pairs.items():
-        ratios = sorted(compare(*pair))
-        low, high = ratios[len(ratios) // 4], ratios[-len(ratios) // 4]
-        print(f"{name}: {statistics.median(ratios):.3f} (middle half {low:.3f} to {high:.3f})")
+    model.train()
+    return timed(run)
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    task = make_task()
+    batches = evaluation_batches(task.train, 32)
+    loops: dict[str, Callable[[Task, list[Batch]], Timed]] = {"msbench": ours, "bare": bare}
+    for name, loop in loops.items():
+        pair = {"first": loop(task, batches), "second": bare(task, batches)}
+        seconds = interleaved(pair, ROUNDS)
+        found = ratios(seconds["first"], seconds["second"])
+        low, high = found[ROUNDS // 4], found[-ROUNDS // 4]
+        print(f"{name} loop / bare loop: {median(found):.3f} (middle half {low:.3f} to {high:.3f})")

@@ -1,7 +1,7 @@
 """How fast the pieces between the steps are, by pytest-benchmark: `make bench`.
 
-For looking at, not for claims: figures of one machine at one moment. Ratios against a peer are in
-loop.py, startup.py and workers.py.
+Figures of one machine at one moment, to look at and not to quote. Ratios to a peer are in loop.py,
+startup.py and workers.py.
 """
 
 from collections.abc import Callable
@@ -11,15 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from msbench.compare.comparison import compare
-from msbench.data.batches import training_batches
-from msbench.data.task import Split
-from msbench.plan.suite import load_suite
+from msbench import Record, Split, load_plugins, load_suite, read, training_batches
+from msbench.compare import compare
 from msbench.plan.trials import plan
-from msbench.plugins.loading import load_plugins
-from msbench.records.record import Record
-from msbench.records.store import append, read
-from msbench.report.render import render
+from msbench.records import append
+from msbench.report import render
 
 Benchmark = Callable[..., Any]
 REFERENCE = Path(__file__).parent.parent / "results" / "reference" / "quick"
@@ -51,8 +47,6 @@ def test_comparing_a_thousand_records(benchmark: Benchmark) -> None:
     many: list[Record] = []
     for copy in range(1000 // len(stored) + 1):
         for each in stored:
-            job = (
-                {**each.job, "seed": copy * 1000 + each.job["seed"]} if each.is_trial else each.job
-            )
-            many.append(replace(each, key=f"{each.key}{copy}", job=job))
+            seed = {"seed": copy * 1000 + each.job["seed"]} if each.is_trial else {}
+            many.append(replace(each, key=f"{each.key}{copy}", job={**each.job, **seed}))
     benchmark(lambda: render(compare(many[:1000]), "json"))

@@ -6,39 +6,34 @@
 beyond the server's own start, minus the seconds that the trials themselves counted, per trial.
 """
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import median
 from time import perf_counter
 
-from msbench import Record
-from msbench.plan.suite import load_suite
+from msbench import Record, Trial, load_plugins, load_suite, run_job
 from msbench.plan.trials import plan
-from msbench.plugins.loading import load_plugins
 from msbench.run.device import limit_threads
-from msbench.run.job import run_job
+from msbench.run.driver import fingerprint_of
 from msbench.run.processes import processes
-from msbench.spec import Trial
 
-PRELOAD = ["msbench.builtin.tasks.news", "msbench.builtin.learner", "torch._dynamo"]
-ROUNDS = 3
+PRELOAD = ["msbench.builtin.tasks.numbers", "msbench.builtin.learner", "torch._dynamo"]
+ROUNDS, TASK = 3, "numbers-fr"
 
 
 def make_trials(passes: int, count: int) -> list[Trial]:
     """One strategy on the number words of the quick suite."""
     suite, registry = load_suite("quick"), load_plugins()
-    task = next(choice for choice in suite.tasks if choice.name == "numbers-fr")
     suite = replace(
         suite,
-        tasks=(task,),
-        models=tuple(m for m in suite.models if m.tasks == ("numbers-fr",)),
+        tasks=tuple(t for t in suite.tasks if t.name == TASK),
+        models=tuple(m for m in suite.models if m.tasks == (TASK,)),
         optimizers=tuple(o for o in suite.optimizers if o.name == "adamw"),
         decoders=tuple(d for d in suite.decoders if d.name == "greedy"),
-        training={"numbers-fr": replace(suite.training["numbers-fr"], passes=passes)},
+        training={TASK: replace(suite.training[TASK], passes=passes)},
         seeds=tuple(range(count)),
     )
-    build = registry.build("task", registry.resolve("task", task))
-    return plan(suite, registry, (), lambda part: build().fingerprint())
+    return plan(suite, registry, (), lambda part: fingerprint_of(registry, part, fetch=None))
 
 
 def launch(trials: Sequence[Trial], workers: int) -> tuple[float, float]:
@@ -50,8 +45,7 @@ def launch(trials: Sequence[Trial], workers: int) -> tuple[float, float]:
     return perf_counter() - start, sum(record.seconds for record in records)
 
 
-def main() -> None:
-    """Print both figures."""
+if __name__ == "__main__":
     limit_threads(1)
     short, long = make_trials(1, 12), make_trials(40, 24)
     launch(short, 1)  # starts the server
@@ -62,10 +56,6 @@ def main() -> None:
         one, two = launch(long, 1), launch(long, 2)
         ratios.append(one[0] / two[0])
         own.append(two[1] / one[1])
-    print(f"start of a trial beyond its own work: {statistics.median(costs):.3f} s")
-    print(f"24 equal trials, 1 worker / 2 workers: {statistics.median(ratios):.2f}")
-    print(f"a trial's own seconds beside another / alone: {statistics.median(own):.2f}")
-
-
-if __name__ == "__main__":
-    main()
+    print(f"start of a trial beyond its own work: {median(costs):.3f} s")
+    print(f"24 equal trials, 1 worker / 2 workers: {median(ratios):.2f}")
+    print(f"a trial's own seconds beside another / alone: {median(own):.2f}")

@@ -1,7 +1,7 @@
 """msbench: which training and prediction strategy pays, measured honestly.
 
-The names below are all that a plugin or a program needs. Those that are heavy to import are
-imported when they are first used.
+The names below are all that a plugin or a program needs. Most are imported when they are first
+used, so that importing msbench itself is fast.
 """
 
 from importlib import import_module
@@ -9,25 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from msbench.errors import DataError, MsbenchError, PluginError, SuiteError
 from msbench.plugins.hookspecs import Register, hookimpl
-from msbench.spec import (
-    Choice,
-    Measurement,
-    Part,
-    Suite,
-    TaskKind,
-    Trial,
-    job_from_json,
-    job_to_json,
-)
 from msbench.version import __version__
 
 if TYPE_CHECKING:
     from msbench.data.batches import evaluation_batches, training_batches
     from msbench.data.cache import cached
     from msbench.data.classify import classification
+    from msbench.data.download import fetch, fetch_with_bar
     from msbench.data.lm import language_modelling
-    from msbench.data.metrics import (
-        POINTS,
+    from msbench.data.metrics import POINTS, Metric
+    from msbench.data.scores import (
         TEXT_SCORES,
         bleu_chrf,
         exact_f1,
@@ -36,7 +27,7 @@ if TYPE_CHECKING:
         span_f1,
     )
     from msbench.data.seq2seq import summarization, translation
-    from msbench.data.sources import Source, check, fetch, fetch_with_bar, open_source
+    from msbench.data.sources import Source, check, open_source
     from msbench.data.splits import (
         linked,
         mislabel,
@@ -62,15 +53,27 @@ if TYPE_CHECKING:
     from msbench.run.learner import Decoder, Learner, Schedule, Step
     from msbench.run.meter import Meter
     from msbench.run.seeds import derive, stream
+    from msbench.spec import (
+        Choice,
+        Measurement,
+        Part,
+        Suite,
+        TaskKind,
+        Trial,
+        job_from_json,
+        job_to_json,
+    )
 
 _LATE = {
     "data.batches": "evaluation_batches training_batches",
     "data.cache": "cached",
     "data.classify": "classification",
+    "data.download": "fetch fetch_with_bar",
     "data.lm": "language_modelling",
-    "data.metrics": "POINTS TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
+    "data.metrics": "POINTS Metric",
+    "data.scores": "TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
     "data.seq2seq": "summarization translation",
-    "data.sources": "Source check fetch fetch_with_bar open_source",
+    "data.sources": "Source check open_source",
     "data.splits": "linked mislabel passages plain sentences shuffled split take",
     "data.tag": "tagging",
     "data.task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
@@ -87,6 +90,7 @@ _LATE = {
     "run.learner": "Decoder Learner Schedule Step",
     "run.meter": "Meter",
     "run.seeds": "derive stream",
+    "spec": "Choice Measurement Part Suite TaskKind Trial job_from_json job_to_json",
 }
 _HOME = {name: module for module, names in _LATE.items() for name in names.split()}
 
@@ -104,6 +108,7 @@ __all__ = [
     "Learner",
     "Measurement",
     "Meter",
+    "Metric",
     "MsbenchError",
     "Part",
     "PeakMemory",

@@ -5,7 +5,6 @@ text without a traceback and leaves with its `exit_code`.
 """
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 
 class MsbenchError(Exception):
@@ -50,6 +49,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
     Returns a piece of a sentence to put behind "unknown ...".
     """
+    from difflib import get_close_matches  # late: most commands go right
+
     names = sorted(known)
     near = get_close_matches(word, names, n=1, cutoff=0.6)
     if near:

@@ -1,67 +1,72 @@
-"""The nouns of the house, frozen: Choice, Part, Training, Phase, Tuning, Suite, Trial, Record, ...
+"""What can be asked for: Suite and its tables, Part, Trial, Measurement; all frozen dataclasses.
 
-Nothing here imports a framework. A trial and a record are plain data all the way down, so that
-they survive a trip through JSON, another process or another machine unchanged.
+Nothing here imports a framework, nor pydantic: `msbench --help` loads this file. A trial is plain
+data all the way down, so that JSON, another process or another machine leave it unchanged.
+
+The dataclasses are also the schema of a suite file: a field's metadata bounds what the file may
+say, in the words of `pydantic.Field` (`ge` is "at least"), and has the file's `key` where that is
+not the field's name ("": the file does not say it). Defaults need not keep the bounds, as 0 passes
+for a budget that is counted in steps.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
-Kind = Literal[
-    "task", "model", "loss", "optimizer", "schedule", "decoder", "learner", "launcher", "command"
-]
-
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""What a plugin can register; hook `register_<kind>s` each."""
-
+from msbench.kinds import KINDS as KINDS
+from msbench.kinds import Kind as Kind
 
 Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
 AXES: tuple[Axis, ...] = get_args(Axis)
-"""What a trial is of, one of each; decoders are measured within a trial."""
+"""A trial has one part of each; decoders are measured within a trial."""
+
+LISTED: tuple[Kind, ...] = (*AXES, "decoder")
+"""What a suite lists, as `[[optimizer]]`."""
 
 STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
-"""The training strategy: the axes that phases may set and that throughput is measured of."""
+"""The training strategy: the axes that a phase may set and whose throughput is measured."""
 
-DETAILS: tuple[Axis, ...] = ("model", "loss", "schedule")
-"""The axes that a table shows only where they tell rows of one task apart."""
+Detail = Literal["model", "loss", "schedule"]
+DETAILS: tuple[Detail, ...] = get_args(Detail)
+"""The axes that a table shows only where rows of one task differ in them."""
 
 Compared = Literal["optimizer", "loss", "decoder", "model", "schedule"]
 COMPARED: tuple[Compared, ...] = get_args(Compared)
-"""What can be compared: strategies that are equal but for it."""
+"""What can be compared: strategies that differ in nothing else."""
+
+COLUMNS: tuple[Compared, ...] = (*DETAILS, "optimizer", "decoder")
+"""The same in the order in which tables show them."""
 
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""
 
+PICTURES = ("curves", "pareto", "profile", "ranks", "decoders", "tuning")
+"""What can be drawn, in the order of the report; each is a file of this name in report/plots."""
 
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
 
-
-TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
-
-
 Unit = Literal["passes", "steps", "seconds"]
-
-
 UNITS: tuple[Unit, ...] = get_args(Unit)
 """What a budget may be counted in."""
+
+_POSITIVE = {"ge": 1}
 
 
 @dataclass(frozen=True)
 class Choice:
     """What a suite says: a name and the options it sets. A value may itself be a Choice."""
 
-    name: str
+    name: str = field(metadata={"min_length": 1})
     options: Mapping[str, Any] = field(default_factory=dict)
-    label: str = ""
-    tasks: tuple[str, ...] = ()
+    label: str = field(default="", metadata={"max_length": 300})
+    tasks: tuple[str, ...] = field(default=(), metadata={"strict": False})
     """The tasks it is for, by name or label; empty = every task it fits."""
     where: str = ""
     """File and key, for error messages."""
-    space: Mapping[str, Sequence[Any]] | None = None
+    space: Mapping[str, list[Any]] | None = None
     """Of an optimizer: the search space instead of the one that its plugin declares."""
 
 
@@ -77,37 +82,47 @@ class Part:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Part":
-        """The part that `asdict` turned into `data`; nested parts come back as parts."""
-        options = {name: cls._revived(value) for name, value in data["options"].items()}
-        return cls(**{**data, "options": options})
+        """The part that `asdict` turned into `data`, its nested parts included."""
+        return cls(**{**data, "options": _revived(data["options"])})
 
-    @classmethod
-    def _revived(cls, value: Any) -> Any:
-        if isinstance(value, list) and value and all(map(_is_part, value)):
-            return [cls.of(each) for each in value]
-        return cls.of(value) if _is_part(value) else value
+    @cached_property
+    def json(self) -> str:
+        """Canonical JSON of `asdict`; made once, since trials share their parts."""
+        return _to_json(asdict(self))
 
 
-def _is_part(value: Any) -> bool:
-    return isinstance(value, Mapping) and {"name", "options", "plugin", "version"} <= set(value)
+_PART = {"name", "options", "plugin", "version"}
+
+
+def _revived(value: Any) -> Any:
+    """Plain data in which every mapping that was a part is that part again."""
+    if isinstance(value, dict):
+        inside = {name: _revived(each) for name, each in value.items()}
+        return Part(**inside) if value.keys() >= _PART else inside
+    return type(value)(map(_revived, value)) if isinstance(value, list | tuple) else value
+
+
+def display_name(part: Choice | Part) -> str:
+    """What a part is called in suites, tables and messages."""
+    return part.label or part.name
 
 
 @dataclass(frozen=True)
 class Training:
     """How long and on how much a trial trains."""
 
-    passes: int = 500
+    passes: int = field(default=500, metadata=_POSITIVE)
     """The budget: gradients of one whole batch; 0 where it is counted otherwise."""
-    batch_size: int = 32
-    validations: int = 4
+    batch_size: int = field(default=32, metadata=_POSITIVE)
+    validations: int = field(default=4, metadata=_POSITIVE)
     """How often the validation split is measured, evenly over the budget, the last at its end."""
-    steps: int = 0
+    steps: int = field(default=0, metadata=_POSITIVE)
     """The budget in optimizer steps, whatever they cost, instead of passes."""
-    seconds: float = 0.0
+    seconds: float = field(default=0.0, metadata={"gt": 0})
     """The budget in seconds of training, instead of passes."""
-    accumulate: int = 1
+    accumulate: int = field(default=1, metadata=_POSITIVE)
     """Parts in which the gradient of a batch is summed: less memory, the same gradient."""
-    clip: float = 0.0
+    clip: float = field(default=0.0, metadata={"ge": 0})
     """Longest gradient (Euclidean, over all weights) that is not shortened; 0 = any."""
 
     @property
@@ -121,14 +136,14 @@ class Phase:
     """One stage of training; what it leaves open is the trial's own. In a suite its parts are
     choices, in a trial parts."""
 
-    passes: int = 0
+    passes: int = field(default=0, metadata=_POSITIVE)
     """How long; 0 = what the other phases leave of the budget."""
     loss: Any = None
     optimizer: Any = None
     schedule: Any = None
 
     def parts(self) -> "dict[Kind, Any]":
-        """What it sets, by kind."""
+        """The parts that it sets, by kind."""
         return {kind: part for kind in STRATEGY if (part := getattr(self, kind)) is not None}
 
 
@@ -136,9 +151,9 @@ class Phase:
 class Tuning:
     """How every optimizer's options are searched, all with equal effort."""
 
-    points: int = 8
+    points: int = field(default=8, metadata={"ge": 2, "le": 1000})
     """Points of its space that each optimizer may try."""
-    seeds: int = 1
+    seeds: int = field(default=1, metadata={"ge": 1, "le": 100})
     """Seeds that each point is tried with; the median counts."""
     select: Literal["loss", "metric"] = "loss"
     """What is compared, on the validation split."""
@@ -146,7 +161,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Tuned:
-    """Which point of a search a trial's optimizer is."""
+    """Which point of a search the optimizer of a trial is."""
 
     stage: Literal["search", "final"]
     """A search trial reads the validation split alone; a final one is the winner, on new seeds."""
@@ -162,10 +177,10 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Throughput:
-    """How speed is measured, apart from the trials; `rounds = 0` leaves it out."""
+    """How throughput is measured, apart from the trials; `rounds = 0` leaves it out."""
 
-    rounds: int = 5
-    steps: int = 10
+    rounds: int = field(default=5, metadata={"ge": 0})
+    steps: int = field(default=10, metadata=_POSITIVE)
     """Timed training steps per strategy and round."""
 
 
@@ -173,45 +188,38 @@ class Throughput:
 class Suite:
     """What to compare: every combination of the parts that fit each other."""
 
-    name: str
-    tasks: tuple[Choice, ...]
-    models: tuple[Choice, ...]
-    losses: tuple[Choice, ...]
-    optimizers: tuple[Choice, ...]
-    schedules: tuple[Choice, ...]
-    decoders: tuple[Choice, ...]
+    name: str = field(metadata={"key": ""})
+    tasks: tuple[Choice, ...] = field(metadata={"key": "task", "min_length": 1})
+    models: tuple[Choice, ...] = field(metadata={"key": "model", "min_length": 1})
+    losses: tuple[Choice, ...] = field(metadata={"key": "loss", "min_length": 1})
+    optimizers: tuple[Choice, ...] = field(metadata={"key": "optimizer", "min_length": 1})
+    schedules: tuple[Choice, ...] = field(metadata={"key": "schedule", "min_length": 1})
+    decoders: tuple[Choice, ...] = field(metadata={"key": "decoder", "min_length": 1})
     training: Mapping[str, Training]
     """Per task (by label, else name)."""
-    seeds: tuple[int, ...]
-    phases: tuple[Phase, ...] = ()
+    seeds: tuple[int, ...] = field(metadata={"strict": False, "min_length": 1})
+    phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
     tuning: Tuning | None = None
     description: str = ""
     baseline: str = ""
     """The optimizer that the others are compared with; empty = the first in the suite."""
-    targets: Mapping[str, float] = field(default_factory=dict)
+    targets: Mapping[str, float] = field(default_factory=dict, metadata={"key": "target"})
     """Per task (by label, else name), the validation loss that strategies are timed to."""
     throughput: Throughput = Throughput()
     launcher: Choice = Choice("processes")
-    limit: float = 600.0
+    limit: float = field(default=600.0, metadata={"gt": 0})
     """Seconds of wall clock that one trial may take."""
-    device: str = "cpu"
-    threads: int = 1
-    dtype: str = "float32"
+    device: str = field(default="cpu", metadata={"pattern": r"^(cpu|cuda(:\d+)?)$"})
+    threads: int = field(default=1, metadata=_POSITIVE)
+    dtype: str = field(default="float32", metadata={"pattern": r"^(float32|float64)$"})
     keep_weights: bool = False
     """Whether every trial leaves its weights beside its record."""
-    path: str = ""
+    path: str = field(default="", metadata={"key": ""})
 
     def choices(self) -> dict[Kind, tuple[Choice, ...]]:
-        """What it says, by kind."""
-        return {
-            "task": self.tasks,
-            "model": self.models,
-            "loss": self.losses,
-            "optimizer": self.optimizers,
-            "schedule": self.schedules,
-            "decoder": self.decoders,
-            "launcher": (self.launcher,),
-        }
+        """Its parts, by kind."""
+        by_key = {each.metadata.get("key"): getattr(self, each.name) for each in fields(self)}
+        return {kind: by_key[kind] for kind in LISTED} | {"launcher": (self.launcher,)}
 
 
 @dataclass(frozen=True)
@@ -242,13 +250,17 @@ class Trial:
 
     @property
     def is_search(self) -> bool:
-        """Whether it only looks for good options."""
+        """Whether it is one of a search for good options."""
         return self.tuned is not None and self.tuned.stage == "search"
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Identity: equal keys mean the same trial, whatever the suite's order was."""
-        return digest({"trial": identity(asdict(self))})
+        # The fast twin of `digest({"trial": identity(asdict(self))})`: parts keep their JSON.
+        tuned = self.tuned and vars(self.tuned)
+        plain = identity({**vars(self), "training": vars(self.training), "tuned": tuned})
+        texts = [f'"{name}":{_to_json(plain[name])}' for name in sorted(plain)]
+        return _hash('{"trial":{' + ",".join(texts) + "}}")
 
     def stages(self) -> list[Phase]:
         """All phases, complete: each with its loss, optimizer, schedule and passes."""
@@ -262,7 +274,15 @@ class Trial:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Trial":
         """The trial that `asdict` turned into `data`."""
-        return cls(**_revive(data))
+        tuned = data.get("tuned")
+        revived = {
+            "decoders": tuple(map(Part.of, data["decoders"])),
+            "training": Training(**data["training"]),
+            "phases": tuple(Phase(**_revived(each)) for each in data.get("phases", ())),
+            "tuned": tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])}),
+        }
+        parts = {name: Part.of(data[name]) for name in (*AXES, "learner")}
+        return cls(**{**data, **parts, **revived})
 
 
 @dataclass(frozen=True)
@@ -273,7 +293,7 @@ class Measurement:
     """One trial per strategy: equal but for loss, optimizer and schedule."""
     throughput: Throughput
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Identity; a new competitor means measuring all of them again, side by side."""
         return digest({"measurement": identity(asdict(self))})
@@ -312,41 +332,42 @@ def identity(job: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "strategies" in job:
         return {**job, "strategies": [identity(trial) for trial in job["strategies"]]}
-    told = {**job, "training": _used(job["training"], _LATER_TRAINING)}
-    told["tuned"] = (tuned := job.get("tuned")) and {"stage": tuned["stage"]}
-    return _used(told, {"phases": (), "tuned": None})
+    tuned = job.get("tuned")
+    return _used(
+        {**job, "training": _used(job["training"]), "tuned": tuned and {"stage": tuned["stage"]}}
+    )
 
 
-_LATER_TRAINING = {
-    each.name: each.default
-    for each in fields(Training)
-    if each.name in ("steps", "seconds", "accumulate", "clip")
+def _used(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if value not in _UNUSED.get(name, ())}
+
+
+_UNUSED: dict[str, tuple[Any, ...]] = {
+    "steps": (0,),
+    "seconds": (0,),
+    "accumulate": (1,),
+    "clip": (0,),
+    "phases": ((), []),
+    "tuned": (None,),
 }
-
-
-def _used(data: Mapping[str, Any], later: Mapping[str, Any]) -> dict[str, Any]:
-    def default(name: str, value: Any) -> bool:
-        # JSON has made the tuple of no phases a list.
-        return name in later and (value == later[name] or not (value or later[name]))
-
-    return {k: v for k, v in data.items() if not default(k, v)}
+"""Fields that trials and their training got later -> the values that mean they are not used."""
 
 
 def digest(data: Any) -> str:
     """A short, stable hash of plain data: sha256 over canonical JSON, 20 hex digits."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=True)
+    return _hash(_to_json(data))
+
+
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _revive(data: Mapping[str, Any]) -> dict[str, Any]:
-    revived = _revived_parts(data)
-    revived["decoders"] = tuple(Part.of(each) for each in data["decoders"])
-    revived["training"] = Training(**data["training"])
-    revived["phases"] = tuple(Phase(**_revived_parts(each)) for each in data.get("phases", ()))
-    tuned = data.get("tuned")
-    revived["tuned"] = tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])})
-    return revived
+def _to_json(data: Any) -> str:
+    if isinstance(data, Part):
+        return data.json
+    if isinstance(data, tuple):
+        return f"[{','.join(map(_to_json, data))}]"
+    return _encode(data)
 
 
-def _revived_parts(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: Part.of(v) if _is_part(v) else v for k, v in data.items()}
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=asdict).encode

@@ -1,8 +1,10 @@
 """Documents are tests: what they show must run."""
 
+import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,7 +97,49 @@ def test_every_hook_is_documented() -> None:
         assert f"**{name.removeprefix('register_').removesuffix('s').removesuffix('e')}" in text
 
 
+def test_the_documented_launcher_runs() -> None:
+    (_, code) = blocks("docs/plugins.md", "python")
+    names: dict[str, Any] = {}
+    exec(code, names)
+    launched = names["in_turn"]()([1, 2], lambda job: -job, limit=1.0, preload=())
+    assert list(launched) == [1, -1, 2, -2]
+
+
 def test_links_lead_somewhere() -> None:
     for file in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#]+)", file.read_text()):
             assert (file.parent / target).exists(), f"{file}: {target}"
+
+
+NAMED = re.compile(r"`([\w/]+\.(?:py|html))(?:: ([\w., ]+))?`")
+"""`file.py: name, Class.name` in docs/architecture.md."""
+
+
+def test_the_architecture_names_what_exists() -> None:
+    references = NAMED.findall((ROOT / "docs/architecture.md").read_text())
+    assert len(references) > 50
+    for file, names in references:
+        path = ROOT / "msbench" / file
+        path = path if path.exists() else ROOT / file  # `msbench/__init__.py`
+        missing = set(filter(None, names.split(", "))) - defined_in(path)
+        assert not missing, f"{file}: {missing}"
+
+
+def defined_in(path: Path) -> set[str]:
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+    return names
+
+
+def test_a_change_touches_few_files() -> None:
+    table = (ROOT / "docs/architecture.md").read_text().partition("## Where to change what")[2]
+    changes = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| a")]
+    assert len(changes) == 12
+    for change, files in changes:
+        named = {file for file, _ in NAMED.findall(files)}
+        assert len(named) <= (5 if "part kind" in change else 3), change

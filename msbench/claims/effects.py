@@ -2,272 +2,171 @@
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from msbench.claims.pairs import Declared, Pair, decoder_of
-from msbench.compare.columns import Ledger
-from msbench.compare.curves import NEAR, Curve, Curves
-from msbench.compare.rows import Row
-from msbench.compare.verdicts import Scored
-from msbench.spec import AXES, UNITS
-
-Array = NDArray[np.float64]
-
-
-Mains = Mapping[tuple[str, ...], Mapping[str, int]]
-"""By AXES and decoder, the cell of the task's metric."""
-
-
-DecodingCosts = dict[str, dict[tuple[int, int], float]]
-"""By unit, trial and place of the decoder."""
+from msbench.claims.evidence import Array, Evidence
+from msbench.claims.matches import Match, matches
+from msbench.claims.pairs import Declared, Pair, decoder_part
+from msbench.claims.results import Better, Claim, Subject
+from msbench.compare.curves import Curve
 
 
 @dataclass(frozen=True)
 class Effect:
-    """A row that lacks its numbers, and the differences that give them."""
+    """What a strategy changed against its base, seed by seed; a verdict rests on it."""
 
-    row: Row
+    subject: Subject
+    claim: Claim
+    quantity: str
+    better: Better
     differences: Array
     """Per seed; of compute the logarithm of a ratio."""
+    units: Sequence[str] = ()
+    """In which both had the same budget."""
+    machine: str = ""
+    amount: float = math.nan
+    """The budget; of compute, the target."""
+    reached: Sequence[float] = (math.nan, math.nan)
+    """Shares of the seeds that reached the target, of the strategy and of its base."""
     sooner: int = 0
     later: int = 0
     """Seeds in which a target was reached sooner or later than by the base, or by one alone."""
 
 
-def _row(claim: str, unit: str, quantity: str, better: str, **more: object) -> Row:
-    plain = {"amount": math.nan, "machine": "", "reached": math.nan, "base_reached": math.nan}
-    about = {"claim": claim, "units": [unit], "quantity": quantity, "better": better}
-    return {**about, **plain, **more}
+def effects(evidence: Evidence, pair: Pair, declared: Declared) -> list[Effect]:
+    """All effects of a pair: those of two decoders, or of two optimizers at every equal budget."""
+    if pair.strategy.kind == "decoder":
+        metric = _metric(evidence, pair, pair.strategy.cell, pair.base.cell)
+        return [replace(metric, units=["training"]), *_cost_of_predicting(evidence, pair)]
+    at_end = [*_common_metric(evidence, pair, declared), *_gap(evidence, pair)]
+    found: list[Effect] = []
+    for match in matches(evidence, pair):
+        measured = [*(at_end if match.is_equal else []), _rise(match)]
+        if not any(effect.claim == "accuracy" for effect in measured):
+            measured.append(_loss(match))
+        found += [_within(match, effect) for effect in measured]
+    return _distinct([*found, *_cost_of_target(evidence, pair)])
 
 
-# ── the four claims ─────────────────────────────────────────────────────────────────────────
+def _loss(match: Match) -> Effect:
+    """The validation loss at the common amount."""
+    mine, base = match.read(Curve.at, match.common)
+    return Effect(match.pair.subject, "accuracy", "validation loss", "lower", mine - base)
 
 
-def accuracy(
-    ledger: Ledger,
-    curves: Curves,
-    metric: "_Metric | None",
-    pair: Pair,
-    machines: Sequence[str],
-) -> Iterator[Effect]:
-    """The test metric where budgets are equal, else validation loss at the common amount."""
-    for unit, machine, both in _budgets(ledger, pair, machines):
-        ends = _ends(curves, pair, unit, both)
-        common = ends.min(axis=0)
-        if _equal(ends) and metric:
-            kept = np.where(both, metric.differences, np.nan)
-            row = _row("accuracy", unit, metric.name, metric.better, machine=machine)
-        else:
-            mine, theirs = _by_seed(curves, pair, unit, common, Curve.at)
-            kept = mine - theirs
-            row = _row("accuracy", unit, "validation loss", "lower", machine=machine)
-        yield Effect({**row, "amount": _mean(common, kept)}, kept)
-
-
-def generalization(
-    ledger: Ledger, curves: Curves, pair: Pair, machines: Sequence[str]
-) -> Iterator[Effect]:
-    """How much larger the loss is on test than on training data, where budgets are equal."""
-    mine, theirs = _sides(pair, -ledger.trials["gap"])
-    gap = np.where(_ok(ledger, pair), mine - theirs, np.nan)
-    if np.isnan(gap).all():
-        return
-    for unit, machine, both in _budgets(ledger, pair, machines):
-        ends = _ends(curves, pair, unit, both)
-        if _equal(ends):
-            kept = np.where(both, gap, np.nan)
-            what = "test loss minus training loss"
-            row = _row("generalization", unit, what, "lower", machine=machine)
-            yield Effect({**row, "amount": _mean(ends.min(axis=0), kept)}, kept)
-
-
-def overfitting(
-    ledger: Ledger, curves: Curves, pair: Pair, machines: Sequence[str]
-) -> Iterator[Effect]:
+def _rise(match: Match) -> Effect:
     """How far validation loss had risen from its best when the common amount was spent."""
-    for unit, machine, both in _budgets(ledger, pair, machines):
-        common = _ends(curves, pair, unit, both).min(axis=0)
-        mine, theirs = _by_seed(curves, pair, unit, common, Curve.rise)
-        rises = mine - theirs
-        row = _row("overfitting", unit, "rise of validation loss", "lower", machine=machine)
-        yield Effect({**row, "amount": _mean(common, rises)}, rises)
+    mine, base = match.read(Curve.rise, match.common)
+    subject = match.pair.subject
+    return Effect(subject, "overfitting", "rise of validation loss", "lower", mine - base)
 
 
-def compute(
-    ledger: Ledger, curves: Curves, pair: Pair, machines: Sequence[str]
-) -> Iterator[Effect]:
-    """What it took to the median of the base's best validation losses, as a ratio."""
-    there = pair.theirs[pair.theirs >= 0]
-    best = np.where(ledger.ok[there], ledger.trials["best"][there], np.inf)
-    known = best[~np.isnan(best)].tolist()
-    # Of an even number the higher of the two in the middle: the median trial itself reaches it.
-    target = statistics.median_high(known) if known else math.inf
-    if not math.isfinite(target):
-        return
-    ran = (pair.mine >= 0) & (pair.theirs >= 0)
-    for unit, machine, both in _budgets(
-        ledger, pair, machines, ran, ("passes", "flops", "seconds")
-    ):
-        if np.isnan(_ends(curves, pair, unit, both)).all():
-            continue  # older records do not count FLOPs
-        took = _by_seed(curves, pair, unit, np.where(both, target, np.nan), Curve.reached)
-        ended = ledger.ok[np.array([pair.mine, pair.theirs])]
-        took = np.where(both & ~ended, np.inf, took)
-        with np.errstate(invalid="ignore"):
-            ratios = np.log(took[0]) - np.log(took[1])
-        finite = np.where(np.isfinite(took).all(axis=0), ratios, np.nan)
-        shares = [float(np.isfinite(side[both]).mean()) for side in took]
-        row = _row(
-            "compute",
-            unit,
-            f"cost of loss {target:.4g}",
-            "lower",
-            machine=machine,
-            amount=target,
-            reached=shares[0],
-            base_reached=shares[1],
-        )
-        sooner, later = int((took[0] < took[1]).sum()), int((took[0] > took[1]).sum())
-        yield Effect(row, finite, sooner, later)
+def _within(match: Match, effect: Effect) -> Effect:
+    """The effect in the seeds of a match, at the mean budget of those that count."""
+    differences = np.where(match.seeds, effect.differences, np.nan)
+    amounts = match.common[~np.isnan(differences) & ~np.isnan(match.common)]
+    return replace(
+        effect,
+        differences=differences,
+        units=[match.unit],
+        machine=match.machine,
+        amount=float(amounts.mean()) if amounts.size else math.nan,
+    )
 
 
-def decoded_accuracy(scores: Scored, mains: Mains, pair: Pair) -> Iterator[Effect]:
-    """The test metric of two decoders with one trained model: training was equal in all units."""
-    decoders = mains[tuple(pair.cell[axis] for axis in AXES)]
-    metric = _metric(scores, decoders[pair.name], decoders[pair.base])
-    yield Effect(_row("accuracy", "training", metric.name, metric.better), metric.differences)
-
-
-def decoding_cost(
-    ledger: Ledger,
-    costs: DecodingCosts,
-    pair: Pair,
-    machines: Sequence[str],
-) -> Iterator[Effect]:
-    """What predicting the test split took, as a ratio."""
-    assert pair.places is not None
-    for unit, machine, both in _budgets(ledger, pair, machines, units=("steps", "seconds")):
-        sides = [
-            [costs[unit].get((int(t), int(p)), math.nan) for t, p in zip(*each, strict=True)]
-            for each in zip((pair.mine, pair.theirs), pair.places, strict=True)
-        ]
-        took = np.where(both, np.array(sides), np.nan)
-        if np.isnan(took).all():
-            continue
-        ratios = np.log(took[0]) - np.log(took[1])
-        row = _row("compute", unit, "cost of predicting", "lower", machine=machine)
-        yield Effect(row, ratios)
-
-
-@dataclass(frozen=True)
-class _Metric:
-    """A test metric, and the difference in it by seed."""
-
-    name: str
-    better: str
-    differences: Array
-
-
-def _metric(scores: Scored, mine: int, theirs: int) -> _Metric:
-    cell = scores.cells[mine]
-    better = "lower" if cell["lower_is_better"] else "higher"
-    return _Metric(f"test {cell['metric']}", better, scores.values[mine] - scores.values[theirs])
-
-
-def main_cells(scores: Scored) -> Mains:
-    found: dict[tuple[str, ...], dict[str, int]] = {}
-    for number, cell in enumerate(scores.cells):
-        if cell["main"]:
-            axes = tuple(cell[axis] for axis in AXES)
-            found.setdefault(axes, {})[cell["decoder"]] = number
-    return found
-
-
-def test_metric(
-    ledger: Ledger, scores: Scored, mains: Mains, declared: Declared, pair: Pair
-) -> _Metric | None:
+def _common_metric(evidence: Evidence, pair: Pair, declared: Declared) -> Iterator[Effect]:
     """The task's metric by a decoder that both have, by a single-step one if there is one."""
-    mine = mains.get(tuple(pair.cell[axis] for axis in AXES), {})
-    theirs = mains.get(tuple({**pair.cell, "optimizer": pair.base}[axis] for axis in AXES), {})
+    mine = evidence.cells.get(pair.strategy.axes, {})
+    base = evidence.cells.get(pair.base.axes, {})
 
     def multi_step(decoder: str) -> tuple[bool, str]:
-        name = decoder_of(ledger, scores, mine[decoder])["name"]
+        name = decoder_part(evidence, mine[decoder])["name"]
         return bool(declared.get(("decoder", name), ("", ""))[0]), decoder
 
-    chosen = min((each for each in mine if each in theirs), key=multi_step, default=None)
-    return None if chosen is None else _metric(scores, mine[chosen], theirs[chosen])
+    for decoder in sorted(mine.keys() & base.keys(), key=multi_step)[:1]:
+        yield _metric(evidence, pair, mine[decoder], base[decoder])
 
 
-# ── amounts, budgets and curves ─────────────────────────────────────────────────────────────
+def _metric(evidence: Evidence, pair: Pair, mine: int, base: int) -> Effect:
+    """The test metric of two rows of the scores."""
+    cell, values = evidence.scores.cells[mine], evidence.scores.values
+    better: Better = "lower" if cell["lower_is_better"] else "higher"
+    difference = values[mine] - values[base]
+    return Effect(pair.subject, "accuracy", f"test {cell['metric']}", better, difference)
 
 
-def _ok(ledger: Ledger, pair: Pair) -> NDArray[np.bool_]:
-    """Seeds that both have, and that ended ok for both."""
-    ran = (pair.mine >= 0) & (pair.theirs >= 0)
-    return np.asarray(ran & ledger.ok[pair.mine] & ledger.ok[pair.theirs])
+def _gap(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
+    """How much larger the loss is on test than on training data, if records say."""
+    gaps = evidence.ledger.trials["generalization_gap"][pair.trials]
+    mine, base = np.where(evidence.ok(pair.trials), gaps, np.nan)
+    if not np.isnan(mine - base).all():
+        quantity = "test loss minus training loss"
+        yield Effect(pair.subject, "generalization", quantity, "lower", mine - base)
 
 
-def _sides(pair: Pair, column: NDArray[np.float64]) -> Array:
-    """(2, seeds): the strategy's and the base's."""
-    return np.array([column[pair.mine], column[pair.theirs]])
+def _cost_of_target(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
+    """What it took to the median of the base's best validation losses, as a ratio."""
+    target = _target(evidence, pair)
+    if not math.isfinite(target):
+        return
+    for match in matches(evidence, pair, ("passes", "flops", "seconds"), ok=False):
+        if np.isnan(match.spent).all():
+            continue  # older records do not count FLOPs
+        took = match.read(Curve.reached, np.full(len(match.seeds), target))
+        took = np.where(match.seeds & ~evidence.ok(pair.trials), np.inf, took)
+        yield replace(
+            _ratio(match, f"cost of loss {target:.4g}", took),
+            amount=target,
+            reached=np.isfinite(took[:, match.seeds]).mean(axis=1).tolist(),
+            sooner=int((took[0] < took[1]).sum()),
+            later=int((took[0] > took[1]).sum()),
+        )
 
 
-def _budgets(
-    ledger: Ledger,
-    pair: Pair,
-    machines: Sequence[str],
-    among: NDArray[np.bool_] | None = None,
-    units: Sequence[str] = UNITS,
-) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:
-    """(unit, machine, seeds): seconds of each machine for themselves, all else together."""
-    both = _ok(ledger, pair) if among is None else among
-    mine, theirs = _sides(pair, ledger.trials["machine"])
-    for unit in units:
-        if unit != "seconds":
-            yield unit, "", both
-            continue
-        for number, name in enumerate(machines):
-            here = both & (mine == number) & (theirs == number)
-            if here.any():
-                yield unit, name if len(machines) > 1 else "", here
+def _target(evidence: Evidence, pair: Pair) -> float:
+    """The median over the base's trials of their best validation loss; infinite without one."""
+    best = evidence.best(pair.base.trials)
+    known = best[~np.isnan(best)].tolist()
+    # Of an even number the higher of the two in the middle: the median trial itself reaches it.
+    return statistics.median_high(known) if known else math.inf
 
 
-def _equal(ends: Array) -> bool:
-    """Whether both sides spent the same, in every seed that has both."""
-    known = ends[:, ~np.isnan(ends).any(axis=0)]
-    return bool(known.size) and bool((np.ptp(known, axis=0) <= NEAR * known.max(axis=0)).all())
+def _cost_of_predicting(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
+    """What predicting the test split took, as a ratio."""
+    places = evidence.scores.place[[pair.strategy.cell, pair.base.cell]]
+    keys = zip(pair.trials.ravel().tolist(), places.ravel().tolist(), strict=True)
+    rows = np.array([evidence.predictions.get(key, -1) for key in keys]).reshape(2, -1)
+    for match in matches(evidence, pair, ("steps", "seconds")):
+        costs = np.append(evidence.ledger.decoded[match.unit], np.nan)  # which is at -1
+        took = np.where(match.seeds, costs[rows], np.nan)
+        if not np.isnan(took).all():
+            yield _ratio(match, "cost of predicting", took)
 
 
-def _mean(amounts: Array, where: Array) -> float:
-    """Of the seeds that count."""
-    kept = amounts[~np.isnan(where) & ~np.isnan(amounts)]
-    return float(kept.mean()) if kept.size else math.nan
+def _ratio(match: Match, quantity: str, took: Array) -> Effect:
+    """Of two costs, in the seeds in which both are known and finite."""
+    with np.errstate(invalid="ignore"):
+        logarithm = np.log(took[0]) - np.log(took[1])
+    logarithm = np.where(np.isfinite(took).all(axis=0), logarithm, np.nan)
+    subject = match.pair.subject
+    return Effect(subject, "compute", quantity, "lower", logarithm, [match.unit], match.machine)
 
 
-def _by_seed(
-    curves: Curves, pair: Pair, unit: str, amounts: Array, of: Callable[[Curve, float], float]
-) -> Array:
-    """(2, seeds): what `of` says of either side's curve at the amount; NaN where there is none."""
-    found = np.full((2, len(amounts)), np.nan)
-    for seed in np.flatnonzero(~np.isnan(amounts)).tolist():
-        for side, trials in enumerate((pair.mine, pair.theirs)):
-            found[side, seed] = of(curves.of(int(trials[seed]), unit), amounts[seed])
-    return found
+def _distinct(effects: Iterable[Effect]) -> list[Effect]:
+    """Effects that are the same in several units, such as equal passes and equal steps, as one."""
+    kept: list[Effect] = []
+    for effect in effects:
+        same = next((i for i, other in enumerate(kept) if _are_same(effect, other)), None)
+        if same is None:
+            kept.append(effect)
+        else:
+            kept[same] = replace(kept[same], units=[*kept[same].units, *effect.units])
+    return kept
 
 
-def _ends(curves: Curves, pair: Pair, unit: str, both: NDArray[np.bool_]) -> Array:
-    """(2, seeds): what either side had spent at its last validation."""
-    return np.where(both, _sides(pair, curves.ends(unit)), np.nan)
-
-
-def decoding_costs(ledger: Ledger) -> DecodingCosts:
-    """Per unit, what predicting took by trial and place of the decoder."""
-    columns = ledger.decoded
-    keys = list(zip(columns["trial"].tolist(), columns["place"].tolist(), strict=True))
-    return {
-        unit: dict(zip(keys, columns[unit].tolist(), strict=True)) for unit in ("steps", "seconds")
-    }
+def _are_same(one: Effect, two: Effect) -> bool:
+    about = (one.claim, one.quantity, one.machine) == (two.claim, two.quantity, two.machine)
+    return about and np.allclose(one.differences, two.differences, rtol=1e-6, equal_nan=True)

@@ -1,197 +1,182 @@
 """Who is compared with whom: multi-step strategies and their single-step bases, in records."""
 
-from collections.abc import Mapping
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.columns import Ledger
-from msbench.compare.labels import Labels, text_of
-from msbench.compare.rows import Row
-from msbench.compare.verdicts import Scored
-from msbench.spec import AXES
+from msbench.claims.evidence import Axes, Evidence, Trials
+from msbench.claims.results import Subject
+from msbench.records.schema import PartData
 
 Declared = Mapping[tuple[str, str], tuple[str, str]]
-"""What plugins say of a strategy: (kind, name) -> (how it is multi-step, the name of its base)."""
-
+"""What plugins declare of a strategy: (kind, name) -> (how it is multi-step, its base's name)."""
 
 UNKNOWN = "unknown"
 """How a strategy is multi-step whose plugin is not installed."""
 
-
-Trials = NDArray[np.int64]
-"""Per seed of a ledger a trial of it, -1 where there is none."""
-
-
-Axes = tuple[str, ...]
+SAMPLING = ("self-critical", "minimum-risk")
+"""Losses that learn from outputs drawn from the model, as in reinforcement learning."""
 
 
-Part = Mapping[str, Any]
+@dataclass(frozen=True)
+class Competitor:
+    """An optimizer or a decoder in records, with everything else that it ran with."""
+
+    kind: Literal["optimizer", "decoder"]
+    axes: Axes
+    label: str
+    part: PartData
+    """Its name, options and so on, as in the job."""
+    trials: Trials
+    cell: int = -1
+    """Of a decoder, its row in the scores with the task's metric."""
+
+    @property
+    def setting(self) -> tuple[str, Axes]:
+        """Those that can be compared with it have the same."""
+        axes = self.axes._replace(optimizer="") if self.kind == "optimizer" else self.axes
+        return self.kind, axes
+
+    @property
+    def wrapped(self) -> PartData | None:
+        """The optimizer that it wraps, if it is a wrapper."""
+        inner = self.part["options"].get("base") if self.kind == "optimizer" else None
+        return cast(PartData, inner) if isinstance(inner, Mapping) else None
 
 
 @dataclass(frozen=True)
 class Pair:
     """A multi-step strategy and its base, which are equal in all else."""
 
-    kind: str
-    """`"optimizer"` or `"decoder"`."""
-    cell: Row
-    """AXES of the strategy; of decoders also the decoder."""
-    base: str
-    """What the base is called in tables."""
-    steps: str
-    mine: Trials
-    theirs: Trials
-    places: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
-    """Of decoders: where they are in the job of each trial."""
+    strategy: Competitor
+    base: Competitor
+    subject: Subject
+    """The columns that describe it."""
 
     @property
-    def name(self) -> str:
-        """What the strategy is called in tables."""
-        return str(self.cell[self.kind])
+    def trials(self) -> NDArray[np.int64]:
+        """(2, seeds): those of the strategy and those of the base."""
+        return np.array([self.strategy.trials, self.base.trials])
 
 
-def strategies(ledger: Ledger, labels: Labels) -> dict[Axes, Trials]:
-    """The trials of every strategy (AXES) by seed; of one seed the last counts."""
-    found: dict[Axes, Trials] = {}
-    of_group = [tuple(labels.axes(record)[axis] for axis in AXES) for record in ledger.groups]
-    groups, seeds = ledger.trials["group"].tolist(), ledger.trials["seed"].tolist()
-    for trial in np.flatnonzero(ledger.kept).tolist():
-        axes = of_group[groups[trial]]
-        if axes not in found:
-            found[axes] = np.full(len(ledger.seeds), -1, dtype=np.int64)
-        found[axes][seeds[trial]] = trial
-    return found
-
-
-def optimizer_pairs(
-    ledger: Ledger, labels: Labels, declared: Declared
-) -> tuple[list[Pair], list[str]]:
-    """(every multi-step optimizer with its base; a sentence for what has none here).
+def find_pairs(evidence: Evidence, declared: Declared) -> tuple[list[Pair], list[str]]:
+    """(every multi-step strategy with its base; sentences on what could not be paired, or differs).
 
     A wrapper's base is the optimizer that it wraps, by name; of several the one with equal options,
-    else the one whose validation loss is lowest: the base at its best.
+    else the one whose validation loss is lowest: the base at its best. Both decoders of a pair
+    predict with the same trained model.
     """
-    every = strategies(ledger, labels)
-    parts = {axes: _optimizer(ledger, trials) for axes, trials in every.items()}
-    place = AXES.index("optimizer")
-    around: dict[Axes, list[Axes]] = {}
-    for axes in sorted(every):
-        around.setdefault(axes[:place] + axes[place + 1 :], []).append(axes)
-    pairs, notes = [], _Notes()
-    for axes, trials in sorted(every.items()):
-        part, label, task = parts[axes], axes[place], axes[0]
-        inner = part["options"].get("base")
-        wrapped = inner if isinstance(inner, Mapping) else None
-        steps, base = notes.told("optimizer", part, label, task, declared)
-        base = wrapped["name"] if wrapped and steps else base
-        others = [a for a in around[axes[:place] + axes[place + 1 :]] if a != axes]
-        alike = [a for a in others if parts[a]["name"] == base]
-        if not notes.has_base(label, task, steps, base, alike):
-            continue
-        unlike = {a: _unlike(wrapped or part, parts[a], whole=wrapped is not None) for a in alike}
-        chosen = min(alike, key=lambda a: (bool(unlike[a]), _mean_best(ledger, every[a])))
-        searched = _searched(ledger, trials) | _searched(ledger, every[chosen])
-        if told := {k: v for k, v in unlike[chosen].items() if k not in searched}:
-            options = ", ".join(f"{k} {mine} and {theirs}" for k, (mine, theirs) in told.items())
-            notes.add(f"{label} and its base {chosen[place]} differ in {options}, too", task)
-        cell: Row = dict(zip(map(str, AXES), axes, strict=True))
-        pairs.append(Pair("optimizer", cell, chosen[place], steps, trials, every[chosen]))
-    return pairs, notes.lines()
+    competitors = [*_optimizers(evidence), *_decoders(evidence)]
+    rivals: dict[tuple[str, Axes], list[Competitor]] = defaultdict(list)
+    for competitor in competitors:
+        rivals[competitor.setting].append(competitor)
+    pairs: list[Pair] = []
+    remarks: dict[str, list[str]] = defaultdict(list)
+    for mine in competitors:
+        steps, base = declared.get((mine.kind, mine.part["name"]), (UNKNOWN, ""))
+        base = mine.wrapped["name"] if mine.wrapped else base
+        bases = [r for r in rivals[mine.setting] if r is not mine and r.part["name"] == base]
+        theirs = min(bases, key=lambda r: _distance(evidence, mine, r)) if steps and bases else None
+        if theirs:
+            pairs.append(Pair(mine, theirs, _subject(evidence, mine, theirs, steps)))
+        for remark in _remarks(evidence, mine, theirs, steps, base):
+            remarks[remark].append(mine.axes.task)
+    return pairs, [f"{text} ({', '.join(dict.fromkeys(t))})" for text, t in remarks.items()]
 
 
-def decoder_pairs(
-    ledger: Ledger, scores: Scored, declared: Declared
-) -> tuple[list[Pair], list[str]]:
-    """As `optimizer_pairs`; both decoders predicted with the very same trained model."""
-    parts = [decoder_of(ledger, scores, number) for number in range(len(scores.cells))]
-    trials = np.where(scores.status >= 0, scores.trial, -1)
-    around: dict[Axes, list[int]] = {}
-    for number, cell in enumerate(scores.cells):
-        if cell["main"]:
-            around.setdefault(tuple(cell[axis] for axis in AXES), []).append(number)
-    pairs, notes = [], _Notes()
-    for axes, numbers in sorted(around.items()):
-        for mine in numbers:
-            label, task = scores.cells[mine]["decoder"], axes[0]
-            steps, base = notes.told("decoder", parts[mine], label, task, declared)
-            alike = [n for n in numbers if n != mine and parts[n]["name"] == base]
-            if not notes.has_base(label, task, steps, base, alike):
-                continue
-            theirs = min(alike, key=lambda n: len(_unlike(parts[mine], parts[n])))
-            cell = {**dict(zip(AXES, axes, strict=True)), "decoder": label}
-            told = str(scores.cells[theirs]["decoder"])
-            places = scores.place[mine], scores.place[theirs]
-            pairs.append(Pair("decoder", cell, told, steps, trials[mine], trials[theirs], places))
-    return pairs, notes.lines()
+def decoder_part(evidence: Evidence, cell: int) -> PartData:
+    """The decoder that a row of the scores is of, as in the job."""
+    trials = _trials(evidence, cell)
+    place = int(evidence.scores.place[cell, trials.argmax()])
+    return evidence.job(trials)["decoders"][place]
 
 
-class _Notes:
-    """Sentences on strategies that are not judged, each with the tasks that it is true of."""
-
-    def __init__(self) -> None:
-        self.tasks: dict[str, list[str]] = {}
-
-    def add(self, sentence: str, task: str) -> None:
-        tasks = self.tasks.setdefault(sentence, [])
-        if task not in tasks:
-            tasks.append(task)
-
-    def told(
-        self, kind: str, part: Part, label: str, task: str, declared: Declared
-    ) -> tuple[str, str]:
-        """(how a part is multi-step, its base); a sentence if nothing installed says so."""
-        if (kind, part["name"]) not in declared:
-            self.add(
-                f"{label}: unknown whether multi-step, since its plugin is not installed", task
-            )
-        return declared.get((kind, part["name"]), (UNKNOWN, ""))
-
-    def has_base(self, label: str, task: str, steps: str, base: str, alike: list[Any]) -> bool:
-        """Whether there is something to compare with; a sentence if there should be."""
-        if alike and steps:
-            return True
-        if base and steps:
-            self.add(f"{label}: not judged, since its base {base} was not run beside it", task)
-        elif steps and steps != UNKNOWN:
-            self.add(f"{label}: not judged, since its plugin declares no base", task)
-        return False
-
-    def lines(self) -> list[str]:
-        return [f"{sentence} ({', '.join(tasks)})" for sentence, tasks in self.tasks.items()]
+def _optimizers(evidence: Evidence) -> Iterator[Competitor]:
+    for axes, trials in sorted(evidence.trials.items()):
+        part = evidence.job(trials)["optimizer"]
+        yield Competitor("optimizer", axes, axes.optimizer, part, trials)
 
 
-def _optimizer(ledger: Ledger, trials: Trials) -> Part:
-    part: Part = ledger.groups[ledger.trials["group"][trials.max()]].job["optimizer"]
-    return part
+def _decoders(evidence: Evidence) -> Iterator[Competitor]:
+    for axes, cells in sorted(evidence.cells.items()):
+        for label, cell in cells.items():
+            part = decoder_part(evidence, cell)
+            yield Competitor("decoder", axes, label, part, _trials(evidence, cell), cell)
 
 
-def decoder_of(ledger: Ledger, scores: Scored, cell: int) -> Part:
-    """The decoder that a cell is of."""
-    seed = int(np.argmax(scores.status[cell] >= 0))
-    job = ledger.groups[ledger.trials["group"][scores.trial[cell, seed]]].job
-    part: Part = job["decoders"][scores.place[cell, seed]]
-    return part
+def _trials(evidence: Evidence, cell: int) -> Trials:
+    scores = evidence.scores
+    return np.where(scores.status[cell] >= 0, scores.trial[cell], -1)
 
 
-def _unlike(mine: Part, theirs: Part, *, whole: bool = False) -> dict[str, tuple[str, str]]:
-    """Options that differ, with both values; unless `whole`, only of those that both have."""
-    one, two = mine["options"], theirs["options"]
-    names = [k for k in {**one, **two} if whole or (k in one and k in two)]
-    texts = {k: (text_of(one.get(k)), text_of(two.get(k))) for k in names}
-    return {k: pair for k, pair in texts.items() if pair[0] != pair[1]}
+def _remarks(
+    evidence: Evidence, mine: Competitor, theirs: Competitor | None, steps: str, base: str
+) -> Iterator[str]:
+    if steps == UNKNOWN:
+        yield f"{mine.label}: unknown whether multi-step, since its plugin is not installed"
+    if theirs:
+        options = _set_apart(evidence, mine, theirs) if mine.kind == "optimizer" else ""
+        if options:
+            yield f"{mine.label} and its base {theirs.label} differ in {options}, too"
+    elif steps and base:
+        yield f"{mine.label}: not judged, since its base {base} was not run beside it"
+    elif steps and steps != UNKNOWN:
+        yield f"{mine.label}: not judged, since its plugin declares no base"
 
 
-def _searched(ledger: Ledger, trials: Trials) -> set[str]:
-    """Options that tuning chose, without the path to them."""
-    tuned = ledger.tuned.get(int(trials.max()), {})
-    return {name.rpartition(".")[2] for name in tuned.get("options", ())}
+def _distance(evidence: Evidence, mine: Competitor, base: Competitor) -> tuple[float, float]:
+    """The base with the least is chosen: by options that differ, then by validation loss."""
+    unlike = _unlike(mine, base)
+    if mine.kind == "decoder":
+        return len(unlike), 0.0
+    best = evidence.best(base.trials)
+    return bool(unlike), float(np.where(np.isnan(best), np.inf, best).mean())
 
 
-def _mean_best(ledger: Ledger, trials: Trials) -> float:
-    """The mean over seeds of the best validation loss; what did not end ok is infinite."""
-    there = trials[trials >= 0]
-    best = np.where(ledger.ok[there], ledger.trials["best"][there], np.inf)
-    return float(np.where(np.isnan(best), np.inf, best).mean())
+def _unlike(mine: Competitor, base: Competitor) -> dict[str, tuple[str, str]]:
+    """Options in which a base differs from a strategy, or from what that wraps, as (the strategy's,
+    the base's) values. A strategy that wraps nothing may have options of its own."""
+    one, two = (mine.wrapped or mine.part)["options"], base.part["options"]
+    names = {**one, **two} if mine.wrapped else [name for name in one if name in two]
+    text = partial(json.dumps, sort_keys=True)
+    values = {name: (text(one.get(name)), text(two.get(name))) for name in names}
+    return {name: texts for name, texts in values.items() if texts[0] != texts[1]}
+
+
+def _set_apart(evidence: Evidence, mine: Competitor, base: Competitor) -> str:
+    """The options of two optimizers that differ without having been tuned, such as
+    `"lr 0.1 and 0.2"`."""
+    tuned = [*evidence.tuned(mine.trials, "options"), *evidence.tuned(base.trials, "options")]
+    searched = {path.rpartition(".")[2] for path in tuned}
+    return ", ".join(
+        f"{name} {one} and {two}"
+        for name, (one, two) in _unlike(mine, base).items()
+        if name not in searched
+    )
+
+
+def _subject(evidence: Evidence, mine: Competitor, base: Competitor, steps: str) -> Subject:
+    job = evidence.job(mine.trials)
+    task = evidence.ledger.tasks[evidence.ledger.trials["group"][mine.trials.max()]]
+    weights = evidence.ledger.trials["parameters"][mine.trials[mine.trials >= 0]]
+    losses = [job["loss"], *(loss for p in job.get("phases", ()) if (loss := p["loss"]))]
+    return {
+        **mine.axes.row(),
+        "decoder": mine.label if mine.kind == "decoder" else "",
+        "kind": mine.kind,
+        "strategy": mine.label,
+        "base": base.label,
+        "steps": steps,
+        "seeds": int(((mine.trials >= 0) & (base.trials >= 0)).sum()),
+        "train_examples": task["sizes"].get("train") if task else None,
+        "parameters": None if np.isnan(weights).all() else int(np.nanmax(weights)),
+        "task_name": job["task"]["name"],
+        "multitask": len(job["task"]["options"].get("of") or ()) > 1,
+        "reinforcement": any(loss["name"] in SAMPLING for loss in losses),
+    }

@@ -1,78 +1,81 @@
-"""The command line: the group of commands, what errors look like, and exit codes."""
+"""The group of commands: which there are, what errors look like, and exit codes."""
 
 import sys
 from typing import Any
 
 import click
 
-import msbench
-from msbench.cli.claims import claims
-from msbench.cli.compare import compare
-from msbench.cli.decode import decode
-from msbench.cli.info import info
-from msbench.cli.list import list_parts
-from msbench.cli.options import INTERRUPTED, installed
-from msbench.cli.plot import plot
-from msbench.cli.recommend import recommend
-from msbench.cli.report import report
-from msbench.cli.run import run
-from msbench.errors import MsbenchError, PluginError, printable
+from msbench.cli.output import INTERRUPTED, say
+from msbench.cli.registry import installed
+from msbench.errors import MsbenchError, PluginError
+from msbench.plugins.registry import Entry
+from msbench.version import __version__
+
+HELP = {
+    "run": "Run a suite and print its tables.",
+    "decode": "Decode again from kept weights, without training.",
+    "compare": "Compare strategies and print the tables.",
+    "claims": "Test common claims about multi-step strategies.",
+    "recommend": "Recommend strategies for a training budget.",
+    "report": "Write a page of verdicts, tables, pictures and failures.",
+    "plot": "Draw one picture, and describe it in words.",
+    "list": "List parts (tasks, models, optimizers, ...) and suites.",
+    "info": "Explain one part: idea, costs, options, data and licence.",
+}
+"""Our own commands, in the order they are used in. Their modules are imported when they run."""
+
+OWN = {
+    name: Entry("command", name, f"msbench.cli.{name}:command", "msbench", __version__, idea=idea)
+    for name, idea in HELP.items()
+}
 
 
 class Commands(click.Group):
     """Our commands and those of plugins; errors become one message and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Our own in the order they are used in, then the plugins'."""
-        return [*self.commands, *(e.name for e in installed().of("command"))]
+        """Our own first, then the plugins'."""
+        return [*OWN, *(entry.name for entry in installed().of("command"))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Ours first; a plugin's is only imported when it is called."""
-        if cmd_name in self.commands:
-            return self.commands[cmd_name]
-        entry = installed().entries.get(("command", cmd_name))
-        command: Any = None if entry is None else entry.load()
-        if entry is not None and not isinstance(command, click.Command):
+        """The command, imported only now; our own need no plugins to be found."""
+        entry = OWN.get(cmd_name) or installed().entries.get(("command", cmd_name))
+        if entry is None:
+            return None
+        command: Any = entry.load()
+        if not isinstance(command, click.Command):
             raise PluginError(f"command {cmd_name!r} of plugin {entry.plugin} is no click command")
-        return command  # type: ignore[no-any-return]
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Name and one line each, without importing any plugin's command."""
-        own = [(name, each.get_short_help_str(80)) for name, each in self.commands.items()]
-        others = [(e.name, e.idea) for e in installed().of("command")]
-        for name, _ in others:
-            if name in self.commands:
-                plugin = installed().find("command", name).plugin
+        """Name and one line each, without importing any command."""
+        others = installed().of("command")
+        for entry in others:
+            if entry.name in OWN:
                 raise PluginError(
-                    f"plugin {plugin} claims the command {name!r}, which is msbench's"
+                    f"plugin {entry.plugin} claims the command {entry.name!r}, which is msbench's"
                 )
         with formatter.section("Commands"):
-            formatter.write_dl([*own, *others])
+            formatter.write_dl([(entry.name, entry.idea) for entry in (*OWN.values(), *others)])
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Say what went wrong in one message, wherever it did, the list of commands included."""
+        """Turn errors into messages, wherever they arise, also while commands are listed."""
         try:
             return super().main(*args, **extra)
         except MsbenchError as error:
-            click.echo(
-                "\n".join(f"msbench: {printable(s)}" for s in str(error).split("\n")), err=True
-            )
+            say(str(error))
             sys.exit(error.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; Ctrl-C is no error of anybody's."""
+        """Run a command; Ctrl-C is not an error."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("msbench: interrupted", err=True)
+            say("interrupted")
             ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(msbench.__version__, prog_name="msbench")
+@click.version_option(__version__, prog_name="msbench")
 def main() -> None:
-    """Learn which training and prediction strategy pays for your task and budget."""
-
-
-for command in (run, decode, compare, claims, recommend, report, plot, list_parts, info):
-    main.add_command(command)
+    """Find out which training and prediction strategy pays for your task and budget."""

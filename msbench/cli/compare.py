@@ -1,22 +1,24 @@
 """`msbench compare`."""
 
-import sys
 from typing import Any
 
 import click
 
-from msbench.cli.options import compared, comparing
-from msbench.spec import FORMATS
+from msbench.cli.options import comparison_options, format_option, results_argument
+from msbench.cli.output import write
+from msbench.cli.results import compare_results
 
 
-@click.command()
-@click.argument("results")
-@comparing
-@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
-def compare(results: str, style: str, **asked: Any) -> None:
-    """Print the tables of RESULTS: a folder, a file or the name of a suite."""
+@click.command("compare")
+@results_argument
+@comparison_options
+@format_option
+def command(results: str, style: str, **options: Any) -> None:
+    """Compare strategies and print the tables.
+
+    RESULTS: a folder or file of records, or the name of a suite.
+    """
     from msbench.report.render import render
 
-    comparison, _ = compared(results, asked)
-    # Written as it is: `echo` would take escape sequences out of names.
-    sys.stdout.write(render(comparison, style) + "\n")
+    comparison, _ = compare_results(results, **options)
+    write(render(comparison, style))

@@ -2,134 +2,104 @@
 
 import math
 import re
-import signal
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from msbench.cli.options import (
-    NOT_OK,
-    interruptible,
-    leave,
-    load_registry,
-    plugin_option,
-    print_problems,
-    quit_at_once,
-)
-from msbench.errors import printable
+from msbench.cli.interrupts import quit_on_interrupt
+from msbench.cli.options import plugin_option, results_argument, workers_option
+from msbench.cli.output import NOT_OK, leave, say, say_skipped, write_table
+from msbench.cli.registry import load_registry
 from msbench.spec import Choice, Suite
 
 if TYPE_CHECKING:
+    from msbench.plugins.registry import Registry
     from msbench.records.record import Record
+    from msbench.run.redecode import Redecoding
 
 
-@click.command()
-@click.argument("results")
+@click.command("decode")
+@results_argument
 @click.option(
     "--decoder",
     "decoders",
     multiple=True,
     required=True,
     metavar="NAME[: OPTIONS]",
-    help="What to decode with, such as 'beam: width = [4, 8]', with options as in a suite (may be "
-    "given more than once).",
+    help="A decoder, with options as in a suite: 'beam: width = [4, 8]' (repeatable).",
 )
-@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only trials of this task.")
-@click.option("--optimizer", "optimizers", multiple=True, metavar="NAME", help="Only of this one.")
-@click.option("--seed", "seeds", multiple=True, type=int, metavar="N", help="Only of this seed.")
+@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only this task (repeatable).")
+@click.option(
+    "--optimizer",
+    "optimizers",
+    multiple=True,
+    metavar="NAME",
+    help="Only this optimizer (repeatable).",
+)
+@click.option(
+    "--seed", "seeds", multiple=True, type=int, metavar="N", help="Only this seed (repeatable)."
+)
 @click.option(
     "--limit",
     type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
     default=Suite.limit,
     show_default=True,
-    help="Seconds that decoding one trial may take.",
+    help="Longest time that decoding one trial may take.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    default=0,
-    help="Trials at once.  [default: one a core]",
-)
+@workers_option
 @plugin_option
-def decode(
+def command(
     results: str,
     decoders: tuple[str, ...],
     tasks: tuple[str, ...],
     optimizers: tuple[str, ...],
     seeds: tuple[int, ...],
     limit: float,
-    workers: int,
+    workers: int | None,
     plugins: tuple[str, ...],
 ) -> None:
     """Decode again from kept weights, without training.
 
-    RESULTS: a folder, the name of a suite or the first digits of a trial's key. What comes out is
-    printed and added to the records, so that `msbench compare` shows it beside the rest.
+    Scores are printed and added to the records, so that `msbench compare` shows them beside the
+    others.
+
+    RESULTS: a folder or file of records, the name of a suite, or the first digits of a trial's
+    key.
     """
-    from msbench.cli.progress import show_progress
-    from msbench.data.sources import fetch_with_bar
+    from msbench.data.download import fetch_with_bar
     from msbench.plan.suite import choice_of
-    from msbench.records.store import append, prepare_folder, read
+    from msbench.records.store import prepare_folder, read
     from msbench.run.device import limit_threads
-    from msbench.run.driver import (
-        cache_by_part,
-        entries_of,
-        fingerprint_of,
-        launch_jobs,
-        preload_modules,
-    )
-    from msbench.run.job import redecode_job
-    from msbench.run.redecode import chosen, completed, redecoding, rows
+    from msbench.run.driver import cache_by_part, fingerprint_of
+    from msbench.run.redecode import chosen, redecoding, rows
     from msbench.run.weights import FOLDER
 
     limit_threads(1)
-    signal.signal(signal.SIGINT, quit_at_once)
+    quit_on_interrupt()
     choices = [choice_of(text, f"--decoder {text!r}") for text in decoders]
     registry = load_registry(plugins)
-    source, key = _decodable(results)
-    folder = source if source.is_dir() else source.parent
-    stored = read(source)
-    print_problems(stored.problems)
+    path, key = _find(results)
+    folder = path if path.is_dir() else path.parent
+    stored = read(path)
+    say_skipped(stored.problems)
     records = chosen(stored.records, key=key, seeds=seeds, tasks=tasks, optimizers=optimizers)
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch_with_bar))
-    again = redecoding(records, choices, folder / FOLDER, registry, fingerprint)
-    if again.skipped:
-        said = f"{again.skipped} of {len(records)} trials have no kept weights, or no such decoder"
-        click.echo(f"msbench: {said}", err=True)
+    todo = redecoding(records, choices, folder / FOLDER, registry, fingerprint)
+    if todo.skipped:
+        say(f"{todo.skipped} of {len(records)} trials have no kept weights, or no such decoder")
     prepare_folder(folder)
-    made: list[Record] = []
-
-    def keep(record: "Record") -> None:
-        # What went wrong in decoding must not stand for the trial, whose training went well.
-        if record.status == "ok":
-            made.append(completed(record, again.originals[record.key]))
-            append(folder, made[-1])
-
-    trials = list(again.trials.values())
-    events = launch_jobs(
-        registry,
-        trials,
-        Choice("processes", {"workers": workers}),
-        "decoding",
-        run=partial(redecode_job, weights=again.weights, files=tuple(registry.files)),
-        keep=keep,
-        limit=limit,
-        preload=preload_modules(registry, entries_of(registry, trials)),
-    )
-    with closing(events), interruptible(), show_progress() as display:
-        for event in events:
-            display.show(event)
-    _print_decoded(rows(made, again.names))
-    if len(made) < len(trials):
-        leave(NOT_OK, f"{len(trials) - len(made)} of {len(trials)} could not be decoded")
+    decoded = _decode(todo, registry, folder, workers=workers or 0, limit=limit)
+    write_table([_cells(row) for row in rows(decoded, todo.names)])
+    if failed := len(todo.trials) - len(decoded):
+        leave(NOT_OK, f"{failed} of {len(todo.trials)} could not be decoded")
 
 
-def _decodable(results: str) -> tuple[Path, str]:
-    """The records to decode from, and the key of the only one if that was asked for."""
+def _find(results: str) -> tuple[Path, str]:
+    """The records to decode from, and the trial's key if only one was asked for."""
     from msbench.errors import RecordsError
     from msbench.records.store import find_results
     from msbench.run.weights import find_weights
@@ -143,26 +113,53 @@ def _decodable(results: str) -> tuple[Path, str]:
     return file.parent.parent, file.stem
 
 
-def _print_decoded(rows: Sequence[Mapping[str, Any]]) -> None:
-    from tabulate import tabulate
+def _decode(
+    todo: "Redecoding", registry: "Registry", folder: Path, *, workers: int, limit: float
+) -> "list[Record]":
+    """Decode all trials; the records of those that went well, which are in the folder, too."""
+    from msbench.cli.progress import show_progress
+    from msbench.records.store import append
+    from msbench.run.driver import entries_of, launch_jobs, preload_modules
+    from msbench.run.job import redecode_job
+    from msbench.run.redecode import completed
+
+    decoded: list[Record] = []
+
+    def keep(record: "Record") -> None:
+        # A failure to decode must not stand for the trial, whose training went well.
+        if record.status == "ok":
+            decoded.append(completed(record, todo.originals[record.key]))
+            append(folder, decoded[-1])
+
+    trials = list(todo.trials.values())
+    show_progress(
+        launch_jobs(
+            registry,
+            trials,
+            Choice("processes", {"workers": workers}),
+            "decoding",
+            run=partial(redecode_job, weights=todo.weights, files=tuple(registry.files)),
+            keep=keep,
+            limit=limit,
+            preload=preload_modules(registry, entries_of(registry, trials)),
+        )
+    )
+    return decoded
+
+
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row of the table."""
 
     def number(value: Any) -> str:
         return "" if value is None or math.isnan(value) else f"{value:,.4g}"
 
-    shown = [
-        {
-            "trial": row["trial"][:8],
-            **{
-                name: printable(str(row[name])) for name in ("task", "optimizer", "seed", "decoder")
-            },
-            "metrics": ", ".join(f"{name} {number(x)}" for name, x in row["metrics"].items()),
-            "steps": f"{row['model_steps']:,}",
-            "tokens/s": f"{row['tokens_per_second']:,.0f}",
-            "length ratio": number(row["length_ratio"]),
-            "log-probability": number(row["log_probability"]),
-            "empty": number(row["empty"]),
-        }
-        for row in rows
-    ]
-    if shown:
-        click.echo(tabulate(shown, "keys", tablefmt="simple", disable_numparse=True))
+    return {
+        "trial": row["trial"][:8],
+        **{name: str(row[name]) for name in ("task", "optimizer", "seed", "decoder")},
+        "metrics": ", ".join(f"{name} {number(value)}" for name, value in row["metrics"].items()),
+        "steps": f"{row['model_steps']:,}",
+        "tokens/s": f"{row['tokens_per_second']:,.0f}",
+        "length ratio": number(row["length_ratio"]),
+        "log-probability": number(row["log_probability"]),
+        "empty": number(row["empty"]),
+    }

@@ -1,77 +1,60 @@
 """`msbench list`."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
-import msbench
-from msbench.cli.options import load_registry, plugin_option
-from msbench.errors import printable
-from msbench.spec import KINDS
+from msbench.cli.options import plugin_option
+from msbench.cli.output import write_table
+from msbench.cli.registry import load_registry
+from msbench.kinds import KINDS, kind_of
+from msbench.version import __version__
 
-if TYPE_CHECKING:
-    from msbench.plugins.registry import Registry
+FACTS = ("kind", "name", "plugin", "version", "idea", "steps", "passes", "fits")
+"""What `--format json` says of a part; see `msbench.plugins.hookspecs.Register`."""
+
+TABLE = ("kind", "name", "plugin", "idea")
 
 
 @click.command("list")
 @click.argument("kind", required=False)
-@click.option("--format", "style", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
 @plugin_option
-def list_parts(kind: str | None, style: str, plugins: tuple[str, ...]) -> None:
-    """List what there is: all, or one KIND (task, model, loss, optimizer, schedule, decoder,
-    learner, launcher, command, suite)."""
-    rows = _list_rows(load_registry(plugins), kind)
+def command(kind: str | None, style: str, plugins: tuple[str, ...]) -> None:
+    """List parts (tasks, models, optimizers, ...) and suites.
+
+    KIND: only these: tasks, models, losses, optimizers, schedules, decoders, learners, launchers,
+    commands or suites.
+    """
+    suites = kind in ("suite", "suites")
+    kinds = KINDS if kind is None else () if suites else (kind_of(kind),)
+    registry = load_registry(plugins)
+    rows = [
+        {fact: getattr(entry, fact) for fact in FACTS}
+        for each in kinds
+        for entry in registry.of(each)
+    ]
+    if kind is None or suites:
+        rows += _suites()
     if style == "json":
         import json
 
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
-        return
-    from tabulate import tabulate
-
-    shown = ("kind", "name", "plugin", "idea")
-    cells = [[printable(row[column]) for column in shown] for row in rows]
-    headers = ["kind", "name", "plugin", "idea"]
-    click.echo(tabulate(cells, headers, tablefmt="simple", disable_numparse=True))
+    else:
+        write_table([{column: row[column] for column in TABLE} for row in rows])
 
 
-def _list_rows(registry: "Registry", kind: str | None) -> list[dict[str, Any]]:
-    from msbench.plugins.registry import kind_of
-
-    wanted = KINDS if kind is None else () if kind in ("suite", "suites") else (kind_of(kind),)
-    rows = [
-        {
-            "kind": entry.kind,
-            "name": entry.name,
-            "plugin": entry.plugin,
-            "version": entry.version,
-            "idea": entry.idea,
-            "steps": entry.steps,
-            "passes": entry.passes,
-            "fits": list(entry.fits),
-        }
-        for each in wanted
-        for entry in registry.of(each)
-    ]
-    if kind is None or kind in ("suite", "suites"):
-        rows += _suite_rows()
-    return rows
-
-
-def _suite_rows() -> list[dict[str, Any]]:
+def _suites() -> Iterator[dict[str, Any]]:
+    """The shipped suites, with the facts of parts."""
     import tomllib
 
     from msbench.plan.suite import shipped_suites
 
-    return [
-        {
-            "kind": "suite",
-            "name": name,
-            "plugin": "msbench",
-            "version": msbench.__version__,
-            "idea": tomllib.loads(path.read_text(encoding="utf-8")).get("description", ""),
-            "steps": "",
-            "passes": 1,
-            "fits": [],
-        }
-        for name, path in shipped_suites().items()
-    ]
+    for name, path in shipped_suites().items():
+        idea = tomllib.loads(path.read_text(encoding="utf-8")).get("description", "")
+        yield dict(
+            zip(FACTS, ("suite", name, "msbench", __version__, idea, "", 1, []), strict=True)
+        )

@@ -5,54 +5,59 @@ from typing import Any
 
 import click
 
-from msbench.cli.options import compared, comparing, write_file
+from msbench.cli.options import comparison_options, results_argument
+from msbench.cli.output import write_file
+from msbench.cli.results import compare_results
 from msbench.errors import MsbenchError, printable
-from msbench.spec import UNITS
+from msbench.spec import PICTURES, UNITS, Unit
 
 
-@click.command()
-@click.argument("results")
-@click.option(
-    "--kind",
-    type=click.Choice(["curves", "pareto", "profile", "cd", "ladder", "tuning"]),
-    required=True,
-    help="What is drawn.",
-)
+@click.command("plot")
+@results_argument
+@click.option("--kind", type=click.Choice(PICTURES), required=True, help="What is drawn.")
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE.svg|png",
-    help="Where the picture goes; how it ends says what it is.",
+    help="The file to write.",
 )
-@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only these tasks.")
+@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only this task (repeatable).")
 @click.option(
     "--along",
     type=click.Choice(UNITS),
     help="What learning curves are drawn against.  [default: passes]",
 )
-@click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
-@comparing
-def plot(
+@click.option(
+    "--theme",
+    type=click.Choice(["light", "dark"]),
+    default="light",
+    show_default=True,
+    help="The colours.",
+)
+@comparison_options
+def command(
     results: str,
     kind: str,
     out: Path,
     tasks: tuple[str, ...],
-    along: str | None,
+    along: Unit | None,
     theme: str,
-    **asked: Any,
+    **options: Any,
 ) -> None:
-    """Draw one picture of RESULTS, and print what it shows in words."""
-    from msbench.report.plots.plot import picture
+    """Draw one picture, and describe it in words.
+
+    RESULTS: a folder or file of records, or the name of a suite.
+    """
+    from msbench.report.plots import PLOTS, picture
     from msbench.report.plots.svg import png, svg
 
-    write = {".svg": lambda made: svg(made, theme).encode(), ".png": lambda made: png(made, theme)}
-    if out.suffix not in write:
+    if out.suffix not in (".svg", ".png"):
         raise MsbenchError(f"{out}: a picture ends in .svg or .png")
-    if along and kind != "curves":
+    if along and not PLOTS[kind].units:
         raise MsbenchError(f"--along is for learning curves (--kind curves), not for {kind}")
-    comparison, _ = compared(results, asked)
-    made = picture(comparison, kind, tasks, along or "passes")
-    write_file(out, write[out.suffix](made))
-    click.echo(printable(made.alt))
+    comparison, _ = compare_results(results, **options)
+    drawn = picture(comparison, PLOTS[kind], tasks, along or "passes")
+    write_file(out, svg(drawn, theme).encode() if out.suffix == ".svg" else png(drawn, theme))
+    click.echo(printable(drawn.alt))

@@ -1,7 +1,7 @@
 """Live progress on the error stream: a bar on a terminal, plain lines elsewhere."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack, closing
 from time import monotonic
 from typing import Any
 
@@ -9,20 +9,27 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from msbench.cli.interrupts import interruptible
 from msbench.errors import printable
 from msbench.records.record import Record
 from msbench.run.driver import Event, Finished, Stage, Started
 
 
-@contextmanager
-def show_progress() -> Iterator["Display"]:
-    """What events are shown by for as long as the block runs."""
-    with ExitStack() as bars:
-        yield Display(bars)
+def show_progress(events: Generator[Event, None, None]) -> Event | None:
+    """Show how far jobs are and which did not end ok; return the last event.
+
+    Ctrl-C and SIGTERM end the jobs and raise KeyboardInterrupt.
+    """
+    event = None
+    with closing(events), interruptible(), ExitStack() as bars:
+        display = _Display(bars)
+        for event in events:
+            display.show(event)
+    return event
 
 
-class Display:
-    """Shows how far the jobs of a stage are, and what did not end ok."""
+class _Display:
+    """One bar or sequence of lines for each stage."""
 
     def __init__(self, bars: ExitStack):
         self._console = Console(stderr=True, soft_wrap=True)
@@ -31,7 +38,6 @@ class Display:
         self._tally = _Tally("", 0)
 
     def show(self, event: Event) -> None:
-        """Show what happened."""
         if isinstance(event, Stage):
             self._begin(event)
         elif isinstance(event, Started):
@@ -50,13 +56,16 @@ class Display:
     def _finish(self, record: Record) -> None:
         self._tally.done += 1
         self._tally.running -= 1
-        if record.status != "ok" or record.reason:  # names and reasons are a plugin's: never markup
-            line = f"{_job_name(record)}: {record.status}: {record.reason}"
-            self._console.print(Text(printable(line)))
+        name = _job_name(record)
+        if record.status != "ok" or record.reason:
+            self._print(f"{name}: {record.status}: {record.reason}")
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0])
         else:
-            self._console.print(Text(printable(f"{self._tally} ({_job_name(record)})")))
+            self._print(f"{self._tally} ({name})")
+
+    def _print(self, line: str) -> None:
+        self._console.print(Text(printable(line)))  # names come from plugins: never as markup
 
 
 class _Tally:
@@ -65,14 +74,15 @@ class _Tally:
     def __init__(self, title: str, total: int):
         self.title, self.total = title, total
         self.done = self.running = 0
-        self.since = monotonic()
+        self._start = monotonic()
 
     def __str__(self) -> str:
-        spent = monotonic() - self.since
-        worked = self.done + self.running / 2  # the running ones are half done, on average
-        left = f", about {_duration(spent * (self.total - worked) / max(worked, 0.5))} left"
-        counts = f"{self.done} of {self.total} done, {self.running} running"
-        return f"{self.title}: {counts}{left if self.done else ''}"
+        counts = f"{self.title}: {self.done} of {self.total} done, {self.running} running"
+        return f"{counts}, about {_duration(self._seconds_left())} left" if self.done else counts
+
+    def _seconds_left(self) -> float:
+        worked = self.done + self.running / 2  # running jobs are half done, on average
+        return (monotonic() - self._start) * (self.total - worked) / worked
 
 
 class _TallyColumn(TextColumn):
@@ -84,9 +94,9 @@ class _TallyColumn(TextColumn):
 
 
 def _job_name(record: Record) -> str:
-    if not record.is_trial:
-        return str(record.job["strategies"][0]["task"]["name"])
     job = record.job
+    if not record.is_trial:
+        return str(job["strategies"][0]["task"]["name"])
     point = f"point {job['tuned']['point'] + 1}, " if record.is_search else ""
     return f"{job['task']['name']}, {job['optimizer']['name']}, {point}seed {job['seed']}"
 

@@ -1,37 +1,37 @@
 """`msbench recommend`."""
 
-import sys
-
 import click
 
-from msbench.cli.options import stream_records
-from msbench.spec import FORMATS
+from msbench.cli.options import format_option, metric_option, results_argument
+from msbench.cli.output import write
+from msbench.cli.results import stream_records
 
 
-@click.command()
-@click.argument("results")
+@click.command("recommend")
+@results_argument
 @click.option(
     "--budget",
-    "allowed",
     required=True,
     metavar="AMOUNT",
-    help="What training may take: 500passes, 200steps, 60s or 1e12flops.",
+    help="What training may cost: 500passes, 200steps, 60s or 1e12flops.",
 )
-@click.option("--task", default="", metavar="NAME", help="This task alone.")
-@click.option("--metric", default="", metavar="NAME", help="Instead of each task's own.")
-@click.option("--format", "style", type=click.Choice(FORMATS), default="text", show_default=True)
-def recommend(results: str, allowed: str, task: str, metric: str, style: str) -> None:
-    """Say which strategy to use at a budget, by RESULTS: a folder, a file or a suite's name.
+@click.option("--task", default="", metavar="NAME", help="Only this task.")
+@metric_option
+@format_option
+def command(results: str, budget: str, task: str, metric: str, style: str) -> None:
+    """Recommend strategies for a training budget.
 
-    With the runner-up, the worst seed, whether the two are shown to differ, and what to try next.
+    For each task: the best strategy and the runner-up, whether they are shown to differ, the worst
+    seed, and what to try next.
+
+    RESULTS: a folder or file of records, or the name of a suite.
     """
-    from msbench.claims.recommend import budget
-    from msbench.claims.recommend import recommend as recommended
+    from msbench.claims.recommend import budget as parse_budget
+    from msbench.claims.recommend import recommend
     from msbench.report.advice import advice_lines, advice_tables
     from msbench.report.render import rendered
 
-    unit, amount = budget(allowed)
+    unit, amount = parse_budget(budget)
     with stream_records(results, []) as records:
-        found = recommended(records, unit, amount, task=task, metric=metric)
-    text = rendered(found, found.rows, advice_tables(found), advice_lines(found), style)
-    sys.stdout.write(text + "\n")
+        found = recommend(records, unit, amount, task=task, metric=metric)
+    write(rendered(found, found.rows, advice_tables(found), advice_lines(found), style))

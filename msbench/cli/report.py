@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from msbench.cli.options import compared, comparing, installed, write_file
+from msbench.cli.options import comparison_options, results_argument
+from msbench.cli.output import write_file
+from msbench.cli.registry import installed
+from msbench.cli.results import compare_results
 
 if TYPE_CHECKING:
     from msbench.compare.rows import Comparison
 
 
-@click.command()
-@click.argument("results")
+@click.command("report")
+@results_argument
 @click.option(
     "-o",
     "--out",
@@ -22,23 +25,27 @@ if TYPE_CHECKING:
     default=Path("report.html"),
     metavar="FILE.html",
     show_default=True,
-    help="Where the page goes.",
+    help="The file to write.",
 )
-@comparing
-def report(results: str, out: Path, **asked: Any) -> None:
-    """Write one page about RESULTS: verdicts, tables, pictures, failures, provenance."""
-    from msbench.report.page import report as page
+@comparison_options
+def command(results: str, out: Path, **options: Any) -> None:
+    """Write a page of verdicts, tables, pictures and failures.
 
-    comparison, problems = compared(results, asked)
-    command = shlex.join(["msbench", *sys.argv[1:]])
-    text = page(
+    One HTML file that needs no other, with the provenance of all it shows.
+
+    RESULTS: a folder or file of records, or the name of a suite.
+    """
+    from msbench.report.page import report
+
+    comparison, problems = compare_results(results, **options)
+    page = report(
         comparison,
         title=Path(results).stem,
-        command=command,
+        command=shlex.join(["msbench", *sys.argv[1:]]),
         problems=problems,
         licences=_licences(comparison),
     )
-    write_file(out, text.encode())
+    write_file(out, page.encode())
 
 
 def _licences(comparison: "Comparison") -> dict[str, list[str]]:

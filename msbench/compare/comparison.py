@@ -6,21 +6,26 @@ Needs neither torch nor the plugins that the records came from.
 import math
 from collections.abc import Iterable, Sequence
 
-from msbench.compare.columns import Ledger, checked, collect, newest_winners, trained
-from msbench.compare.costs import costs_by_cell, decoding_rows, training_rows
+from msbench.compare.columns import checked, collect, newest_winners, trained
+from msbench.compare.costs import costs_by_strategy, decoding_rows, training_rows
 from msbench.compare.curves import curve_rows
-from msbench.compare.labels import Labels, machine_names
-from msbench.compare.notes import failed_trials, hidden_tasks, lost_measurements, missing_evidence
+from msbench.compare.labels import Labels, machine_names, strategy_key
+from msbench.compare.notes import (
+    failed_trials,
+    hidden_tasks,
+    lost_measurements,
+    missing_evidence,
+)
 from msbench.compare.provenance import failure_rows, machine_rows, part_rows
 from msbench.compare.ranks import profile_rows, rank_rows
 from msbench.compare.rows import Comparison
 from msbench.compare.searches import tuning_rows
 from msbench.compare.targets import Target, auto_targets, freezing, reaching, resolved, target_rows
-from msbench.compare.throughput import speed_rows
+from msbench.compare.throughput import throughput_rows
 from msbench.compare.verdicts import Scored, scored, verdict_rows
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
-from msbench.spec import AXES, COMPARED
+from msbench.spec import COMPARED, Compared
 
 PLAIN = ("greedy", "argmax", "cross-entropy", "constant")
 """Decoders, losses and schedules that others are compared with unless told otherwise."""
@@ -30,7 +35,7 @@ def compare(
     records: Iterable[Record],
     baseline: str = "",
     *,
-    by: str = "optimizer",
+    by: Compared = "optimizer",
     metric: str = "",
     target: Target = None,
     margin: float | None = None,
@@ -46,10 +51,14 @@ def compare(
     Trials that did not end ok count in `n`, never in a mean, and are never ranked best. Raises
     MsbenchError if there is nothing to compare, or no such baseline, metric or axis.
     """
-    ledger = _asked(records, by, metric, margin)
+    if by not in COMPARED:
+        raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, COMPARED)}")
+    if margin is not None and not (margin > 0 and math.isfinite(margin)):
+        raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
+    ledger = checked(collect(records, metric), metric)
     measured = [record for record in ledger.measured if record.status == "ok"]
     labels = Labels([*ledger.groups, *measured, *ledger.searches])
-    ledger, left = newest_winners(ledger, labels)
+    ledger, replaced = newest_winners(ledger, labels)
     machines = [*ledger.machines]  # in its order, which the ledger's numbers are of
     for record in measured:
         machines += [] if record.machine in machines else [record.machine]
@@ -57,26 +66,20 @@ def compare(
     scores = scored(ledger, labels, metric)
     if not scores.cells:
         raise MsbenchError("no trial has a decoder: there are no scores to compare")
-    bases, baseline = _bases(scores, by, baseline or _default(by, scores, measured, labels))
-    machine_of = {r.key: names[machines.index(r.machine)] for r in measured}
-    throughput = speed_rows(measured, labels, by, bases, machine_of)
-    speeds = {tuple(r[k] for k in (*AXES, "machine")): r for r in throughput if r["optimizer"]}
+    bases, baseline = _bases(scores, labels, by, baseline or _default(by, scores, measured, labels))
+    machine_of = {record.key: names[machines.index(record.machine)] for record in measured}
+    throughput = throughput_rows(measured, labels, by, bases, machine_of)
     trials = trained(ledger, labels, names)
-    training = training_rows(ledger, trials, speeds, by, bases)
-    costs = costs_by_cell(training)
+    training = training_rows(ledger, trials, throughput, by, bases)
+    costs = costs_by_strategy(training)
     accuracy = verdict_rows(
-        ledger,
-        scores,
-        by,
-        bases,
-        margin,
-        lambda cell: costs.get(tuple(cell[axis] for axis in AXES), {}),
+        ledger, scores, by, bases, lambda cell: costs[strategy_key(cell)], margin
     )
-    main = {tuple(r[k] for k in (*AXES, "decoder")): r for r in accuracy if r["main"]}
-    auto = auto_targets(ledger, trials, by, bases)
-    targets = resolved(target, trials.cells, auto)
+    automatic = auto_targets(ledger, trials, by, bases)
+    targets = resolved(target, trials.cells, automatic, labels)
     took = reaching(ledger, trials, targets)
     ranks, unranked = rank_rows(accuracy, by)
+    several = [f"seconds come from {len(names)} machines: side by side"] if len(names) > 1 else []
     return Comparison(
         accuracy=accuracy,
         throughput=throughput,
@@ -84,11 +87,13 @@ def compare(
         by=by,
         tuning=tuning_rows(ledger, labels),
         training=training,
-        decoding=decoding_rows(ledger, trials, labels, main, by, bases),
+        decoding=decoding_rows(ledger, trials, labels, accuracy, by, bases),
         targets=target_rows(trials, targets, took, by, bases),
-        freezing=freezing(auto) if target is None else [],
+        freezing=freezing(automatic, labels) if target is None else [],
         ranks=ranks,
-        profiles=profile_rows(ledger, trials, took["passes"], by, bases) if by in AXES else [],
+        profiles=[]
+        if by == "decoder"  # decoders do not train
+        else profile_rows(ledger, trials, took["passes"], by, bases),
         curves=curve_rows(ledger, trials, by, bases),
         failures=failure_rows(ledger, labels, trials),
         parts=part_rows(ledger, labels),
@@ -98,24 +103,17 @@ def compare(
             *hidden_tasks(accuracy, metric),
             *failed_trials(ledger, labels, trials.trial.tolist()),
             *lost_measurements(ledger),
-            *left,
+            *replaced,
             *unranked,
-            *([f"seconds come from {len(names)} machines: side by side"] if len(names) > 1 else []),
+            *several,
             *differing,
         ],
     )
 
 
-def _asked(records: Iterable[Record], by: str, metric: str, margin: float | None) -> Ledger:
-    """The ledger, if what is asked of it makes sense."""
-    if by not in COMPARED:
-        raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, COMPARED)}")
-    if margin is not None and not (margin > 0 and math.isfinite(margin)):
-        raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
-    return checked(collect(records, metric), metric)
-
-
-def _bases(scores: Scored, by: str, baseline: str) -> tuple[dict[str, str], str]:
+def _bases(
+    scores: Scored, labels: Labels, by: Compared, baseline: str
+) -> tuple[dict[str, str], str]:
     """(per task the name of the baseline there, its name).
 
     A bare name also means the first of several that are told apart by their options.
@@ -124,19 +122,19 @@ def _bases(scores: Scored, by: str, baseline: str) -> tuple[dict[str, str], str]
     for cell in scores.cells:
         names.setdefault(cell["task"], []).append(cell[by])
     bases = {}
-    for task, several in names.items():
-        alike = [n for n in sorted(several) if baseline in (n, n.partition(" (")[0])]
-        if alike:
-            bases[task] = baseline if baseline in alike else alike[0]
+    for task, labels_there in names.items():
+        meant = [label for label in sorted(labels_there) if labels.means(baseline, label)]
+        if meant:
+            bases[task] = baseline if baseline in meant else meant[0]
     if not bases:
-        known = {name for several in names.values() for name in several}
+        known = {label for labels_there in names.values() for label in labels_there}
         raise MsbenchError(f"no {by} {baseline!r} in these results{did_you_mean(baseline, known)}")
     return bases, bases[min(bases)] if len(set(bases.values())) == 1 else baseline
 
 
-def _default(by: str, scores: Scored, measured: Sequence[Record], labels: Labels) -> str:
+def _default(by: Compared, scores: Scored, measured: Sequence[Record], labels: Labels) -> str:
     names = sorted({str(cell[by]) for cell in scores.cells})
     if by == "optimizer" and measured:
         record = measured[-1]
-        return str(labels.strategy(record, record.job["strategies"][0])["optimizer"])
+        return labels.strategy(record, record.trial)["optimizer"]
     return next((plain for plain in PLAIN if plain in names), names[0])

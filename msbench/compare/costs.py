@@ -2,139 +2,151 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import COSTS, DECODED, Ledger, Trained
-from msbench.compare.labels import Labels
-from msbench.compare.rows import Row
-from msbench.spec import AXES
+from msbench.compare.labels import Labels, axes_of, strategy_key
+from msbench.compare.rows import (
+    AccuracyRow,
+    Bases,
+    CostRow,
+    DecodingRow,
+    ThroughputRow,
+    TrainingRow,
+    is_baseline,
+)
+from msbench.spec import Compared
+
+MEASURED = (*COSTS, "generalization_gap", "overfitting")
+"""Columns of CostRow that are means over trials."""
 
 OF_MACHINE = ("train_seconds", "tokens_per_second", "peak_memory", "throughput", "throughput_ratio")
 """What no other machine repeats: never averaged over several."""
 
 
-Speeds = Mapping[tuple[str, ...], Row]
-"""Rows of throughput by AXES and machine."""
-
-
 def training_rows(
-    ledger: Ledger, trials: Trained, speeds: Speeds, by: str, bases: Mapping[str, str]
-) -> list[Row]:
-    """A row per strategy and machine: means over the seeds that ended ok.
-
-    `gap` is the loss on (a sample of) the training split minus that on the test split,
-    `overfitting` how far the last validation loss is above the best.
-    """
+    ledger: Ledger,
+    trials: Trained,
+    throughput: Sequence[ThroughputRow],
+    by: Compared,
+    bases: Bases,
+) -> list[TrainingRow]:
+    """A row per strategy and machine: means over the seeds that ended ok."""
     ok = ledger.ok[trials.trial]
-    columns = {name: ledger.trials[name] for name in (*COSTS, "gap", "best", "last")}
-    columns["overfitting"] = columns.pop("last") - columns["best"]
+    columns = {**ledger.trials, "overfitting": ledger.trials["last"] - ledger.trials["best"]}
     means = {
-        "best_loss" if name == "best" else name: _means(
-            trials.cell[ok], column[trials.trial[ok]], len(trials.cells)
-        )
-        for name, column in columns.items()
+        name: _means(trials.cell[ok], columns[name][trials.trial[ok]], len(trials.cells))
+        for name in (*MEASURED, "best")
     }
     n = np.bincount(trials.cell, minlength=len(trials.cells))
     n_ok = np.bincount(trials.cell[ok], minlength=len(trials.cells))
+    timed = {(*strategy_key(row), row["machine"]): row for row in throughput if row["optimizer"]}
     rows = []
     for i, cell in enumerate(trials.cells):
-        speed = speeds.get(tuple(cell[key] for key in (*AXES, "machine")), {})
-        rows.append(
-            {
-                **cell,
-                "n": int(n[i]),
-                "n_ok": int(n_ok[i]),
-                **{name: float(mean[i]) for name, mean in means.items()},
-                "throughput": speed.get("per_second", math.nan),
-                "throughput_ratio": speed.get("ratio", math.nan),
-                "baseline": cell.get(by) == bases.get(cell["task"]),
-            }
-        )
+        alone = timed.get((*strategy_key(cell), cell["machine"]))
+        row = {
+            **cell,
+            "n": int(n[i]),
+            "n_ok": int(n_ok[i]),
+            **{name: float(means[name][i]) for name in COSTS},
+            "generalization_gap": float(means["generalization_gap"][i]),
+            "best_loss": float(means["best"][i]),
+            "overfitting": float(means["overfitting"][i]),
+            "throughput": alone["per_second"] if alone else math.nan,
+            "throughput_ratio": alone["ratio"] if alone else math.nan,
+            "baseline": is_baseline(cell, by, bases),
+        }
+        rows.append(cast(TrainingRow, row))
     return rows
 
 
-def costs_by_cell(training: Sequence[Row]) -> dict[tuple[str, ...], Row]:
+def costs_by_strategy(training: Sequence[TrainingRow]) -> dict[tuple[str, ...], CostRow]:
     """The costs of every strategy over its machines; what is of a machine only if there was one."""
-    rows: dict[tuple[str, ...], list[Row]] = {}
+    rows: dict[tuple[str, ...], list[TrainingRow]] = {}
     for row in training:
-        rows.setdefault(tuple(row[axis] for axis in AXES), []).append(row)
-    return {axes: _pooled(several) for axes, several in rows.items()}
+        rows.setdefault(strategy_key(row), []).append(row)
+    return {strategy: _pooled(of_machines) for strategy, of_machines in rows.items()}
 
 
-def _pooled(rows: Sequence[Row]) -> Row:
-    weights = [row["n_ok"] for row in rows]
+def _pooled(rows: Sequence[TrainingRow]) -> CostRow:
+    """Means over machines, weighted by their trials."""
+    values: Sequence[Mapping[str, float]] = [cast(Mapping[str, float], row) for row in rows]
+    total = sum(row["n_ok"] for row in rows)
     pooled = {}
-    for name in (*COSTS, "gap", "overfitting", "throughput", "throughput_ratio"):
-        if len(rows) > 1 and name in OF_MACHINE:
+    for name in (*MEASURED, "throughput", "throughput_ratio"):
+        if len(rows) == 1:
+            pooled[name] = values[0][name]
+        elif name in OF_MACHINE or not total:
             pooled[name] = math.nan
-        elif len(rows) == 1:
-            pooled[name] = rows[0][name]
         else:
-            pairs = [(w, row[name]) for w, row in zip(weights, rows, strict=True) if w]
-            total = sum(w for w, _ in pairs)
-            pooled[name] = sum(w * x for w, x in pairs) / total if total else math.nan
-    return pooled
+            pooled[name] = sum(v["n_ok"] * v[name] for v in values if v["n_ok"]) / total
+    return cast(CostRow, pooled)
 
 
 def decoding_rows(
     ledger: Ledger,
     trials: Trained,
     labels: Labels,
-    means: Mapping[tuple[str, ...], Row],
-    by: str,
-    bases: Mapping[str, str],
-) -> list[Row]:
+    accuracy: Sequence[AccuracyRow],
+    by: Compared,
+    bases: Bases,
+) -> list[DecodingRow]:
     """A row per strategy, machine and decoder: what predicting the test split took and gave.
 
-    means: rows of scores by AXES and decoder, of each task's main metric. Empty where no record
-    counts the steps of a decoder: older ones do not.
+    Empty where no record counts the steps of a decoder: older ones do not.
     """
     if np.isnan(ledger.decoded["steps"]).all():
         return []
-    where = np.full(len(ledger.kept), -1)
-    where[trials.trial] = np.arange(len(trials.trial))
-    there = where[ledger.decoded["trial"]] >= 0
-    columns = {name: column[there] for name, column in ledger.decoded.items()}
+    cell_of_trial = np.full(len(ledger.kept), -1)
+    cell_of_trial[trials.trial] = trials.cell
+    counted = cell_of_trial[ledger.decoded["trial"]] >= 0
+    columns = {name: column[counted] for name, column in ledger.decoded.items()}
     seconds = np.where(columns["seconds"] > 0, columns["seconds"], np.nan)
     columns["tokens_per_second"] = columns["tokens"] / seconds
-    names = [
-        [labels.of(record, "decoder", part) for part in record.job["decoders"]]
-        for record in ledger.groups
-    ]
-    decoders = sorted({name for several in names for name in several})
-    known = np.zeros((len(names), max(map(len, names))), dtype=np.int64)
-    for group, several in enumerate(names):
-        known[group, : len(several)] = [decoders.index(name) for name in several]
-    decoder = known[ledger.trials["group"][columns["trial"]], columns["place"]]
-    codes = trials.cell[where[columns["trial"]]] * len(decoders) + decoder
-    found, inverse = np.unique(codes, return_inverse=True)
-    shown = ("tokens_per_second", *DECODED)
-    averages = {name: _means(inverse, columns[name], len(found)) for name in shown}
-    counts = np.bincount(inverse, minlength=len(found))
+    decoders, numbers = _decoders(ledger, labels)
+    decoder = numbers[ledger.trials["group"][columns["trial"]], columns["place"]]
+    codes = cell_of_trial[columns["trial"]] * len(decoders) + decoder
+    pairs, inverse = np.unique(codes, return_inverse=True)
+    means = {
+        name: _means(inverse, columns[name], len(pairs)) for name in ("tokens_per_second", *DECODED)
+    }
+    n = np.bincount(inverse, minlength=len(pairs))
+    scores = {(*strategy_key(row), row["decoder"]): row for row in accuracy if row["main"]}
     rows = []
-    for i, code in enumerate(found.tolist()):
-        cell = trials.cells[code // len(decoders)]
-        name = decoders[code % len(decoders)]
-        score = means.get((*(cell[axis] for axis in AXES), name), {})
-        rows.append(
-            {
-                **{str(axis): cell[axis] for axis in AXES},
-                "decoder": name,
-                "machine": cell["machine"],
-                "n": int(counts[i]),
-                "metric": score.get("metric", "-"),
-                "mean": score.get("mean", math.nan),
-                **{key: float(averages[key][i]) for key in shown},
-                "baseline": {**cell, "decoder": name}[by] == bases.get(cell["task"]),
-            }
-        )
+    for i, code in enumerate(pairs.tolist()):
+        cell, name = trials.cells[code // len(decoders)], decoders[code % len(decoders)]
+        score = scores.get((*strategy_key(cell), name))
+        row = {
+            **axes_of(cell),
+            "decoder": name,
+            "machine": cell["machine"],
+            "n": int(n[i]),
+            "metric": score["metric"] if score else "-",
+            "mean": score["mean"] if score else math.nan,
+            **{column: float(mean[i]) for column, mean in means.items()},
+            "baseline": is_baseline(cell, by, bases, name),
+        }
+        rows.append(cast(DecodingRow, row))
     return rows
 
 
-def _means(codes: NDArray[np.int64], values: NDArray[np.float64], size: int) -> NDArray[Any]:
+def _decoders(ledger: Ledger, labels: Labels) -> tuple[list[str], NDArray[np.int64]]:
+    """(the labels of all decoders; for each group, which of them is at which place)."""
+    by_group = [
+        [labels.of(record, "decoder", part) for part in record.trial["decoders"]]
+        for record in ledger.groups
+    ]
+    decoders = sorted({label for labels_of_group in by_group for label in labels_of_group})
+    numbers = np.zeros((len(by_group), max(map(len, by_group))), dtype=np.int64)
+    for group, labels_of_group in enumerate(by_group):
+        numbers[group, : len(labels_of_group)] = [decoders.index(each) for each in labels_of_group]
+    return decoders, numbers
+
+
+def _means(codes: NDArray[np.int64], values: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """The mean of the values of each code; those that are not known are left out."""
     known = ~np.isnan(values)
     total = np.bincount(codes[known], weights=values[known], minlength=size)

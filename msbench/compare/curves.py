@@ -1,19 +1,17 @@
 """Curves of validation loss over what was spent, in any unit, trial by trial."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger, Trained
-from msbench.compare.rows import Row
-from msbench.spec import UNITS
+from msbench.compare.rows import Bases, CurveRow, is_baseline
+from msbench.spec import UNITS, Compared
 
 NEAR = 0.02
 """Amounts that differ by no larger share are equal: strategies end where a step still fits."""
-
 
 Array = NDArray[np.float64]
 
@@ -79,7 +77,7 @@ class Curves:
         return Curve(spent, columns["loss"][at])
 
 
-def curve_rows(ledger: Ledger, trials: Trained, by: str, bases: Mapping[str, str]) -> list[Row]:
+def curve_rows(ledger: Ledger, trials: Trained, by: Compared, bases: Bases) -> list[CurveRow]:
     """A row per strategy and machine with a measured point: its `n` trials and `n_ok`, and lists
     with one number a point: medians of UNITS and of `validation_loss` over the seeds that ended ok,
     and their `lowest` and `highest` loss.
@@ -103,7 +101,7 @@ def curve_rows(ledger: Ledger, trials: Trained, by: str, bases: Mapping[str, str
     lowest, highest = values["loss"][edges[:-1]], values["loss"][edges[1:] - 1]
     n = np.bincount(trials.cell, minlength=len(trials.cells))
     n_ok = np.bincount(trials.cell[ledger.ok[trials.trial]], minlength=len(trials.cells))
-    rows = []
+    rows: list[CurveRow] = []
     for i, cell in enumerate(trials.cells):
         mine = found // length == i
         if not mine.any():
@@ -113,11 +111,13 @@ def curve_rows(ledger: Ledger, trials: Trained, by: str, bases: Mapping[str, str
                 **cell,
                 "n": int(n[i]),
                 "n_ok": int(n_ok[i]),
-                **{str(name): medians[name][mine].tolist() for name in UNITS},
+                "passes": medians["passes"][mine].tolist(),
+                "steps": medians["steps"][mine].tolist(),
+                "seconds": medians["seconds"][mine].tolist(),
                 "validation_loss": medians["loss"][mine].tolist(),
                 "lowest": lowest[mine].tolist(),
                 "highest": highest[mine].tolist(),
-                "baseline": cell.get(by) == bases.get(cell["task"]),
+                "baseline": is_baseline(cell, by, bases),
             }
         )
     return rows

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from msbench.compare.columns import Ledger
 from msbench.compare.labels import Labels
-from msbench.compare.rows import Row
-from msbench.records.record import STATUSES
+from msbench.compare.rows import AccuracyRow
+from msbench.records.schema import STATUSES
 
 
-def missing_evidence(accuracy: Sequence[Row]) -> list[str]:
+def missing_evidence(accuracy: Sequence[AccuracyRow]) -> list[str]:
     """What keeps verdicts from being given, in whole sentences."""
     shown = [row for row in accuracy if row["primary"]]
     notes = []
@@ -25,7 +25,7 @@ def missing_evidence(accuracy: Sequence[Row]) -> list[str]:
     return notes
 
 
-def hidden_tasks(accuracy: Sequence[Row], metric: str) -> list[str]:
+def hidden_tasks(accuracy: Sequence[AccuracyRow], metric: str) -> list[str]:
     """Tasks that the metric asked for is none of."""
     shown = {row["task"] for row in accuracy if row["primary"]}
     left = sorted({row["task"] for row in accuracy} - shown)
@@ -37,7 +37,7 @@ def failed_trials(ledger: Ledger, labels: Labels, trials: Sequence[int]) -> list
     bad = [trial for trial in sorted(trials) if trial in ledger.reasons]
     notes = []
     for trial in bad[:10]:
-        axes = labels.axes(ledger.groups[ledger.trials["group"][trial]])
+        axes = labels.axes(ledger.record(trial))
         seed = ledger.seeds[ledger.trials["seed"][trial]]
         status = STATUSES[ledger.trials["status"][trial]]
         what = f"{axes['task']} {axes['optimizer']} seed {seed}"
@@ -52,10 +52,10 @@ def lost_measurements(ledger: Ledger) -> list[str]:
     notes = []
     lost = [r for r in ledger.searches if r.status not in ("ok", "diverged")]
     if lost:
-        told = ", ".join(f"{s} {n}" for s, n in Counter(r.status for r in lost).items())
-        notes.append(f"{len(lost)} search trials were lost ({told}): {lost[0].reason}")
+        counts = ", ".join(f"{s} {n}" for s, n in Counter(r.status for r in lost).items())
+        notes.append(f"{len(lost)} search trials were lost ({counts}): {lost[0].reason}")
     for record in ledger.measured:
-        for each in record.results.get("failed", ()):
+        for each in record.measurement_results.get("failed", ()):
             notes.append(f"throughput of {each['strategy']}: {each['reason']}")
         if record.status != "ok":
             notes.append(f"throughput: {record.status}: {record.reason}")

@@ -1,82 +1,109 @@
 """Where numbers come from: parts with their versions, data, machines; and what failed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msbench.compare.columns import Ledger, Trained
-from msbench.compare.labels import Labels
-from msbench.compare.rows import Row
-from msbench.records.record import STATUSES, Record
+from msbench.compare.labels import Labels, display_name
+from msbench.compare.rows import FailureRow, MachineRow, PartRow, StrategyRow
+from msbench.records.record import Record
+from msbench.records.schema import STATUSES, PartData
 from msbench.spec import AXES
 
-PARTS = (*AXES, "learner")
-"""What a trial has one of."""
+KINDS = (*AXES, "learner", "decoder")
+"""In the order in which parts are listed."""
+
+NOTHING: StrategyRow = {"task": "", "model": "", "loss": "", "optimizer": "", "schedule": ""}
 
 
-def part_rows(ledger: Ledger, labels: Labels) -> list[Row]:
+def part_rows(ledger: Ledger, labels: Labels) -> list[PartRow]:
     """A row per part that was used: what it is called, its name, plugin, version and options, and
     for tasks the `data` fingerprint and the `sizes` of the splits."""
-    rows: dict[str, Row] = {}
-    for record, told in zip(ledger.groups, ledger.tasks, strict=True):
+    rows: dict[str, PartRow] = {}
+    for record, task in zip(ledger.groups, ledger.tasks, strict=True):
         for row in _parts(record, labels):
             if row["kind"] == "task":
-                row |= {"data": record.job["data"], "sizes": dict(told.get("sizes", {}))}
+                row["data"] = record.trial["data"]
+                row["sizes"] = dict(task["sizes"]) if task else {}
             rows.setdefault(repr(row), row)
-    kinds = (*PARTS, "decoder")
-    return sorted(rows.values(), key=lambda r: (kinds.index(r["kind"]), r["label"], repr(r)))
+    return sorted(rows.values(), key=lambda r: (KINDS.index(r["kind"]), r["label"], repr(r)))
 
 
-def _parts(record: Record, labels: Labels) -> Iterator[Row]:
-    axes = labels.axes(record)
-    for kind in PARTS:
-        part = record.job[kind]
-        yield _part_row(kind, axes.get(kind, part["label"] or part["name"]), part)
-    for part in record.job["decoders"]:
+def _parts(record: Record, labels: Labels) -> Iterator[PartRow]:
+    trial, axes = record.trial, labels.axes(record)
+    for axis in AXES:
+        yield _part_row(axis, axes[axis], trial[axis])
+    yield _part_row("learner", display_name(trial["learner"]), trial["learner"])
+    for part in trial["decoders"]:
         yield _part_row("decoder", labels.of(record, "decoder", part), part)
 
 
-def _part_row(kind: str, label: str, part: Mapping[str, Any]) -> Row:
-    about = {key: part[key] for key in ("name", "plugin", "version", "options")}
-    return {"kind": kind, "label": label, **about}
+def _part_row(kind: str, label: str, part: PartData) -> PartRow:
+    return {
+        "kind": kind,
+        "label": label,
+        "name": part["name"],
+        "plugin": part["plugin"],
+        "version": part["version"],
+        "options": part["options"],
+    }
 
 
-def machine_rows(machines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[Row]:
+def machine_rows(machines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[MachineRow]:
     """A row per machine: what tables call it, and what it said of itself."""
     return [{"machine": n, "about": dict(m)} for n, m in zip(names, machines, strict=True)]
 
 
-def failure_rows(ledger: Ledger, labels: Labels, trials: Trained) -> list[Row]:
+def failure_rows(ledger: Ledger, labels: Labels, trials: Trained) -> list[FailureRow]:
     """A row per strategy, stage, status and reason of what did not end ok, with its seeds: trials
     that count, trials of a search, and measurements of throughput."""
-    found: dict[tuple[str, ...], list[int]] = {}
-    for trial in sorted(set(trials.trial.tolist()) & set(ledger.reasons)):
-        axes = labels.axes(ledger.groups[ledger.trials["group"][trial]])
-        status = STATUSES[ledger.trials["status"][trial]]
-        key = (*(axes[axis] for axis in AXES), "trial", status, ledger.reasons[trial])
-        found.setdefault(key, []).append(ledger.seeds[ledger.trials["seed"][trial]])
-    for record in ledger.searches:
-        if record.status != "ok":
-            axes = labels.axes(record)
-            key = (*(axes[axis] for axis in AXES), "search", record.status, record.reason)
-            found.setdefault(key, []).append(record.job["seed"])
-    rows: list[Row] = [
-        {
-            **dict(zip((*AXES, "stage", "status", "reason"), key, strict=True)),
-            "seeds": sorted(seeds),
-        }
-        for key, seeds in found.items()
+    failed = [
+        (
+            ledger.record(trial),
+            "trial",
+            STATUSES[ledger.trials["status"][trial]],
+            ledger.reasons[trial],
+            ledger.seeds[ledger.trials["seed"][trial]],
+        )
+        for trial in sorted(set(trials.trial.tolist()) & set(ledger.reasons))
     ]
-    return [*rows, *_lost_speeds(ledger.measured)]
+    failed += [
+        (record, "search", record.status, record.reason, record.trial["seed"])
+        for record in ledger.searches
+        if record.status != "ok"
+    ]
+    rows: dict[tuple[str, ...], FailureRow] = {}
+    seeds: dict[tuple[str, ...], list[int]] = {}
+    for record, stage, status, reason, seed in failed:
+        key = (*labels.key(record), stage, status, reason)
+        seeds.setdefault(key, []).append(seed)
+        rows[key] = {
+            **labels.axes(record),
+            "stage": stage,
+            "status": status,
+            "reason": reason,
+            "seeds": sorted(seeds[key]),
+        }
+    return [*rows.values(), *_lost_measurements(ledger.measured)]
 
 
-def _lost_speeds(measured: Iterable[Record]) -> Iterator[Row]:
+def _lost_measurements(measured: Sequence[Record]) -> Iterator[FailureRow]:
     """What went wrong while throughput was measured."""
-    nothing: Row = {**dict.fromkeys(AXES, ""), "stage": "throughput", "seeds": []}
     for record in measured:
-        first = record.job["strategies"][0]
-        task = first["task"]["label"] or first["task"]["name"]
-        for each in record.results.get("failed", ()):
-            failed = {"optimizer": str(each["strategy"]), "reason": str(each["reason"])}
-            yield {**nothing, "task": task, "status": "failed", **failed}
+        task = display_name(record.trial["task"])
+        lost = [
+            (each["strategy"], "failed", each["reason"])
+            for each in record.measurement_results.get("failed", ())
+        ]
         if record.status != "ok":
-            yield {**nothing, "task": task, "status": record.status, "reason": record.reason}
+            lost.append(("", record.status, record.reason))
+        for strategy, status, reason in lost:
+            yield {
+                **NOTHING,
+                "task": task,
+                "optimizer": strategy,
+                "stage": "throughput",
+                "seeds": [],
+                "status": status,
+                "reason": reason,
+            }

@@ -1,14 +1,14 @@
 """Across tasks: average ranks that can be told apart, and performance profiles."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from string import ascii_lowercase
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger, Trained
-from msbench.compare.rows import Row
+from msbench.compare.rows import AccuracyRow, Bases, ProfileRow, RankRow, compared, is_baseline
 from msbench.compare.stats import (
     critical_difference,
     friedman,
@@ -16,13 +16,13 @@ from msbench.compare.stats import (
     performance_profile,
     profile_band,
 )
-from msbench.spec import AXES
+from msbench.spec import AXES, Compared
 
 TAUS = (0.5, 0.75, 1.0, 1.5, 2.0)
 """Multiples of the baseline's cost at which profiles are shown."""
 
 
-def rank_rows(accuracy: Sequence[Row], by: str) -> tuple[list[Row], list[str]]:
+def rank_rows(accuracy: Sequence[AccuracyRow], by: Compared) -> tuple[list[RankRow], list[str]]:
     """(a row per strategy that ran on every task of the baseline, best first; notes).
 
     A task is one block however many models or decoders it has: its main metric, averaged over
@@ -46,7 +46,7 @@ def rank_rows(accuracy: Sequence[Row], by: str) -> tuple[list[Row], list[str]]:
     statistic, p, ranks = friedman(scores)
     distance = critical_difference(len(full), len(tasks))
     letters = _letters(groups(ranks, distance), len(full))
-    rows = [
+    rows: list[RankRow] = [
         {
             "strategy": name,
             "average_rank": float(ranks[i]),
@@ -75,9 +75,9 @@ def profile_rows(
     ledger: Ledger,
     trials: Trained,
     passes: NDArray[np.float64],
-    by: str,
-    bases: Mapping[str, str],
-) -> list[Row]:
+    by: Compared,
+    bases: Bases,
+) -> list[ProfileRow]:
     """Per strategy and tau of TAUS, the share of problems that it solved within tau times the
     baseline's passes to target, and its interval (95 %).
 
@@ -85,25 +85,24 @@ def profile_rows(
     baseline is fixed, unlike the best of all, so that adding a competitor changes nothing. What
     the baseline did not solve counts as solved at once by those who did.
     """
-    others: dict[tuple[str, ...], int] = {}
     rest = [tuple(cell[axis] for axis in AXES if axis != by) for cell in trials.cells]
-    other = np.array([others.setdefault(each, len(others)) for each in rest], dtype=np.int64)
-    is_base = np.array([cell[by] == bases.get(cell["task"]) for cell in trials.cells], dtype=bool)
-    at = other[trials.cell], ledger.trials["seed"][trials.trial]
-    base = np.full((len(others), len(ledger.seeds)), np.nan)
-    its = is_base[trials.cell]
-    base[at[0][its], at[1][its]] = passes[its]
+    numbers = {others: number for number, others in enumerate(dict.fromkeys(rest))}
+    other = np.array([numbers[each] for each in rest], dtype=np.int64)[trials.cell]
+    seed = ledger.trials["seed"][trials.trial]
+    of_base = np.array([is_baseline(cell, by, bases) for cell in trials.cells])[trials.cell]
+    base = np.full((len(numbers), len(ledger.seeds)), np.nan)
+    base[other[of_base], seed[of_base]] = passes[of_base]
     with np.errstate(invalid="ignore"):
-        ratios = np.where(np.isinf(passes), np.inf, passes / base[at])
-    ratios[np.isnan(base[at]) | np.isnan(passes)] = np.nan
-    strategy = np.array([cell[by] for cell in trials.cells], dtype=object)[trials.cell]
-    rows = []
+        ratios = np.where(np.isinf(passes), np.inf, passes / base[other, seed])
+    ratios[np.isnan(base[other, seed]) | np.isnan(passes)] = np.nan
+    strategy = np.array([compared(cell, by) for cell in trials.cells], dtype=object)[trials.cell]
+    rows: list[ProfileRow] = []
     for name in sorted(set(strategy.tolist())):
-        mine = ratios[strategy == name]
-        if not len(mine := mine[~np.isnan(mine)]):
+        problems = ratios[(strategy == name) & ~np.isnan(ratios)]
+        if not len(problems):
             continue
-        shares = performance_profile(mine, TAUS)
-        low, high = profile_band(mine, TAUS)
+        shares = performance_profile(problems, TAUS)
+        low, high = profile_band(problems, TAUS)
         for i, tau in enumerate(TAUS):
             rows.append(
                 {
@@ -112,7 +111,7 @@ def profile_rows(
                     "share": float(shares[i]),
                     "low": float(low[i]),
                     "high": float(high[i]),
-                    "problems": len(mine),
+                    "problems": len(problems),
                 }
             )
     return rows

@@ -1,43 +1,278 @@
-"""The rows of tables, and the comparison that holds them."""
+"""The rows of every table, and the comparison that holds them.
 
-from collections.abc import Sequence
+Values are plain and unrounded; NaN is "not known". The columns are those of the csv and json that
+`msbench compare` prints and of the data frames of `msbench.frames`: docs/compare.md explains them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-Row = dict[str, Any]
-"""One line of a table, plain values; NaN is "not known"."""
+from msbench.spec import Compared
+
+Row = Mapping[str, Any]
+"""Any of the rows below."""
+
+Bases = Mapping[str, str]
+"""Per task, the name of the baseline there."""
+
+
+class StrategyRow(TypedDict):
+    """What a trial is of (`spec.AXES`), by the names that tables use."""
+
+    task: str
+    model: str
+    loss: str
+    optimizer: str
+    schedule: str
+
+
+class MachineStrategyRow(StrategyRow):
+    """A strategy on one machine."""
+
+    machine: str
+
+
+class CostRow(TypedDict):
+    """What training took: means over the seeds that ended ok."""
+
+    passes: float
+    steps: float
+    train_seconds: float
+    tokens_per_second: float
+    peak_memory: float
+    flops: float
+    optimizer_bytes: float
+    sent_bytes: float
+    generalization_gap: float
+    """Loss on the test split minus that on (a sample of) the training split."""
+    overfitting: float
+    """How far the last validation loss is above the best."""
+    throughput: float
+    throughput_ratio: float
+
+
+class ExampleRow(TypedDict):
+    """The paired test over seeds and test examples."""
+
+    example_difference: float
+    example_low: float
+    example_high: float
+    example_p: float
+    examples: float
+
+
+class CellRow(StrategyRow):
+    """What is compared: a strategy, a decoder and a metric."""
+
+    decoder: str
+    metric: str
+    main: bool
+    """Whether it is the metric that the task is about."""
+    primary: bool
+    """Whether it is shown."""
+    lower_is_better: bool
+
+
+class AccuracyRow(CellRow, CostRow, ExampleRow):
+    """The mean of a cell, its difference to the baseline, the verdict, and what it cost."""
+
+    n: int
+    n_ok: int
+    mean: float
+    low: float
+    high: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    pairs: int
+    p: float
+    p_adjusted: float
+    verdict: str
+    detectable: float
+    """The minimum detectable effect of a single test."""
+    margin: float
+    example_p_adjusted: float
+    baseline: bool
+    status: str
+
+
+class TrainingRow(MachineStrategyRow, CostRow):
+    """What training took, per strategy and machine."""
+
+    n: int
+    n_ok: int
+    best_loss: float
+    baseline: bool
+
+
+class TargetRow(MachineStrategyRow):
+    """What it took to reach a validation loss: medians over seeds, infinite if unreached."""
+
+    target: float
+    n: int
+    reached: float
+    """Share of the seeds that reached it."""
+    passes: float
+    flops: float
+    seconds: float
+    baseline: bool
+
+
+class DecodingRow(MachineStrategyRow):
+    """What predicting the test split took and gave, per strategy, machine and decoder."""
+
+    decoder: str
+    n: int
+    metric: str
+    mean: float
+    tokens_per_second: float
+    seconds: float
+    count: float
+    tokens: float
+    steps: float
+    positions: float
+    first_token_seconds: float
+    length_ratio: float
+    log_probability: float
+    empty: float
+    calibration_seconds: float
+    baseline: bool
+
+
+class ThroughputRow(MachineStrategyRow):
+    """Speed measured alone, and its ratio to the baseline's within rounds."""
+
+    decoder: str
+    unit: str
+    per_second: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    rounds: int
+    baseline: bool
+
+
+class SearchedPoint(TypedDict):
+    """A point of a search."""
+
+    point: int
+    options: Mapping[str, Any]
+    validation_loss: float
+
+
+class TuningRow(StrategyRow):
+    """A search: how its points did on validation, and the winner that ran."""
+
+    points: int
+    ok: int
+    point: int | None
+    options: Mapping[str, Any]
+    edge: Sequence[str]
+    validation_loss: float
+    median: float
+    worst: float
+    searched: Sequence[SearchedPoint]
+
+
+class RankRow(TypedDict):
+    """The average rank of a strategy over tasks."""
+
+    strategy: str
+    average_rank: float
+    group: str
+    tasks: int
+    friedman: float
+    p: float
+    critical_difference: float
+
+
+class ProfileRow(TypedDict):
+    """The share of problems solved within `tau` times the baseline's cost."""
+
+    strategy: str
+    tau: float
+    share: float
+    low: float
+    high: float
+    problems: int
+
+
+class CurveRow(MachineStrategyRow):
+    """Validation loss point by point: medians over seeds, the lowest and the highest."""
+
+    n: int
+    n_ok: int
+    passes: Sequence[float]
+    steps: Sequence[float]
+    seconds: Sequence[float]
+    validation_loss: Sequence[float]
+    lowest: Sequence[float]
+    highest: Sequence[float]
+    baseline: bool
+
+
+class FailureRow(StrategyRow):
+    """What did not end ok, and why."""
+
+    stage: str
+    status: str
+    reason: str
+    seeds: Sequence[int]
+
+
+class PartRow(TypedDict):
+    """A part that was used; `data` and `sizes` are of tasks."""
+
+    kind: str
+    label: str
+    name: str
+    plugin: str
+    version: str
+    options: Mapping[str, Any]
+    data: NotRequired[str]
+    """Fingerprint of the prepared data."""
+    sizes: NotRequired[Mapping[str, int]]
+    """Examples per split."""
+
+
+class MachineRow(TypedDict):
+    """A machine: what tables call it, and what it said of itself."""
+
+    machine: str
+    about: Mapping[str, Any]
+
+
+def compared(row: StrategyRow, by: Compared, decoder: str = "") -> str:
+    """What is compared in a row: the name on the axis `by`."""
+    return decoder if by == "decoder" else row[by]
+
+
+def is_baseline(row: StrategyRow, by: Compared, bases: Bases, decoder: str = "") -> bool:
+    """Whether a row is of the baseline of its task."""
+    return compared(row, by, decoder) == bases.get(row["task"])
 
 
 @dataclass(frozen=True)
 class Comparison:
     """What records say."""
 
-    accuracy: Sequence[Row]
-    """Per task, strategy, decoder and metric: the mean, the difference, the verdict."""
-    throughput: Sequence[Row]
+    accuracy: Sequence[AccuracyRow]
+    """Per task, strategy, decoder and metric."""
+    throughput: Sequence[ThroughputRow]
     baseline: str
     notes: Sequence[str] = field(default_factory=tuple)
-    tuning: Sequence[Row] = ()
-    """What was searched, and the winners."""
-    by: str = "optimizer"
+    tuning: Sequence[TuningRow] = ()
+    by: Compared = "optimizer"
     """The axis that the baseline is of."""
-    training: Sequence[Row] = ()
-    """Per strategy and machine: what training took."""
-    targets: Sequence[Row] = ()
-    """Per strategy and machine: what it took to a validation loss."""
+    training: Sequence[TrainingRow] = ()
+    targets: Sequence[TargetRow] = ()
     freezing: Sequence[str] = ()
     """The lines that keep these targets in a suite; none where they were given."""
-    decoding: Sequence[Row] = ()
-    """Per strategy, machine and decoder: what predicting took."""
-    ranks: Sequence[Row] = ()
-    """Per strategy, over tasks: its average rank."""
-    profiles: Sequence[Row] = ()
-    """Per strategy and multiple of the baseline's cost: the share of problems solved."""
-    curves: Sequence[Row] = ()
-    """Per strategy and machine: validation loss over seeds, point by point."""
-    failures: Sequence[Row] = ()
-    """What did not end ok, and why."""
-    parts: Sequence[Row] = ()
-    """What was used, in which version, with which options, on which data."""
-    machines: Sequence[Row] = ()
-    """What it ran on."""
+    decoding: Sequence[DecodingRow] = ()
+    ranks: Sequence[RankRow] = ()
+    profiles: Sequence[ProfileRow] = ()
+    curves: Sequence[CurveRow] = ()
+    failures: Sequence[FailureRow] = ()
+    parts: Sequence[PartRow] = ()
+    machines: Sequence[MachineRow] = ()

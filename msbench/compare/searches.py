@@ -2,48 +2,50 @@
 
 import math
 import statistics
+from typing import Any
 
 from msbench.compare.columns import Ledger
-from msbench.compare.labels import Labels
-from msbench.compare.rows import Row
-from msbench.spec import AXES
+from msbench.compare.labels import Labels, strategy_key
+from msbench.compare.rows import StrategyRow, TuningRow
 
 
-def tuning_rows(ledger: Ledger, labels: Labels) -> list[Row]:
+def tuning_rows(ledger: Ledger, labels: Labels) -> list[TuningRow]:
     """A row per search: how its points did on validation, and the winner that ran."""
+    axes: dict[tuple[str, ...], StrategyRow] = {}
     losses: dict[tuple[str, ...], dict[int, list[float]]] = {}
-    searched: dict[tuple[str, ...], dict[int, Row]] = {}
+    options: dict[tuple[str, ...], dict[int, dict[str, Any]]] = {}
     for record in ledger.searches:
-        cell = tuple(labels.axes(record)[axis] for axis in AXES)
-        points = losses.setdefault(cell, {})
-        tuned = record.job["tuned"]
+        strategy, tuned = labels.key(record), record.trial["tuned"]
+        assert tuned is not None
+        axes[strategy] = labels.axes(record)
+        points = losses.setdefault(strategy, {})
         points.setdefault(tuned["point"], []).append(record.validation_loss)
-        searched.setdefault(cell, {})[tuned["point"]] = tuned["options"]
+        options.setdefault(strategy, {})[tuned["point"]] = tuned["options"]
     winners = {
-        tuple(labels.axes(ledger.groups[ledger.trials["group"][t]])[axis] for axis in AXES): tuned
-        for t, tuned in ledger.tuned.items()
-        if ledger.kept[t]
+        labels.key(ledger.record(trial)): tuned
+        for trial, tuned in ledger.tuned.items()
+        if ledger.kept[trial]
     }
-    rows = []
-    for cell, points in losses.items():
+    rows: list[TuningRow] = []
+    for strategy, points in losses.items():
         medians = {point: statistics.median(values) for point, values in points.items()}
         finite = [value for value in medians.values() if math.isfinite(value)]
-        chosen = winners.get(cell, {})
+        winner = winners.get(strategy)
         rows.append(
             {
-                **dict(zip(map(str, AXES), cell, strict=True)),
+                **axes[strategy],
                 "points": len(points),
                 "ok": len(finite),
-                "point": chosen.get("point"),
-                "options": dict(chosen.get("options", {})),
-                "edge": list(chosen.get("edge", ())),
-                "validation_loss": medians.get(chosen.get("point", -1), math.nan),
+                "point": winner["point"] if winner else None,
+                "options": dict(winner["options"]) if winner else {},
+                "edge": list(winner["edge"]) if winner else [],
+                "validation_loss": medians.get(winner["point"], math.nan) if winner else math.nan,
                 "median": statistics.median(finite) if finite else math.nan,
                 "worst": max(finite) if finite else math.nan,
                 "searched": [
-                    {"point": point, "options": dict(options), "validation_loss": medians[point]}
-                    for point, options in sorted(searched[cell].items())
+                    {"point": point, "options": dict(of), "validation_loss": medians[point]}
+                    for point, of in sorted(options[strategy].items())
                 ],
             }
         )
-    return sorted(rows, key=lambda row: tuple(row[axis] for axis in AXES))
+    return sorted(rows, key=strategy_key)

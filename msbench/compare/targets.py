@@ -9,28 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger, Trained
-from msbench.compare.rows import Row
+from msbench.compare.labels import Labels
+from msbench.compare.rows import Bases, StrategyRow, TargetRow, is_baseline
+from msbench.spec import Compared
 
 Target = float | Mapping[str, float] | None
 """One loss for all tasks, one per task, or none: the median of the baseline's best."""
-
 
 UNITS = ("passes", "flops", "seconds")
 
 
 def auto_targets(
-    ledger: Ledger, trials: Trained, by: str, bases: Mapping[str, str]
+    ledger: Ledger, trials: Trained, by: Compared, bases: Bases
 ) -> dict[tuple[str, str], float]:
     """Per task and loss, the median over the baseline's trials of their best validation loss.
 
     No competitor counts, so that adding one changes nothing. Losses of two kinds are not compared.
     """
-    if by not in (trials.cells[0] if trials.cells else ()):
+    if by == "decoder":
         return {}  # decoders do not train
     best = np.where(ledger.ok, ledger.trials["best"], np.inf)[trials.trial]
     found: dict[tuple[str, str], list[float]] = {}
     for number, cell in enumerate(trials.cells):
-        if cell[by] == bases.get(cell["task"]):
+        if is_baseline(cell, by, bases):
             values = best[trials.cell == number]
             key = (cell["task"], cell["loss"])
             found.setdefault(key, []).extend(values[~np.isnan(values)].tolist())
@@ -39,11 +40,11 @@ def auto_targets(
     return {key: value for key, value in medians.items() if math.isfinite(value)}
 
 
-def freezing(targets: Mapping[tuple[str, str], float]) -> list[str]:
+def freezing(targets: Mapping[tuple[str, str], float], labels: Labels) -> list[str]:
     """The lines that keep automatic targets in a suite; none for tasks with several losses."""
     tasks = [task for task, _ in targets]
     lines = [
-        f"{json.dumps(task.partition(' (')[0], ensure_ascii=False)} = {value!r}"
+        f"{json.dumps(labels.name(task), ensure_ascii=False)} = {value!r}"
         for (task, _), value in targets.items()
         if tasks.count(task) == 1
     ]
@@ -51,15 +52,18 @@ def freezing(targets: Mapping[tuple[str, str], float]) -> list[str]:
 
 
 def resolved(
-    target: Target, cells: Sequence[Row], auto: Mapping[tuple[str, str], float]
+    target: Target,
+    cells: Sequence[StrategyRow],
+    auto: Mapping[tuple[str, str], float],
+    labels: Labels,
 ) -> list[float]:
     """The target of every cell; NaN where there is none."""
     if target is None:
         return [auto.get((cell["task"], cell["loss"]), math.nan) for cell in cells]
     if isinstance(target, Mapping):
         # A task that is told apart by its options still has its name in the suite.
-        names = ((cell["task"], cell["task"].partition(" (")[0]) for cell in cells)
-        return [target.get(full, target.get(bare, math.nan)) for full, bare in names]
+        tasks = [cell["task"] for cell in cells]
+        return [target.get(task, target.get(labels.name(task), math.nan)) for task in tasks]
     return [target] * len(cells)
 
 
@@ -93,12 +97,12 @@ def target_rows(
     trials: Trained,
     targets: Sequence[float],
     took: Mapping[str, NDArray[np.float64]],
-    by: str,
-    bases: Mapping[str, str],
-) -> list[Row]:
+    by: Compared,
+    bases: Bases,
+) -> list[TargetRow]:
     """A row per strategy and machine that has a target: medians over its seeds, and the share of
     them that reached it. An unreached target is infinite, never left out."""
-    rows = []
+    rows: list[TargetRow] = []
     for number, (cell, target) in enumerate(zip(trials.cells, targets, strict=True)):
         mine = (trials.cell == number) & ~np.isnan(took["passes"])
         if math.isnan(target) or not mine.any():
@@ -109,8 +113,10 @@ def target_rows(
                 "target": float(target),
                 "n": int(mine.sum()),
                 "reached": float(np.isfinite(took["passes"][mine]).mean()),
-                **{unit: _median(took[unit][mine]) for unit in UNITS},
-                "baseline": cell.get(by) == bases.get(cell["task"]),
+                "passes": _median(took["passes"][mine]),
+                "flops": _median(took["flops"][mine]),
+                "seconds": _median(took["seconds"][mine]),
+                "baseline": is_baseline(cell, by, bases),
             }
         )
     return sorted(rows, key=lambda row: (row["task"], row["passes"], -row["reached"]))

@@ -1,73 +1,108 @@
 """Throughput: speeds that were measured alone, and their ratio to the baseline's."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from msbench.compare.labels import Labels
-from msbench.compare.rows import Row
+from msbench.compare.rows import Bases, StrategyRow, ThroughputRow, compared
 from msbench.compare.stats import mean_interval
 from msbench.records.record import Record
-from msbench.spec import AXES
+from msbench.records.schema import RatesData
+from msbench.spec import Compared
+
+TRAINING, DECODING = "training tokens/s", "examples/s"
+"""Units of throughput."""
 
 
-def speed_rows(
+def throughput_rows(
     measured: Sequence[Record],
     labels: Labels,
-    by: str,
-    bases: Mapping[str, str],
+    by: Compared,
+    bases: Bases,
     machines: Mapping[str, str],
-) -> list[Row]:
-    """Rows of training and of decoding speed; of a task, model and machine the newest measurement.
+) -> list[ThroughputRow]:
+    """Rows of training and of decoding; of a task, model and machine the newest measurement.
 
     Ratios are formed within rounds: of training to the baseline if it was measured, else to the
     first; of decoding alike. machines: what the machine of each record, by key, is called.
     """
     newest = {}
     for record in measured:
-        first = record.job["strategies"][0]
-        model = labels.of(record, "model", first["model"])
-        newest[labels.task(record, first), model, machines[record.key]] = record
-    rows: list[Row] = []
-    for (task, model, machine), record in newest.items():
-        first, results = record.job["strategies"][0], record.results
-        axes = [labels.strategy(record, {**first, **r["strategy"]}) for r in results["training"]]
-        trained = [{**each, "decoder": "", "unit": "training tokens/s"} for each in axes]
-        same = {**dict.fromkeys(AXES, ""), "task": task, "model": model}
-        decoded = [
-            {
-                **same,
-                "decoder": labels.of(record, "decoder", each["decoder"]),
-                "unit": "examples/s",
-            }
-            for each in results["decoding"]
-        ]
-        for about, kind in ((trained, "training"), (decoded, "decoding")):
-            base = next((i for i, a in enumerate(about) if a[by] == bases.get(task)), 0)
-            for each, speed in zip(about, _speeds(results[kind], base), strict=True):
-                rows.append({**each, "machine": machine, **speed})
+        model = labels.of(record, "model", record.trial["model"])
+        newest[labels.task(record, record.trial), model, machines[record.key]] = record
+    rows = [
+        row
+        for (task, model, machine), record in newest.items()
+        for row in (
+            *_training(record, labels, machine, by, bases),
+            *_decoding(record, labels, task, model, machine, by, bases),
+        )
+    ]
     return sorted(rows, key=_rank)
 
 
-def _rank(row: Row) -> tuple[Any, ...]:
+def _training(
+    record: Record, labels: Labels, machine: str, by: Compared, bases: Bases
+) -> list[ThroughputRow]:
+    timed = record.measurement_results["training"]
+    axes = [labels.strategy(record, record.trial, each["strategy"]) for each in timed]
+    names = [compared(row, by) for row in axes]
+    return [
+        _row(each, machine, "", TRAINING, rates)
+        for each, rates in zip(axes, _rates(timed, names, bases.get(axes[0]["task"])), strict=True)
+    ]
+
+
+def _decoding(
+    record: Record,
+    labels: Labels,
+    task: str,
+    model: str,
+    machine: str,
+    by: Compared,
+    bases: Bases,
+) -> list[ThroughputRow]:
+    timed = record.measurement_results["decoding"]
+    axes: StrategyRow = {"task": task, "model": model, "loss": "", "optimizer": "", "schedule": ""}
+    decoders = [labels.of(record, "decoder", each["decoder"]) for each in timed]
+    names = [compared(axes, by, decoder) for decoder in decoders]
+    return [
+        _row(axes, machine, decoder, DECODING, rates)
+        for decoder, rates in zip(decoders, _rates(timed, names, bases.get(task)), strict=True)
+    ]
+
+
+Rates = tuple[float, tuple[float, float, float], int, bool]
+"""Median speed, its ratio to the baseline's with bounds, rounds, and whether it is the baseline."""
+
+
+def _row(axes: StrategyRow, machine: str, decoder: str, unit: str, rates: Rates) -> ThroughputRow:
+    per_second, (ratio, low, high), rounds, baseline = rates
+    return {
+        **axes,
+        "decoder": decoder,
+        "unit": unit,
+        "machine": machine,
+        "per_second": per_second,
+        "ratio": ratio,
+        "ratio_low": low,
+        "ratio_high": high,
+        "rounds": rounds,
+        "baseline": baseline,
+    }
+
+
+def _rates(timed: Sequence[RatesData], names: Sequence[str], baseline: str | None) -> list[Rates]:
+    """Of each competitor; ratios are to the one of the baseline's name, else to the first."""
+    base = names.index(baseline) if baseline in names else 0
+    found = []
+    for index, each in enumerate(timed):
+        pairs = zip(each["rates"], timed[base]["rates"], strict=True)
+        ratio = mean_interval([mine / other for mine, other in pairs])
+        found.append((each["per_second"], ratio, len(each["rates"]), index == base))
+    return found
+
+
+def _rank(row: ThroughputRow) -> tuple[object, ...]:
     """Training before decoding, the baseline first, then the fastest."""
     where = (row["task"], row["model"], row["machine"])
     return (*where, bool(row["decoder"]), not row["baseline"], -row["ratio"])
-
-
-def _speeds(measured: Sequence[Mapping[str, Any]], base: int) -> list[Row]:
-    """Median speed of each, and its ratio to the one at `base`, formed within rounds."""
-    rows = []
-    for index, each in enumerate(measured):
-        pairs = zip(each["rates"], measured[base]["rates"], strict=True)
-        ratio, low, high = mean_interval([mine / other for mine, other in pairs])
-        rows.append(
-            {
-                "per_second": each["per_second"],
-                "ratio": ratio,
-                "ratio_low": low,
-                "ratio_high": high,
-                "rounds": len(each["rates"]),
-                "baseline": index == base,
-            }
-        )
-    return rows

@@ -1,37 +1,29 @@
 """Verdicts: is a strategy better than the baseline, worse, equivalent, or was nothing shown?"""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Ledger
-from msbench.compare.labels import Labels
-from msbench.compare.rows import Row
+from msbench.compare.labels import Labels, strategy_key
+from msbench.compare.rows import AccuracyRow, Bases, CellRow, CostRow, ExampleRow
 from msbench.compare.stats import equivalent, holm, mean_intervals, paired_examples, paired_tests
-from msbench.records.record import STATUSES
-from msbench.spec import AXES
+from msbench.records.schema import STATUSES
+from msbench.spec import AXES, Compared
 
 LEVEL = 0.95
 
-
-CELL = (*AXES, "decoder", "metric")
-"""What a row is about."""
-
-
-Bases = Mapping[str, str]
-"""Per task, the name that the others are compared with."""
+Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Scored:
     """Scores of every cell, seed by seed."""
 
-    cells: Sequence[Row]
-    """CELL, and `primary`, `main` (the metric that the task is about), `lower_is_better`."""
+    cells: Sequence[CellRow]
     values: NDArray[np.float64]
     """(cells, seeds); NaN where a trial did not end ok or gave no number."""
     status: NDArray[np.int8]
@@ -51,49 +43,53 @@ def scored(ledger: Ledger, labels: Labels, metric: str = "") -> Scored:
     group = ledger.trials["group"][columns["trial"]]
     places = 1 + int(columns["place"].max(initial=0))
     combined = (group * places + columns["place"]) * len(ledger.metrics) + columns["metric"]
-    found, inverse = np.unique(combined, return_inverse=True)
-    described = [_cell(ledger, labels, int(code), places) for code in found]
-    numbers: dict[tuple[str, ...], int] = {}
-    of_found = [numbers.setdefault(tuple(c[k] for k in CELL), len(numbers)) for c in described]
-    cells: list[Row] = [{} for _ in numbers]
-    for number, cell in zip(of_found, described, strict=True):
-        cells[number] = cell
-    _mark(cells, metric)
-    row = np.array(of_found, dtype=np.int64)[inverse]
+    codes, inverse = np.unique(combined, return_inverse=True)
+    described = [_cell(ledger, labels, code, places) for code in codes.tolist()]
+    cells = {_key(cell): cell for cell in described}
+    numbers = {key: number for number, key in enumerate(cells)}
+    cell_of_code = [numbers[_key(cell)] for cell in described]
+    _mark_shown(list(cells.values()), metric)
     shape = (len(cells), len(ledger.seeds))
     values, status = np.full(shape, np.nan), np.full(shape, -1, dtype=np.int8)
     trial, place = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    row = np.array(cell_of_code, dtype=np.int64)[inverse]
     at = row, ledger.trials["seed"][columns["trial"]]
     # Of several trials of one cell and seed the last one is written last.
     values[at], trial[at], place[at] = columns["value"], columns["trial"], columns["place"]
     status[at] = ledger.trials["status"][columns["trial"]]
-    return Scored(cells, values, status, trial, place)
+    return Scored(list(cells.values()), values, status, trial, place)
 
 
-def _cell(ledger: Ledger, labels: Labels, code: int, places: int) -> Row:
+def _cell(ledger: Ledger, labels: Labels, code: int, places: int) -> CellRow:
     rest, metric = divmod(code, len(ledger.metrics))
     group, place = divmod(rest, places)
     record, task, name = ledger.groups[group], ledger.tasks[group], ledger.metrics[metric]
+    facts = task["metrics"].get(name) if task else None
     return {
         **labels.axes(record),
-        "decoder": labels.of(record, "decoder", record.job["decoders"][place]),
+        "decoder": labels.of(record, "decoder", record.trial["decoders"][place]),
         "metric": name,
-        "main": name == task.get("metric"),
-        "primary": name in (task.get("metric"), *task.get("also", ())),
-        "lower_is_better": name in task.get("lower_is_better", ()),
+        "main": task is not None and name == task["metric"],
+        "primary": task is not None and name in (task["metric"], *task["also"]),
+        "lower_is_better": facts is not None and facts["lower_is_better"],
     }
 
 
-def _mark(cells: Sequence[Row], metric: str) -> None:
+def _key(cell: CellRow) -> Key:
+    """What a cell is of."""
+    return (*strategy_key(cell), cell["decoder"], cell["metric"])
+
+
+def _mark_shown(cells: Sequence[CellRow], metric: str) -> None:
     """Say which metric is shown: the one asked for, else the task's, else the decoder's first."""
     if metric:
         for cell in cells:
             cell["main"] = cell["primary"] = cell["metric"] == metric
         return
-    of_decoder: dict[tuple[str, str], list[Row]] = {}
+    by_decoder: dict[Key, list[CellRow]] = {}
     for cell in cells:
-        of_decoder.setdefault((cell["task"], cell["decoder"]), []).append(cell)
-    for group in of_decoder.values():
+        by_decoder.setdefault((cell["task"], cell["decoder"]), []).append(cell)
+    for group in by_decoder.values():
         if not any(cell["primary"] for cell in group):
             for cell in group:
                 cell["primary"] = cell["metric"] == group[0]["metric"]
@@ -102,18 +98,18 @@ def _mark(cells: Sequence[Row], metric: str) -> None:
 def verdict_rows(
     ledger: Ledger,
     scores: Scored,
-    by: str,
+    by: Compared,
     bases: Bases,
+    costs: Callable[[CellRow], CostRow],
     margin: float | None = None,
-    costs: Callable[[Row], Row] = lambda cell: {},
-) -> list[Row]:
+) -> list[AccuracyRow]:
     """A row per cell: mean, difference to the baseline of the same cell but for `by`, verdict.
 
-    margin: of equivalence, in the unit of the metric; else `default_margin`. Holm's family is the
-    metrics that are shown; all other metrics are another one. costs: further columns of a cell.
+    costs: what training a cell's strategy took. margin: of equivalence, in the unit of the metric;
+    else `_margins`. Holm's family is the metrics that are shown; all other metrics are another one.
     """
     mean, low, high, _ = mean_intervals(scores.values, LEVEL)
-    base = base_rows(scores.cells, CELL, by, bases)
+    base = base_cells(scores.cells, by, bases)
     paired = np.array([b is not None and b != i for i, b in enumerate(base)], dtype=bool)
     at = np.array([i if b is None else b for i, b in enumerate(base)], dtype=np.int64)
     differences = np.where(paired[:, None], scores.values - scores.values[at], np.nan)
@@ -123,22 +119,26 @@ def verdict_rows(
     adjusted = _adjusted(tests.p, primary)
     within = equivalent(tests.low, tests.high, margins)
     examples = [
-        _examples(ledger, scores, i, int(at[i])) if paired[i] else {} for i in range(len(paired))
+        _examples(ledger, scores, i, int(at[i])) if paired[i] else UNPAIRED
+        for i in range(len(paired))
     ]
-    example_p = _adjusted(np.array([e.get("example_p", np.nan) for e in examples]), primary)
+    example_p = _adjusted(np.array([each["example_p"] for each in examples]), primary)
     n, n_ok = (scores.status >= 0).sum(axis=1), (scores.status == 0).sum(axis=1)
-    rows = []
+    rows: list[AccuracyRow] = []
     for i, cell in enumerate(scores.cells):
         is_base = base[i] == i
-        verdict, detectable = "", math.nan
-        if paired[i] and n_ok[i]:
-            known = (adjusted[i], tests.difference[i], within[i], cell["lower_is_better"])
-            verdict = _verdict(*known)
-            # A single pair could have shown no difference, whatever its size.
-            detectable = math.inf if tests.n[i] < 2 else float(tests.detectable[i])
+        judged = bool(paired[i] and n_ok[i])
+        # A single pair could have shown no difference, whatever its size.
+        detectable = math.inf if tests.n[i] < 2 else float(tests.detectable[i])
         rows.append(
             {
-                **{key: cell[key] for key in CELL},
+                "task": cell["task"],
+                "model": cell["model"],
+                "loss": cell["loss"],
+                "optimizer": cell["optimizer"],
+                "schedule": cell["schedule"],
+                "decoder": cell["decoder"],
+                "metric": cell["metric"],
                 "n": int(n[i]),
                 "n_ok": int(n_ok[i]),
                 "mean": float(mean[i]),
@@ -150,40 +150,50 @@ def verdict_rows(
                 "pairs": int(tests.n[i]),
                 "p": float(tests.p[i]),
                 "p_adjusted": float(adjusted[i]),
-                "verdict": verdict,
-                "detectable": detectable,
+                "verdict": _verdict(
+                    adjusted[i], tests.difference[i], within[i], cell["lower_is_better"]
+                )
+                if judged
+                else "",
+                "detectable": detectable if judged else math.nan,
                 "margin": float(margins[i]),
-                **{key: examples[i].get(key, math.nan) for key in EXAMPLES},
+                **examples[i],
                 "example_p_adjusted": float(example_p[i]),
                 **costs(cell),
                 "baseline": is_base,
                 "primary": cell["primary"],
                 "main": cell["main"],
                 "lower_is_better": cell["lower_is_better"],
-                "status": _counted(scores.status[i]),
+                "status": _status_counts(scores.status[i]),
             }
         )
-    return sorted(rows, key=lambda row: rank(row, by))
+    return sorted(rows, key=lambda row: _rank(row, by))
 
 
-EXAMPLES = ("example_difference", "example_low", "example_high", "example_p", "examples")
+UNPAIRED: ExampleRow = {
+    "example_difference": math.nan,
+    "example_low": math.nan,
+    "example_high": math.nan,
+    "example_p": math.nan,
+    "examples": math.nan,
+}
 
 
-def base_rows(cells: Sequence[Row], keys: Sequence[str], by: str, bases: Bases) -> list[int | None]:
+def base_cells(cells: Sequence[CellRow], by: Compared, bases: Bases) -> list[int | None]:
     """Per cell, the position of the one that it is compared with: equal but for `by`."""
-    places = {tuple(cell[key] for key in keys): i for i, cell in enumerate(cells)}
-    return [
-        places.get(tuple(bases.get(c["task"], "") if k == by else c[k] for k in keys))
-        for c in cells
-    ]
+    places = {_key(cell): number for number, cell in enumerate(cells)}
+    axis = (*AXES, "decoder").index(by)
+    keys = [_key(cell) for cell in cells]
+    return [places.get((*key[:axis], bases.get(key[0], ""), *key[axis + 1 :])) for key in keys]
 
 
-def rank(row: Row, by: str) -> tuple[Any, ...]:
+def _rank(row: AccuracyRow, by: Compared) -> tuple[object, ...]:
     """By task, shown metrics first, what is compared side by side; in it complete rows before
     others, and the best mean first."""
     mean = -math.inf if math.isnan(row["mean"]) else row["mean"]
     worth = -mean if row["lower_is_better"] and math.isfinite(mean) else mean
-    others = [row[key] for key in CELL if key not in ("task", "metric", by)]
+    axes = (*AXES[1:], "decoder")
+    others = [name for axis, name in zip(axes, _key(row)[1:-1], strict=True) if axis != by]
     first = (row["task"], not row["primary"], row["metric"], *others)
     return (*first, row["n_ok"] < row["n"], -worth, row[by])
 
@@ -224,28 +234,31 @@ def _adjusted(p: NDArray[np.float64], primary: NDArray[np.bool_]) -> NDArray[np.
     return adjusted
 
 
-def _examples(ledger: Ledger, scores: Scored, mine: int, base: int) -> Row:
+def _examples(ledger: Ledger, scores: Scored, mine: int, base: int) -> ExampleRow:
     """The paired test over seeds and examples, where both kept scores of the same examples."""
     metric = scores.cells[mine]["metric"]
     pairs = []
-    if not ledger.examples:
-        return {}
     for seed in np.flatnonzero((scores.status[mine] == 0) & (scores.status[base] == 0)):
-        both = [
+        one, other = (
             ledger.examples.get((int(scores.trial[i, seed]), int(scores.place[i, seed]), metric))
             for i in (mine, base)
-        ]
-        if both[0] is not None and both[1] is not None and len(both[0]) == len(both[1]):
-            pairs.append(both)
-    if not pairs or len({len(one) for one, _ in pairs}) > 1:  # type: ignore[arg-type]
-        return {}
+        )
+        if one is not None and other is not None and len(one) == len(other):
+            pairs.append((one, other))
+    if len({len(one) for one, _ in pairs}) != 1:
+        return UNPAIRED
     mine_scores, base_scores = (np.array(side) for side in zip(*pairs, strict=True))
     test = paired_examples(mine_scores, base_scores)
-    values = (test.difference, test.low, test.high, test.p, test.examples)
-    return dict(zip(EXAMPLES, values, strict=True))
+    return {
+        "example_difference": test.difference,
+        "example_low": test.low,
+        "example_high": test.high,
+        "example_p": test.p,
+        "examples": test.examples,
+    }
 
 
-def _counted(status: NDArray[np.int8]) -> str:
+def _status_counts(status: NDArray[np.int8]) -> str:
     """`"ok 2, timeout 1"`, the most frequent first."""
     counts = [(int((status == i).sum()), name) for i, name in enumerate(STATUSES)]
     counts.sort(key=lambda each: -each[0])

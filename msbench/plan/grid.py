@@ -1,11 +1,11 @@
-"""Ladders: a decoder whose options are lists stands for one decoder at every rung.
+"""Grids: a decoder whose options are lists stands for one decoder at each point of their grid.
 
-A list is a ladder where the option itself takes no list. That is for the factory's annotations to
+A list spans a grid where the option itself takes no list. That is for the factory's annotations to
 say, so that no suite needs a notation for it.
 """
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -14,47 +14,41 @@ from pydantic import PydanticUserError, TypeAdapter
 
 from msbench.errors import PluginError
 from msbench.plugins.options import annotated
-from msbench.plugins.registry import NESTED, Entry
-from msbench.spec import Choice
+from msbench.plugins.parts import NESTED
+from msbench.plugins.registry import Entry
+from msbench.spec import Choice, display_name
 
 
-def rungs(entry: Entry, choice: Choice) -> list[Choice]:
-    """The product of all ladders among the choice's options, the last one fastest; without any,
-    the choice itself. PluginError if one is empty or names a value twice.
+def expand_grid(entry: Entry, choice: Choice) -> list[Choice]:
+    """The choice at each point of its grid, the last option fastest; without lists, itself.
 
-    Options that the factory does not have stay as they are: resolving them says what is wrong.
+    PluginError if a list is empty or has a value twice. Options that the factory does not have stay
+    as they are: resolving them says what is wrong.
     """
     known = entry.options()
-    ladders = {
-        name: value
-        for name, value in choice.options.items()
-        if isinstance(value, list) and name not in NESTED and _is_single(known.get(name))
+    grid = {
+        name: values
+        for name, values in choice.options.items()
+        if isinstance(values, list) and name not in NESTED and _is_single(known.get(name))
     }
-    problems = [
-        f"{entry.kind} {entry.name!r}: option {name!r}: {reason}"
-        for name, values in ladders.items()
-        if (reason := _wrong(values))
-    ]
-    if problems:
-        raise PluginError("\n".join(problems))
+    if problems := [problem for name in grid for problem in _list_problems(name, grid[name])]:
+        raise PluginError("\n".join(f"{entry.kind} {entry.name!r}: {each}" for each in problems))
     return [
-        replace(choice, options={**choice.options, **dict(zip(ladders, values, strict=True))})
-        for values in product(*ladders.values())
+        replace(choice, options={**choice.options, **dict(zip(grid, point, strict=True))})
+        for point in product(*grid.values())
     ]
 
 
-def told(choice: Choice) -> str:
+def describe(choice: Choice) -> str:
     """The choice with the options that it sets: `beam (width=8)`."""
-    options = ", ".join(f"{name}={_value(value)}" for name, value in choice.options.items())
-    return f"{choice.label or choice.name} ({options})" if options else choice.label or choice.name
+    options = ", ".join(f"{name}={_describe(value)}" for name, value in choice.options.items())
+    return f"{display_name(choice)} ({options})" if options else display_name(choice)
 
 
-def _value(value: Any) -> str:
-    several = value if isinstance(value, list) else [value]
-    if not several or not all(isinstance(each, Choice) for each in several):
-        return str(value)
-    names = [told(each) for each in several]
-    return f"[{', '.join(names)}]" if isinstance(value, list) else names[0]
+def _describe(value: Any) -> str:
+    if isinstance(value, list) and any(isinstance(each, Choice) for each in value):
+        return f"[{', '.join(map(_describe, value))}]"
+    return describe(value) if isinstance(value, Choice) else str(value)
 
 
 def _is_single(parameter: inspect.Parameter | None) -> bool:
@@ -68,17 +62,16 @@ def _is_single(parameter: inspect.Parameter | None) -> bool:
 
 
 def _has_arrays(schema: Mapping[str, Any]) -> bool:
-    """Whether a JSON schema lets an array pass; that of anything at all says nothing."""
-    if several := schema.get("anyOf", schema.get("oneOf")):
-        return any(map(_has_arrays, several))
-    says = {"type", "enum", "const", "$ref"} & set(schema)
-    return not says or schema.get("type") == "array"
+    """Whether a JSON schema allows an array; one without a type allows anything."""
+    if alternatives := schema.get("anyOf", schema.get("oneOf")):
+        return any(map(_has_arrays, alternatives))
+    has_type = {"type", "enum", "const", "$ref"} & schema.keys()
+    return not has_type or schema.get("type") == "array"
 
 
-def _wrong(values: Sequence[Any]) -> str:
-    """Empty, or why these are no ladder."""
+def _list_problems(name: str, values: list[Any]) -> list[str]:
     if not values:
-        return "an empty list leaves no decoder"
-    kinds = [(isinstance(value, bool), value) for value in values]  # True == 1
-    twice = [value for n, (_, value) in enumerate(kinds) if kinds[n] in kinds[:n]]
-    return f"{twice[0]!r} is in the list twice" if twice else ""
+        return [f"option {name!r}: an empty list leaves no decoder"]
+    typed = [(isinstance(value, bool), value) for value in values]  # True == 1
+    twice = [value for n, (_, value) in enumerate(typed) if typed[n] in typed[:n]]
+    return [f"option {name!r}: {value!r} is in the list twice" for value in twice[:1]]

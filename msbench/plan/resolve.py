@@ -1,36 +1,39 @@
-"""Choices -> parts: names, options and fit, with every problem that was found."""
+"""Choices -> parts: do the names exist, are the options right, does every part fit a task."""
 
 import inspect
 from collections.abc import Sequence
 from itertools import product
+from typing import NamedTuple
 
 from msbench.errors import MsbenchError, PluginError, did_you_mean
-from msbench.plan.grid import rungs
-from msbench.plugins.registry import Entry, Registry, parts_in
-from msbench.spec import COMPARED, Choice, Kind, Part, Suite
+from msbench.plan.grid import expand_grid
+from msbench.plugins.parts import parts_in
+from msbench.plugins.registry import Entry, Registry
+from msbench.spec import COMPARED, Choice, Kind, Part, Suite, display_name
 
-Resolved = list[tuple[Choice, Entry, Part]]
+
+class Resolved(NamedTuple):
+    """A choice, what it names, and the part that it becomes."""
+
+    choice: Choice
+    entry: Entry
+    part: Part
 
 
-def resolve_suite(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved], list[str]]:
-    lists = suite.choices()
-    parts: dict[Kind, Resolved] = {kind: [] for kind in lists}
+Parts = dict[Kind, list[Resolved]]
+
+
+def resolve_suite(suite: Suite, registry: Registry) -> tuple[Parts, list[str]]:
+    """Every part that the suite names, by kind, and every problem with names and options."""
+    parts: Parts = {}
     problems = []
-    for kind, choices in lists.items():
-        for choice in choices:
-            found, wrong = resolve(registry, kind, choice)
-            parts[kind] += found
-            problems += wrong
-    known = [display_name(task) for task in suite.tasks] + [task.name for task in suite.tasks]
-    for choice in (c for kind, choices in lists.items() if kind != "task" for c in choices):
-        for name in choice.tasks:
-            if name not in known:
-                problems.append(
-                    f"{choice.where}: tasks: no task {name!r} in this suite"
-                    f"{did_you_mean(name, known)}"
-                )
-    optimizers = [display_name(choice) for choice in suite.optimizers]
+    for kind, choices in suite.choices().items():
+        results = [resolve(registry, kind, choice) for choice in choices]
+        parts[kind] = [each for resolved, _ in results for each in resolved]
+        problems += [problem for _, found in results for problem in found]
+    problems += _restriction_problems(suite)
     problems += _phase_problems(suite, registry, parts["task"])
+    optimizers = [display_name(choice) for choice in suite.optimizers]
     if suite.baseline and suite.baseline not in optimizers:
         problems.append(
             f"{suite.path}: baseline: no optimizer {suite.baseline!r} in this suite"
@@ -39,23 +42,81 @@ def resolve_suite(suite: Suite, registry: Registry) -> tuple[dict[Kind, Resolved
     return parts, problems
 
 
-def resolve(registry: Registry, kind: Kind, choice: Choice) -> tuple[Resolved, list[str]]:
-    """What a choice stands for, of a decoder every rung; and what is wrong with it."""
-    found: Resolved = []
+def resolve(registry: Registry, kind: Kind, choice: Choice) -> tuple[list[Resolved], list[str]]:
+    """What a choice stands for (a decoder for its whole grid), and the problems with it."""
+    resolved: list[Resolved] = []
     problems: list[str] = []
+    choices = [choice]
     try:
         entry = registry.find(kind, choice.name)
-        each_one = rungs(entry, choice) if kind == "decoder" else [choice]
+        if kind == "decoder":
+            choices = expand_grid(entry, choice)
     except PluginError as error:
-        each_one, problems = [], str(error).splitlines()
-    for each in each_one:
+        choices, problems = [], str(error).splitlines()
+    for each in choices:
         try:
             part = registry.resolve(kind, each)
             _try_building(registry, kind, part)
-            found.append((each, entry, part))
+            resolved.append(Resolved(each, entry, part))
         except PluginError as error:
             problems += str(error).splitlines()
-    return found, [f"{choice.where}: {line}" for line in dict.fromkeys(problems)]
+    return resolved, [f"{choice.where}: {line}" for line in dict.fromkeys(problems)]
+
+
+def fit_problems(suite: Suite, registry: Registry, parts: Parts) -> list[str]:
+    """Parts that fit no task, tasks that no part fits, and parts of different frameworks."""
+    problems = []
+    tasks = parts["task"]
+    for kind in COMPARED:
+        for each in parts[kind]:
+            restricted = each.choice.tasks
+            meant = [task for task in tasks if not restricted or _names(each.choice, task.choice)]
+            misfits = [task for task in meant if not kind_fits(each.entry, task)]
+            if restricted or len(misfits) == len(tasks):
+                problems += [misfit(each.choice.where, each.entry, task) for task in misfits]
+        for task in tasks:
+            if not any(fits(each, task) for each in parts[kind]):
+                problems.append(
+                    f"{task.choice.where}: no {kind} in this suite fits {task.choice.name!r}"
+                )
+    for learner in {each.entry.learner for each in parts["model"]}:
+        check = getattr(registry.find("learner", learner).load(), "check_device", None)
+        try:
+            if check is not None:
+                check(suite.device)
+        except MsbenchError as error:
+            problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {error}")
+    return problems + _framework_problems(parts)
+
+
+def misfit(where: str, entry: Entry, task: Resolved) -> str:
+    """That a part does not work on a task of this kind, as a sentence."""
+    return (
+        f"{where}: {entry.kind} {entry.name!r} works on {' and '.join(entry.fits)} tasks, and "
+        f"{display_name(task.choice)!r} is a {' or '.join(task_kinds(task))} task"
+    )
+
+
+def fits(resolved: Resolved, task: Resolved) -> bool:
+    """Whether a part is for a task: it works on its kind, and is not restricted to others."""
+    named = not resolved.choice.tasks or _names(resolved.choice, task.choice)
+    return named and kind_fits(resolved.entry, task)
+
+
+def kind_fits(entry: Entry, task: Resolved) -> bool:
+    """Whether a part works on a task's kind."""
+    kinds = task_kinds(task)
+    return not entry.fits or not kinds or not set(entry.fits).isdisjoint(kinds)
+
+
+def task_kinds(task: Resolved) -> Sequence[str]:
+    """What a task is registered as; of several kinds, the one that its option `kind` says."""
+    kind = task.part.options.get("kind")
+    return [kind] if isinstance(kind, str) and kind in task.entry.fits else task.entry.fits
+
+
+def _names(choice: Choice, task: Choice) -> bool:
+    return bool({task.name, display_name(task)} & set(choice.tasks))
 
 
 def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
@@ -85,45 +146,36 @@ def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
         raise PluginError(str(error) or type(error).__name__) from error
 
 
-def fit_problems(suite: Suite, registry: Registry, parts: dict[Kind, Resolved]) -> list[str]:
+def _restriction_problems(suite: Suite) -> list[str]:
+    """Tasks that `tasks = [...]` of a part names and the suite does not have."""
+    known = {name for task in suite.tasks for name in (task.name, display_name(task))}
+    return [
+        f"{choice.where}: tasks: no task {name!r} in this suite{did_you_mean(name, known)}"
+        for choices in suite.choices().values()
+        for choice in choices
+        for name in choice.tasks
+        if name not in known
+    ]
+
+
+def _framework_problems(parts: Parts) -> list[str]:
+    """Models with a task for which no loss, optimizer or decoder is of their framework."""
     problems = []
-    tasks = parts["task"]
-    for kind in COMPARED:
-        for choice, entry, _ in parts[kind]:
-            if choice.tasks:
-                misfits = [t for t in tasks if _names(choice, t[0]) and not kind_fits(entry, t)]
-            else:
-                misfits = [] if any(kind_fits(entry, t) for t in tasks) else tasks
-            for task in misfits:
+    kinds: tuple[Kind, ...] = ("loss", "optimizer", "decoder")
+    for task, model in product(parts["task"], parts["model"]):
+        framework = model.entry.learner
+        for kind in kinds if fits(model, task) else ():
+            entries = [each.entry for each in parts[kind] if fits(each, task)]
+            if entries and all(entry.learner != framework for entry in entries):
                 problems.append(
-                    f"{choice.where}: {kind} {entry.name!r} works on "
-                    f"{' and '.join(entry.fits)} tasks, and {display_name(task[0])!r} is a "
-                    f"{' or '.join(task_kinds(task))} task"
-                )
-        for task in tasks:
-            if not any(fits(choice, entry, task) for choice, entry, _ in parts[kind]):
-                problems.append(f"{task[0].where}: no {kind} in this suite fits {task[0].name!r}")
-    for learner in {entry.learner for _, entry, _ in parts["model"]}:
-        check = getattr(registry.find("learner", learner).load(), "check_device", None)
-        try:
-            if check is not None:
-                check(suite.device)
-        except MsbenchError as error:
-            problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {error}")
-    for task, model in product(tasks, parts["model"]):
-        framework = model[1].learner
-        kinds: tuple[Kind, ...] = ("loss", "optimizer", "decoder")
-        for each in kinds if fits(model[0], model[1], task) else ():
-            found = [e for c, e, _ in parts[each] if fits(c, e, task)]
-            if found and all(entry.learner != framework for entry in found):
-                problems.append(
-                    f"{model[0].where}: model {model[1].name!r} is for {framework}, and no {each} "
-                    f"for {task[0].name!r} is ({found[0].name!r} is for {found[0].learner})"
+                    f"{model.choice.where}: model {model.entry.name!r} is for {framework}, and no "
+                    f"{kind} for {task.choice.name!r} is ({entries[0].name!r} is for "
+                    f"{entries[0].learner})"
                 )
     return problems
 
 
-def _phase_problems(suite: Suite, registry: Registry, tasks: Resolved) -> list[str]:
+def _phase_problems(suite: Suite, registry: Registry, tasks: list[Resolved]) -> list[str]:
     """What is wrong with the parts of phases; each must fit every task of the suite."""
     problems = []
     for kind, choices in suite.choices().items():
@@ -135,42 +187,12 @@ def _phase_problems(suite: Suite, registry: Registry, tasks: Resolved) -> list[s
             )
     for phase in suite.phases:
         for kind, choice in phase.parts().items():
-            try:
-                part = registry.resolve(kind, choice)
-                _try_building(registry, kind, part)
-            except PluginError as error:
-                problems += [f"{choice.where}: {line}" for line in str(error).splitlines()]
-                continue
-            entry = registry.find(kind, choice.name)
+            resolved, found = resolve(registry, kind, choice)
+            problems += found
             problems += [
-                f"{choice.where}: {kind} {entry.name!r} works on {' and '.join(entry.fits)} tasks, "
-                f"and {display_name(task[0])!r} is a {' or '.join(task_kinds(task))} task"
+                misfit(choice.where, entry, task)
+                for _, entry, _ in resolved
                 for task in tasks
                 if not kind_fits(entry, task)
             ]
     return problems
-
-
-def fits(choice: Choice, entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
-    named = not choice.tasks or _names(choice, task[0])
-    return named and kind_fits(entry, task)
-
-
-def _names(choice: Choice, task: Choice) -> bool:
-    return bool({task.name, display_name(task)} & set(choice.tasks))
-
-
-def kind_fits(entry: Entry, task: tuple[Choice, Entry, Part]) -> bool:
-    """Whether a part works on a task's kind."""
-    several = task_kinds(task)
-    return not entry.fits or not several or bool(set(entry.fits) & set(several))
-
-
-def task_kinds(task: tuple[Choice, Entry, Part]) -> Sequence[str]:
-    """What a task is registered as; of several kinds, the one that its option `kind` says."""
-    kind = task[2].options.get("kind")
-    return [kind] if isinstance(kind, str) and kind in task[1].fits else task[1].fits
-
-
-def display_name(choice: Choice) -> str:
-    return choice.label or choice.name

@@ -1,112 +1,50 @@
-"""suites/x.toml -> Suite: reading and shape. Whether the names exist is for `plan` to say."""
+"""suites/x.toml -> Suite. Whether its names exist and its parts fit is for `plan` to check.
+
+The dataclasses in spec.py are the schema: what may stand in a table, and within which bounds.
+"""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, get_args
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from typing import Any
 
 from msbench.errors import SuiteError, did_you_mean
-from msbench.spec import STRATEGY, UNITS, Choice, Phase, Suite, Throughput, Training, Tuning
+from msbench.plan.tables import NAMED, parse_choice, parse_fields
+from msbench.spec import (
+    LISTED,
+    STRATEGY,
+    UNITS,
+    Choice,
+    Phase,
+    Suite,
+    Throughput,
+    Training,
+    Tuning,
+    display_name,
+)
 
 SHIPPED = Path(__file__).parents[1] / "suites"
-
-
 if not SHIPPED.is_dir():  # a source checkout; the wheel carries the folder inside the package
     SHIPPED = Path(__file__).parents[2] / "suites"
 
+KEYS = dict.fromkeys(LISTED, (*NAMED, "tasks")) | {
+    "task": (*NAMED, "training"),
+    "optimizer": (*NAMED, "tasks", "space"),
+}
+"""The keys of each kind of part that are not options of its factory."""
 
-Positive = Annotated[int, Field(ge=1)]
+DEFAULTS: dict[str, Any] = {
+    "loss": [{"name": "cross-entropy"}],
+    "schedule": [{"name": "constant"}],
+    "launcher": {"name": "processes"},
+    "training": {},
+    "seeds": 3,
+}
+"""What a suite may leave out and `Suite` has no default for."""
 
-
-Name = Annotated[str, Field(min_length=1)]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-
-class _Training(_Table):
-    passes: Positive | None = None
-    steps: Positive | None = None
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    batch_size: Positive = Training.batch_size
-    validations: Positive = Training.validations
-    accumulate: Positive = Training.accumulate
-    clip: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Training.clip
-
-
-class _Tuning(_Table):
-    points: Annotated[int, Field(ge=2, le=1000)] = Tuning.points
-    seeds: Annotated[int, Field(ge=1, le=100)] = Tuning.seeds
-    select: Literal["loss", "metric"] = Tuning.select
-
-
-class _Throughput(_Table):
-    rounds: Annotated[int, Field(ge=0)] = Throughput.rounds
-    steps: Positive = Throughput.steps
-
-
-class _Choice(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")  # options: `plan` knows them
-    name: Name
-    label: Annotated[str, Field(max_length=300)] = ""
-    tasks: list[Name] = []
-
-
-class _Optimizer(_Choice):
-    space: dict[str, list[Any]] | None = None
-
-
-class _Unlisted(_Choice):
-    tasks: list[Name] = Field(default=[], exclude=True, max_length=0)
-
-
-class _Phase(_Table):
-    passes: Positive | None = None
-    loss: _Unlisted | None = None
-    optimizer: _Unlisted | None = None
-    schedule: _Unlisted | None = None
-
-
-class _Task(_Unlisted):
-    training: dict[str, Any] = {}
-
-
-def _count(value: Any) -> Any:
-    """`seeds = 3` is short for `seeds = [0, 1, 2]`."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000:
-        return list(range(value))
-    return value
-
-
-Seeds = Annotated[list[Annotated[int, Field(ge=0)]], BeforeValidator(_count), Field(min_length=1)]
-
-
-class _Suite(_Table):
-    description: str = ""
-    task: list[_Task] = Field(min_length=1)
-    model: list[_Choice] = Field(min_length=1)
-    loss: list[_Choice] = Field(default=[_Choice(name="cross-entropy")], min_length=1)
-    optimizer: list[_Optimizer] = Field(min_length=1)
-    schedule: list[_Choice] = Field(default=[_Choice(name="constant")], min_length=1)
-    decoder: list[_Choice] = Field(min_length=1)
-    phase: list[_Phase] = []
-    training: _Training = _Training()
-    tuning: _Tuning | None = None
-    throughput: _Throughput = _Throughput()
-    target: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = {}
-    launcher: _Choice = _Choice(name="processes")
-    seeds: Seeds = [0, 1, 2]
-    baseline: str = ""
-    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Suite.limit
-    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
-    threads: Positive = 1
-    dtype: str = Field(default="float32", pattern=r"^(float32|float64)$")
-    keep_weights: bool = False
+SECTIONS: dict[str, Any] = {"tuning": Tuning, "throughput": Throughput}
 
 
 def shipped_suites() -> dict[str, Path]:
@@ -133,148 +71,10 @@ def find_suite(name: str) -> Path:
 def load_suite(name: str) -> Suite:
     """The suite of that name or path; SuiteError lists everything that is wrong with it."""
     path = find_suite(name)
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise SuiteError([f"{path}: not valid TOML: {error}"]) from error
-    except OSError as error:
-        raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
-    try:
-        return _suite(path, _Suite.model_validate(data))
-    except ValidationError as error:
-        raise SuiteError([_problem(path, each) for each in error.errors()]) from error
-
-
-def _suite(path: Path, read: _Suite) -> Suite:
-    def choices(key: str) -> tuple[Choice, ...]:
-        return tuple(
-            _choice(each, f"{path}: {key}[{number}]")
-            for number, each in enumerate(getattr(read, key), start=1)
-        )
-
-    trainings = _trainings(path, read)
-    return Suite(
-        name=path.stem,
-        tasks=choices("task"),
-        models=choices("model"),
-        losses=choices("loss"),
-        optimizers=choices("optimizer"),
-        schedules=choices("schedule"),
-        decoders=choices("decoder"),
-        training=trainings,
-        seeds=tuple(dict.fromkeys(read.seeds)),
-        phases=_phases(path, read, trainings),
-        tuning=None if read.tuning is None else Tuning(**read.tuning.model_dump()),
-        description=read.description,
-        baseline=read.baseline,
-        targets=_targets(path, read),
-        throughput=Throughput(read.throughput.rounds, read.throughput.steps),
-        launcher=_choice(read.launcher, f"{path}: launcher"),
-        limit=read.limit,
-        device=read.device,
-        threads=read.threads,
-        dtype=read.dtype,
-        keep_weights=read.keep_weights,
-        path=str(path),
-    )
-
-
-def _trainings(path: Path, read: _Suite) -> dict[str, Training]:
-    """Each task's training: the suite's, with what the task overrides."""
-    trainings, problems = {}, []
-    names = [task.label or task.name for task in read.task]
-    if len(set(names)) < len(names):
-        problems.append(f"{path}: task: two tasks have one name; give each a label of its own")
-    for number, task in enumerate(read.task, start=1):
-        try:
-            made = trainings[task.label or task.name] = _training(read.training, task.training)
-            problems += _budget_problems(path, f"task[{number}].training", made, read.limit)
-        except ValidationError as error:
-            where = (f"task[{number}]", "training")
-            problems += [
-                _problem(path, {**each, "loc": (*where, *each["loc"])}, _Training)
-                for each in error.errors()
-            ]
-    if problems:
-        raise SuiteError(problems)
-    return trainings
-
-
-def _targets(path: Path, read: _Suite) -> dict[str, float]:
-    names = [task.label or task.name for task in read.task]
-    problems = [
-        f"{path}: target.{name}: no such task{did_you_mean(name, names)}"
-        for name in read.target
-        if name not in names
-    ]
-    if problems:
-        raise SuiteError(problems)
-    return read.target
-
-
-def _training(suite: _Training, task: Mapping[str, Any]) -> Training:
-    """One budget, in the unit that the task names, else the suite, else in passes."""
-    given = {**suite.model_dump(exclude_none=True), **task}
-    if any(unit in task for unit in UNITS):
-        given = {k: v for k, v in given.items() if k not in UNITS or k in task}
-    checked = _Training(**given).model_dump(exclude_none=True)
-    units = [unit for unit in UNITS if unit in checked]
-    if not units:
-        checked["passes"] = Training.passes
-    return Training(**{"passes": 0, **checked})
-
-
-def _budget_problems(path: Path, where: str, training: Training, limit: float) -> list[str]:
-    units = [unit for unit in UNITS if getattr(training, unit)]
-    problems = []
-    if len(units) > 1:
-        problems.append(f"{path}: {where}: one budget, in {' or '.join(units)}, not in both")
-    if training.seconds >= limit:
-        problems.append(
-            f"{path}: {where}: a budget of {training.seconds:g} seconds needs a limit above it, "
-            f"not {limit:g}"
-        )
-    if training.accumulate > training.batch_size:
-        problems.append(
-            f"{path}: {where}: accumulate {training.accumulate} is more parts than a batch of "
-            f"{training.batch_size} has examples"
-        )
-    return problems
-
-
-def _phases(path: Path, read: _Suite, trainings: Mapping[str, Training]) -> tuple[Phase, ...]:
-    """The phases in order; the last one takes what the others leave of the budget."""
-    problems = []
-    for number, phase in enumerate(read.phase, start=1):
-        last = number == len(read.phase)
-        if last and phase.passes is not None:
-            problems.append(
-                f"{path}: phase[{number}].passes: the last phase takes what is left of the budget, "
-                f"which [training] says"
-            )
-        if not last and phase.passes is None:
-            problems.append(f"{path}: phase[{number}].passes: missing; only the last goes without")
-    used = sum(phase.passes or 0 for phase in read.phase)
-    for task, training in trainings.items() if read.phase else ():
-        if training.budget[0] != "passes":
-            problems.append(f"{path}: phase: needs a budget in passes, not in {training.budget[0]}")
-        elif used >= training.passes:
-            problems.append(
-                f"{path}: phase: {used} passes are all of the budget of {task!r}, "
-                f"{training.passes}: nothing is left for the last phase"
-            )
-    if problems:
-        raise SuiteError(list(dict.fromkeys(problems)))
-    return tuple(
-        Phase(
-            each.passes or 0,
-            *(
-                (part := getattr(each, kind)) and _choice(part, f"{path}: phase[{number}].{kind}")
-                for kind in STRATEGY
-            ),
-        )
-        for number, each in enumerate(read.phase, start=1)
-    )
+    suite = _suite(path, {**DEFAULTS, **_toml(path)})
+    if problems := list(dict.fromkeys(_contradictions(suite))):
+        raise SuiteError([f"{path}: {problem}" for problem in problems])
+    return suite
 
 
 def choice_of(text: str, where: str) -> Choice:
@@ -282,80 +82,136 @@ def choice_of(text: str, where: str) -> Choice:
     behind the colon is what would be in the braces of a TOML inline table."""
     name, _, options = text.partition(":")
     try:
-        read = tomllib.loads(f"options = {{ {options} }}")
-        if "name" in read["options"] or len(read) > 1:
-            raise SuiteError([f"{where}: the name stands before the colon, and options behind it"])
-        return _choice(_Unlisted.model_validate({"name": name.strip(), **read["options"]}), where)
+        table = tomllib.loads(f"options = {{ {options} }}")
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SuiteError(
             [f"{where}: not NAME or NAME: option = value, option = value, as in TOML: {error}"]
         ) from error
-    except ValidationError as error:
-        raise SuiteError(
-            [f"{where}: {e['loc'][0]}: {e['msg']}, not {e['input']!r}" for e in error.errors()]
-        ) from error
+    if "name" in table["options"] or len(table) > 1:
+        raise SuiteError([f"{where}: the name stands before the colon, and options behind it"])
+    problems: list[str] = []
+    table = {"name": name.strip(), **table["options"]}
+    choice = parse_choice(table, where, problems, separator=": ")
+    if problems:
+        raise SuiteError(problems)
+    return choice
 
 
-def _choice(read: _Choice, where: str) -> Choice:
-    extra = dict(read.model_extra or {})
-    made = nested_choice(
-        {"name": read.name, "label": read.label, "tasks": read.tasks, **extra}, where
-    )
-    return replace(made, space=read.space) if isinstance(read, _Optimizer) else made
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise SuiteError([f"{path}: not valid TOML: {error}"]) from error
+    except OSError as error:
+        raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
 
 
-def nested_choice(data: Mapping[str, Any], where: str) -> Choice:
-    """A table with a name, and any table with a name inside it or in a list in it, as choices."""
-    options = {k: v for k, v in data.items() if k not in ("name", "label", "tasks")}
-    for key, value in options.items():
-        if _is_choice(value):
-            options[key] = _inner_choice(value, f"{where}.{key}")
-        elif isinstance(value, list) and value and all(map(_is_choice, value)):
-            options[key] = [
-                _inner_choice(each, f"{where}.{key}[{number}]")
-                for number, each in enumerate(value, start=1)
-            ]
-    label, tasks = data.get("label", ""), tuple(data.get("tasks", ()))
-    return Choice(data["name"], options, label, tasks, where)
+def _suite(path: Path, table: dict[str, Any]) -> Suite:
+    """The suite of a file; SuiteError if any of its tables is not what it should be."""
+    problems: list[str] = []
+    parsed = {**table, "seeds": _seeds(table["seeds"])}
+    for key in (*LISTED, "phase"):
+        if isinstance(table.get(key), list):
+            parse: Any = _phase if key == "phase" else partial(parse_choice, keys=KEYS[key])
+            numbered = enumerate(table[key], start=1)
+            parsed[key] = tuple(
+                parse(each, f"{path}: {key}[{n}]", problems) for n, each in numbered
+            )
+    tasks = parsed["task"] if isinstance(table.get("task"), list) else ()
+    parsed["training"] = _trainings(path, table, tasks, problems)
+    parsed["launcher"] = parse_choice(table["launcher"], f"{path}: launcher", problems)
+    for key, section in SECTIONS.items():
+        if key in table:
+            parsed[key] = section(**parse_fields(section, table[key], f"{path}: {key}", problems))
+    fields = parse_fields(Suite, parsed, str(path), problems, separator=": ")
+    if problems:
+        raise SuiteError(list(dict.fromkeys(problems)))
+    fields["seeds"] = tuple(dict.fromkeys(fields["seeds"]))
+    return Suite(name=path.stem, path=str(path), **fields)
 
 
-def _is_choice(value: Any) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("name"), str)
+def _trainings(
+    path: Path, table: dict[str, Any], tasks: Sequence[Choice], problems: list[str]
+) -> dict[str, Training]:
+    """By task, the training of the suite with what the task says instead."""
+    shared = _override(Training(), table["training"], f"{path}: training", problems)
+    trainings = {}
+    for task, own in zip(tasks, table["task"] if tasks else (), strict=True):
+        override = own.get("training", {}) if isinstance(own, dict) else {}
+        where = f"{task.where}.training"
+        trainings[display_name(task)] = _override(shared, override, where, problems)
+    return trainings
 
 
-def _inner_choice(value: Mapping[str, Any], where: str) -> Choice:
-    if "tasks" in value:
-        raise SuiteError([f"{where}.tasks: belongs to the outer choice"])
-    if not isinstance(value.get("label", ""), str):
-        raise SuiteError([f"{where}.label: should be a text, not {value['label']!r}"])
-    return nested_choice(value, where)
+def _phase(table: Any, where: str, problems: list[str]) -> Phase:
+    if isinstance(table, dict):
+        parts = [kind for kind in STRATEGY if kind in table]
+        table |= {kind: parse_choice(table[kind], f"{where}.{kind}", problems) for kind in parts}
+    return Phase(**parse_fields(Phase, table, where, problems))
 
 
-def _problem(path: Path, error: Any, table: type[BaseModel] = _Suite) -> str:
-    """One pydantic error as a sentence with file, key and what would be right."""
-    parts: list[str] = []
-    for step in error["loc"]:
-        if isinstance(step, int):
-            parts[-1] += f"[{step + 1}]"
-        else:
-            parts.append(step)
-    where = ".".join(parts)
-    if error["type"] == "extra_forbidden":
-        known = _keys(table, error["loc"][:-1])
-        return f"{path}: {where}: unknown key{did_you_mean(str(error['loc'][-1]), known)}"
-    if error["type"] == "missing":
-        return f"{path}: {where}: missing; a suite needs it"
-    return f"{path}: {where}: {error['msg']}, not {error['input']!r}"
+def _override(base: Training, table: Any, where: str, problems: list[str]) -> Training:
+    """`base` with what a table says instead; a budget in any unit replaces that of `base`."""
+    given = parse_fields(Training, table, where, problems)
+    if any(unit in given for unit in UNITS):
+        base = replace(base, passes=0, steps=0, seconds=0.0)
+    return replace(base, **given)
 
 
-def _keys(table: type[BaseModel], steps: Iterable[Any]) -> list[str]:
-    for step in steps:
-        found = table.model_fields.get(step) if isinstance(step, str) else None
-        for candidate in _models(found.annotation) if found else ():
-            table = candidate
-    return list(table.model_fields)
+def _seeds(value: Any) -> Any:
+    """`seeds = 3` is short for `seeds = [0, 1, 2]`."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000:
+        return list(range(value))
+    return value
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    inside = get_args(annotation) if not isinstance(annotation, UnionType) else ()
-    return [t for t in (annotation, *inside) if isinstance(t, type) and issubclass(t, BaseModel)]
+def _contradictions(suite: Suite) -> Iterator[str]:
+    """What is wrong with a suite although each of its tables is right by itself."""
+    names = [display_name(task) for task in suite.tasks]
+    if len(set(names)) < len(names):
+        yield "task: two tasks have one name; give each a label of its own"
+    for number, seed in enumerate(suite.seeds, start=1):
+        if seed < 0:
+            yield f"seeds[{number}]: Input should be greater than or equal to 0, not {seed}"
+    for name in suite.targets:
+        if name not in names:
+            yield f"target.{name}: no such task{did_you_mean(name, names)}"
+    for number, name in enumerate(names, start=1):
+        for problem in _budget_problems(suite.training[name], suite.limit):
+            yield f"task[{number}].training: {problem}"
+    yield from _phase_problems(suite)
+
+
+def _budget_problems(training: Training, limit: float) -> Iterator[str]:
+    units = [unit for unit in UNITS if getattr(training, unit)]
+    if len(units) > 1:
+        yield f"one budget, in {' or '.join(units)}, not in both"
+    if training.seconds >= limit:
+        yield f"a budget of {training.seconds:g} seconds needs a limit above it, not {limit:g}"
+    if training.accumulate > training.batch_size:
+        yield (
+            f"accumulate {training.accumulate} is more parts than a batch of "
+            f"{training.batch_size} has examples"
+        )
+
+
+def _phase_problems(suite: Suite) -> Iterator[str]:
+    """All phases but the last say their passes; the last takes what they leave of the budget."""
+    for number, phase in enumerate(suite.phases, start=1):
+        if number < len(suite.phases) and not phase.passes:
+            yield f"phase[{number}].passes: missing; only the last goes without"
+        if number == len(suite.phases) and phase.passes:
+            yield (
+                f"phase[{number}].passes: the last phase takes what is left of the budget, "
+                f"which [training] says"
+            )
+    used = sum(phase.passes for phase in suite.phases)
+    for task, training in suite.training.items() if suite.phases else ():
+        unit, _ = training.budget
+        if unit != "passes":
+            yield f"phase: needs a budget in passes, not in {unit}"
+        elif used >= training.passes:
+            yield (
+                f"phase: {used} passes are all of the budget of {task!r}, "
+                f"{training.passes}: nothing is left for the last phase"
+            )

@@ -1,25 +1,16 @@
 """Suite -> trials. Everything that can be wrong in a suite is said here, all of it at once."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import product
 
 from msbench.errors import SuiteError
-from msbench.plan.resolve import Resolved, display_name, fit_problems, fits, resolve_suite
-from msbench.plan.tuning import searches_of, tuned_trials
+from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
+from msbench.plan.tuning import plan_searches, tune
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
-from msbench.spec import (
-    COMPARED,
-    Choice,
-    Kind,
-    Measurement,
-    Part,
-    Phase,
-    Suite,
-    Trial,
-    digest,
-)
+from msbench.spec import AXES, Choice, Measurement, Part, Phase, Suite, Trial, digest, display_name
 
 Fingerprint = Callable[[Part], str]
 """Task part -> fingerprint of its prepared data."""
@@ -46,77 +37,35 @@ def expected(
     reads data) is only asked when there is none.
     """
     parts, problems = resolve_suite(suite, registry)
-    if not problems:
-        problems = fit_problems(suite, registry, parts)
-    searches, more = searches_of(suite, registry) if not problems else ({}, [])
-    if problems or more:
-        raise SuiteError([*problems, *more])
-    data = {digest(asdict(part)): fingerprint(part) for _, _, part in parts["task"]}
-    trials = list(_trials(suite, registry, parts, data))
+    problems = problems or fit_problems(suite, registry, parts)
+    searches, search_problems = plan_searches(suite, registry) if not problems else ({}, [])
+    if problems or search_problems:
+        raise SuiteError(problems or search_problems)
+    cells = list(_cells(suite, registry, parts, fingerprint))
+    trials: Iterable[Trial] = (cell(seed=seed) for seed in suite.seeds for cell in cells)
     if suite.tuning is not None:
         done = {record.key: record for record in records}
-        trials = tuned_trials(suite.tuning, trials, searches, done)
+        trials = tune(suite.tuning, cells, suite.seeds, searches, done)
     return list({trial.key: trial for trial in trials}.values())
 
 
 def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     """What to time, apart from the trials: per task and model, all strategies side by side."""
+    if not suite.throughput.rounds:
+        return []
     groups: dict[str, list[Trial]] = {}
+    first = min(suite.seeds)
     for trial in trials:
-        if trial.seed == min(suite.seeds) and not trial.is_search:
-            groups.setdefault(digest([asdict(trial.task), asdict(trial.model)]), []).append(trial)
+        if trial.seed == first and not trial.is_search:
+            groups.setdefault(digest([trial.task, trial.model]), []).append(trial)
     base = suite.baseline or display_name(suite.optimizers[0])
-    ordered = [
-        tuple(sorted(group, key=lambda t: ((t.optimizer.label or t.optimizer.name) != base, t.key)))
+    return [
+        Measurement(
+            tuple(sorted(group, key=lambda t: (display_name(t.optimizer) != base, t.key))),
+            suite.throughput,
+        )
         for group in groups.values()
     ]
-    return [Measurement(group, suite.throughput) for group in ordered if suite.throughput.rounds]
-
-
-def _trials(
-    suite: Suite, registry: Registry, parts: dict[Kind, Resolved], data: dict[str, str]
-) -> Iterable[Trial]:
-    learners = {
-        name: registry.resolve("learner", Choice(name))
-        for name in {entry.learner for _, entry, _ in parts["model"]}
-    }
-    phases = tuple(_planned(registry, phase) for phase in suite.phases)
-    for seed, task in product(suite.seeds, parts["task"]):
-        fitting = {
-            kind: [
-                (entry, part) for choice, entry, part in parts[kind] if fits(choice, entry, task)
-            ]
-            for kind in COMPARED
-        }
-        axes = [fitting[kind] for kind in COMPARED if kind != "decoder"]
-        for optimizer, loss, model, schedule in product(*axes):
-            framework = model[0].learner
-            decoders = [p for e, p in fitting["decoder"] if e.learner == framework]
-            # One that two tables name, one of them by a ladder, is one.
-            unique = {digest(asdict(part)): part for part in decoders}
-            if {loss[0].learner, optimizer[0].learner} != {framework}:
-                continue
-            yield Trial(
-                task=task[2],
-                model=model[1],
-                loss=loss[1],
-                optimizer=optimizer[1],
-                schedule=schedule[1],
-                decoders=tuple(unique[each] for each in sorted(unique)),
-                learner=learners[framework],
-                training=suite.training[display_name(task[0])],
-                seed=seed,
-                device=suite.device,
-                threads=suite.threads,
-                dtype=suite.dtype,
-                data=data[digest(asdict(task[2]))],
-                phases=phases,
-            )
-
-
-def _planned(registry: Registry, phase: Phase) -> Phase:
-    parts = {kind: registry.resolve(kind, choice) for kind, choice in phase.parts().items()}
-    return Phase(phase.passes, parts.get("loss"), parts.get("optimizer"), parts.get("schedule"))
 
 
 def with_overrides(
@@ -131,3 +80,50 @@ def with_overrides(
         options = {**suite.launcher.options, "workers": workers}
         suite = replace(suite, launcher=replace(suite.launcher, options=options))
     return suite
+
+
+def _cells(
+    suite: Suite, registry: Registry, parts: Parts, fingerprint: Fingerprint
+) -> Iterator[partial[Trial]]:
+    """Every combination of parts that fit each other: trials that lack only their seed."""
+    learners = {
+        name: registry.resolve("learner", Choice(name))
+        for name in {model.entry.learner for model in parts["model"]}
+    }
+    phases = tuple(_resolved_phase(registry, phase) for phase in suite.phases)
+    for task in parts["task"]:
+        data = fingerprint(task.part)
+        axes = [[each for each in parts[kind] if fits(each, task)] for kind in AXES[1:]]
+        for model, loss, optimizer, schedule in product(*axes):
+            framework = model.entry.learner
+            if {loss.entry.learner, optimizer.entry.learner} != {framework}:
+                continue
+            yield partial(
+                Trial,
+                task=task.part,
+                model=model.part,
+                loss=loss.part,
+                optimizer=optimizer.part,
+                schedule=schedule.part,
+                decoders=_decoders(parts["decoder"], task, framework),
+                learner=learners[framework],
+                training=suite.training[display_name(task.choice)],
+                device=suite.device,
+                threads=suite.threads,
+                dtype=suite.dtype,
+                data=data,
+                phases=phases,
+            )
+
+
+def _decoders(decoders: Sequence[Resolved], task: Resolved, framework: str) -> tuple[Part, ...]:
+    """Those for a task, in the order of their digests; one that two tables name (of which one may
+    be a grid) is one."""
+    fitting = [d.part for d in decoders if fits(d, task) and d.entry.learner == framework]
+    unique = {digest(part): part for part in fitting}
+    return tuple(unique[each] for each in sorted(unique))
+
+
+def _resolved_phase(registry: Registry, phase: Phase) -> Phase:
+    parts = {kind: registry.resolve(kind, choice) for kind, choice in phase.parts().items()}
+    return Phase(phase.passes, parts.get("loss"), parts.get("optimizer"), parts.get("schedule"))

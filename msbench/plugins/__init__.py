@@ -1,1 +1,1 @@
-"""The contract with plugin authors, and the machine that finds their parts."""
+"""The contract with plugin authors, and the code that finds, checks and builds their parts."""

@@ -1,7 +1,7 @@
-"""The contract with plugin authors: nine hooks that register, and do nothing else.
+"""The contract with plugin authors: nine hooks that register parts, and do nothing else.
 
 Each hook gets one function, `register(name, factory, ...)`. A factory may be given as
-`"module:attribute"`, which is imported only when the part is used: listing plugins stays fast.
+`"module:attribute"`, which is imported only when the part is used, so that listing stays fast.
 Behaviour lives in what the factory returns; docs/plugins.md has the contract of each kind.
 """
 
@@ -12,14 +12,11 @@ import pluggy
 
 hookspec = pluggy.HookspecMarker("msbench")
 
-
 hookimpl = pluggy.HookimplMarker("msbench")
 """Marks a plugin's hooks: `@msbench.hookimpl`."""
 
-
 Steps = Literal["", "memory", "passes", "slow-weights", "batch", "decoding"]
 """How a strategy is multi-step; empty for single-step."""
-
 
 Factory = Callable[..., Any] | str
 
@@ -51,8 +48,8 @@ class Register(Protocol):
         factory: a function (or class) whose parameters are the part's options.
         idea: one line for a reader who has to choose. paper: where the method comes from.
         steps, passes: how it is multi-step, and the passes one step costs (optimizers).
-        base: the single-step part that `msbench claims` compares it with; of an optimizer with an
-            option `base` it is what that one says.
+        base: the single-step part that `msbench claims` compares it with. An optimizer with an
+            option `base` is compared with the optimizer chosen there.
         helps: one sentence on when it tends to help, and who found so.
         space: what tuning searches, `{"lr": (1e-4, 1e-1, "log")}`; also "linear", "int", "choice".
         fits: the task kinds it works on (for a task: its own kind); empty = all.
@@ -100,7 +97,7 @@ def register_learners(register: Register) -> None:
 
 @hookspec
 def register_launchers(register: Register) -> None:
-    """Launchers: `factory(**options) -> (jobs, run, *, limit, preload, started) -> records`."""
+    """Launchers: `factory(**options) -> (jobs, run, *, limit, preload) -> jobs and records`."""
 
 
 @hookspec

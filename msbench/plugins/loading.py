@@ -3,9 +3,9 @@
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,12 +13,16 @@ from typing import Any
 import pluggy
 
 from msbench.errors import PluginError, did_you_mean
+from msbench.kinds import KINDS, Kind, plural
 from msbench.plugins import hookspecs
-from msbench.plugins.registry import Entry, Plugin, Registry, plural
-from msbench.spec import KINDS, Kind
+from msbench.plugins.registry import Entry, Plugin, Registry
 
 GROUP = "msbench"
 """The entry point group."""
+
+HOOKS = {f"register_{plural(kind)}": kind for kind in KINDS}
+
+Entries = dict[tuple[Kind, str], Entry]
 
 
 def load_plugins(files: Iterable[str] = ()) -> Registry:
@@ -29,37 +33,39 @@ def load_plugins(files: Iterable[str] = ()) -> Registry:
     """
     files = tuple(files)
     broken: dict[str, str] = {}
-    entries: dict[tuple[Kind, str], Entry] = {}
+    entries: Entries = {}
     plugins: list[Plugin] = []
-    loaders: list[tuple[str, Callable[[], Plugin]]] = [*_installed()]
-    loaders += [(file, partial(_from_file, file)) for file in files]
+    loaders = _installed() + [(file, partial(_from_file, file)) for file in files]
     for name, load in loaders:
         try:
             plugin = load()
-            found = _registered(plugin)
+            registered = _registered(plugin)
         except (Exception, SystemExit) as error:  # a plugin may fail in any way, on its own
-            reason = str(error) if isinstance(error, PluginError) else _short(error)
+            own = isinstance(error, PluginError)
+            reason = str(error) if own else f"{type(error).__name__}: {error}"
             if name in files:
                 raise PluginError(f"plugin {name}: {reason}") from error
             broken[name] = reason
             continue
         plugins.append(plugin)
-        for entry in found:
+        for entry in registered:
             _claim(entries, entry)
     return Registry(entries, plugins, broken, files)
 
 
 def _installed() -> list[tuple[str, Callable[[], Plugin]]]:
-    found = {}
-    for point in entry_points(group=GROUP):
-        package = point.dist.name if point.dist else point.name
-        version = point.dist.version if point.dist else "unknown"
+    """Name and loader of every installed plugin, by name."""
+    # One distribution may be listed twice.
+    points = {(_package(point)[0], point.value): point for point in entry_points(group=GROUP)}
+    return [(name, partial(_from_point, points[name, value])) for name, value in sorted(points)]
 
-        def load(point: Any = point, package: str = package, version: str = version) -> Plugin:
-            return Plugin(package, version, point.load())
 
-        found[package, point.value] = (package, load)  # one distribution may be listed twice
-    return sorted(found.values(), key=lambda each: each[0])
+def _package(point: EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else (point.name, "unknown")
+
+
+def _from_point(point: EntryPoint) -> Plugin:
+    return Plugin(*_package(point), point.load())
 
 
 def _from_file(file: str) -> Plugin:
@@ -80,36 +86,35 @@ def _from_file(file: str) -> Plugin:
 
 def _registered(plugin: Plugin) -> list[Entry]:
     """What one plugin registers, with its hooks checked against the specs."""
+    if problems := [*_hook_problems(plugin.module)]:
+        raise PluginError("; ".join(problems))
     manager = pluggy.PluginManager("msbench")
     manager.add_hookspecs(hookspecs)
     manager.register(plugin.module, plugin.name)
-    _check_hooks(manager, plugin)
-    entries: dict[tuple[Kind, str], Entry] = {}
-    for kind in KINDS:
-        hook = getattr(manager.hook, f"register_{plural(kind)}")
-        hook(register=partial(_register, entries, plugin, kind))
+    manager.check_pending()
+    entries: Entries = {}
+    for name, kind in HOOKS.items():
+        getattr(manager.hook, name)(register=partial(_register, entries, plugin, kind))
     if not entries:
         raise PluginError("registers nothing: it has no function marked @msbench.hookimpl")
     return list(entries.values())
 
 
-def _check_hooks(manager: pluggy.PluginManager, plugin: Plugin) -> None:
-    known = [f"register_{plural(kind)}" for kind in KINDS]
-    for name in (
-        vars(plugin.module) if isinstance(plugin.module, ModuleType) else dir(plugin.module)
-    ):
-        marked = getattr(getattr(plugin.module, name), "msbench_impl", None)
-        marked = marked if isinstance(marked, dict) else None  # some objects have every attribute
-        if marked is not None and name not in known:
-            raise PluginError(f"unknown hook {name!r}{did_you_mean(name, known)}")
-        if marked is None and name.startswith("register_"):
-            hint = "" if name in known else did_you_mean(name, known)
-            raise PluginError(f"{name!r} is not marked: put @msbench.hookimpl above it{hint}")
-    manager.check_pending()
+def _hook_problems(module: Any) -> Iterator[str]:
+    """Hooks that do not exist, and functions that look like hooks but are not marked."""
+    for name in vars(module) if isinstance(module, ModuleType) else dir(module):
+        marked = isinstance(  # some objects have every attribute
+            getattr(getattr(module, name), "msbench_impl", None), dict
+        )
+        if marked and name not in HOOKS:
+            yield f"unknown hook {name!r}{did_you_mean(name, HOOKS)}"
+        elif not marked and name.startswith("register_"):
+            hint = "" if name in HOOKS else did_you_mean(name, HOOKS)
+            yield f"{name!r} is not marked: put @msbench.hookimpl above it{hint}"
 
 
 def _register(
-    entries: dict[tuple[Kind, str], Entry],
+    entries: Entries,
     plugin: Plugin,
     kind: Kind,
     name: str,
@@ -118,23 +123,28 @@ def _register(
 ) -> None:
     if not isinstance(name, str) or not name:
         raise PluginError(f"a {kind} needs a name, not {name!r}")
-    if not callable(factory) and not (isinstance(factory, str) and ":" in factory):
-        raise PluginError(f'{kind} {name!r}: a factory is a function or "module:attribute"')
-    for key in ("base", "helps"):
-        if not isinstance(facts.get(key, ""), str):
-            raise PluginError(f"{kind} {name!r}: {key} is a text, not {facts[key]!r}")
-    for key in ("fits", "sources", "preload"):
-        if isinstance(facts.get(key), str):
-            raise PluginError(f"{kind} {name!r}: {key} is a list, not {facts[key]!r}")
-    space = facts.get("space")
-    if space is not None and not isinstance(space, Mapping):
-        raise PluginError(f"{kind} {name!r}: space is a mapping of options, not {space!r}")
-    if not isinstance(facts.get("passes", 1), int | float):
-        raise PluginError(f"{kind} {name!r}: passes is a number, not {facts['passes']!r}")
+    if problems := [*_entry_problems(factory, facts)]:
+        raise PluginError(f"{kind} {name!r}: {'; '.join(problems)}")
     _claim(entries, Entry(kind, name, factory, plugin.name, plugin.version, **facts))
 
 
-def _claim(entries: dict[tuple[Kind, str], Entry], entry: Entry) -> None:
+def _entry_problems(factory: Any, facts: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the arguments of `register`; unknown ones fail in `Entry`."""
+    if not callable(factory) and not (isinstance(factory, str) and ":" in factory):
+        yield 'a factory is a function or "module:attribute"'
+    for key, value in facts.items():
+        if key in ("base", "helps") and not isinstance(value, str):
+            yield f"{key} is a text, not {value!r}"
+        if key in ("fits", "sources", "preload") and isinstance(value, str):
+            yield f"{key} is a list, not {value!r}"
+        if key == "space" and not isinstance(value, Mapping | None):
+            yield f"{key} is a mapping of options, not {value!r}"
+        if key == "passes" and not isinstance(value, int | float):
+            yield f"{key} is a number, not {value!r}"
+
+
+def _claim(entries: Entries, entry: Entry) -> None:
+    """Add the entry; PluginError if another has its name."""
     other = entries.get((entry.kind, entry.name))
     if other is not None:
         raise PluginError(
@@ -142,7 +152,3 @@ def _claim(entries: dict[tuple[Kind, str], Entry], entry: Entry) -> None:
             f"{entry.plugin} {entry.version}; uninstall one of them"
         )
     entries[entry.kind, entry.name] = entry
-
-
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

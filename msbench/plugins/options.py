@@ -1,4 +1,4 @@
-"""A factory's signature is its options' schema: types, defaults, and what is wrong with a value."""
+"""A factory's signature is the schema of its options: types, defaults, problems with a value."""
 
 import inspect
 import json
@@ -15,35 +15,35 @@ def check_options(
 ) -> tuple[dict[str, Any], list[str]]:
     """All options of a factory: the given values checked, the rest at their defaults.
 
-    An option's type is its annotation, else the type of its default. Returns the options and a
-    list of problems, empty if there are none.
+    known: its parameters. An option's type is its annotation, else the type of its default. Parts
+    among the given values are passed on as they are. Returns the options and a list of problems.
     """
     named = {k: v for k, v in known.items() if v.kind is not inspect.Parameter.VAR_KEYWORD}
     nested = {name: value for name, value in given.items() if _is_nested(value)}
-    schema = {name: _field(each) for name, each in named.items() if name not in nested}
-    free = len(named) < len(known)
-    # A leading underscore or a name such as "copy" would trip pydantic, hence the aliases.
-    fields: dict[str, Any] = {f"option_{i}": _aliased(*schema[n], n) for i, n in enumerate(schema)}
+    plain = {name: value for name, value in given.items() if name not in nested}
+    fields: dict[str, Any] = {
+        # A leading underscore or a name such as "copy" would trip pydantic, hence the aliases.
+        f"option_{number}": (annotated(each), Field(_default(each), alias=name))
+        for number, (name, each) in enumerate(named.items())
+        if name not in nested
+    }
     config = ConfigDict(strict=True, extra="ignore", arbitrary_types_allowed=True)
     model = create_model("Options", __config__=config, **fields)
-    plain = {name: value for name, value in given.items() if name not in nested}
     try:
         # By way of JSON, where strict still lets a TOML array be a tuple.
         values = model.model_validate_json(json.dumps(plain, default=str)).model_dump(by_alias=True)
     except ValidationError as error:
         return {}, [_problem(each) for each in error.errors()]
-    extra = {name: plain[name] for name in plain if free and name not in named}
-    for name, value in values.items():
-        try:
-            json.dumps(value)
-        except (TypeError, ValueError):
-            return {}, [f"option {name!r}: {value!r} is not plain data (numbers, texts, lists)"]
+    problems = [
+        f"option {name!r}: {value!r} is not plain data (numbers, texts, lists)"
+        for name, value in values.items()
+        if not _is_plain(value)
+    ]
+    if problems:
+        return {}, problems
+    free = len(named) < len(known)
+    extra = {name: value for name, value in plain.items() if free and name not in named}
     return {**values, **extra, **nested}, []
-
-
-def _is_nested(value: Any) -> bool:
-    several = value if isinstance(value, list) else [value]
-    return bool(several) and all(isinstance(each, Part) for each in several)
 
 
 def annotated(parameter: inspect.Parameter) -> Any:
@@ -54,13 +54,19 @@ def annotated(parameter: inspect.Parameter) -> Any:
     return Any if unknown else type(parameter.default)
 
 
-def _field(parameter: inspect.Parameter) -> tuple[Any, Any]:
-    default = ... if parameter.default is inspect.Parameter.empty else parameter.default
-    return annotated(parameter), default
+def supplied(factory: Callable[..., Any], **context: Any) -> Any:
+    """What the factory returns when it is called with the parts of the context that it asks for."""
+    wanted = inspect.signature(factory).parameters
+    return factory(**{name: value for name, value in context.items() if name in wanted})
 
 
-def _aliased(annotation: Any, default: Any, name: str) -> tuple[Any, Any]:
-    return annotation, Field(default, alias=name)
+def _is_nested(value: Any) -> bool:
+    items = value if isinstance(value, list) else [value]
+    return bool(items) and all(isinstance(each, Part) for each in items)
+
+
+def _default(parameter: inspect.Parameter) -> Any:
+    return ... if parameter.default is inspect.Parameter.empty else parameter.default
 
 
 def _problem(error: Any) -> str:
@@ -73,7 +79,9 @@ def _problem(error: Any) -> str:
     return f"option {name!r}: {error['msg']}, not {error['input']!r}{hint}"
 
 
-def supplied(factory: Callable[..., Any], **context: Any) -> Any:
-    """What the factory makes, given those parts of the context that it asks for."""
-    wanted = inspect.signature(factory).parameters
-    return factory(**{name: value for name, value in context.items() if name in wanted})
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,15 +1,17 @@
-"""All parts that were found: looking them up, completing their options, building them."""
+"""Everything that plugins registered: looking parts up, checking their options, building them."""
 
-import importlib.util
+import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msbench.errors import MsbenchError, PluginError, did_you_mean
+from msbench.errors import PluginError, did_you_mean
+from msbench.kinds import Kind
 from msbench.plugins import hookspecs
-from msbench.spec import KINDS, Choice, Kind, Part
+
+if TYPE_CHECKING:
+    from msbench.spec import Choice, Part
 
 CONTEXT = {
     "model": ("task",),
@@ -29,28 +31,12 @@ CONTEXT = {
         "clip",
     ),
 }
-"""Leading parameters of a factory that msbench fills in; all others are options."""
-
-
-NESTED = {
-    "base": "",
-    "of": "",
-    **{kind: kind for kind in ("model", "loss", "schedule", "decoder")},
-}
-"""Options that are choices themselves; "" stands for the kind of the part that has them."""
-
-
-DEEPEST = 8
-"""Levels of choices within choices; more are a choice that contains itself."""
-
-
-LISTED = ("of",)
-"""Those of them that are lists of choices."""
+"""Parameters of a factory that msbench fills in, by kind; all others are options."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """Where parts come from."""
+    """Where parts come from: a distribution or a file."""
 
     name: str
     version: str
@@ -85,22 +71,22 @@ class Entry:
             return self.factory
         module, _, attribute = self.factory.partition(":")
         try:
-            loaded: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+            factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
         except Exception as error:  # importing runs a plugin's code
             raise PluginError(
                 f"{self.kind} {self.name!r}: plugin {self.plugin} {self.version} gives the "
                 f"factory {self.factory!r}, which cannot be imported: {error}"
             ) from error
-        return loaded
+        return factory
 
     def module(self) -> str:
-        """The module its factory lives in."""
+        """The module its factory is defined in."""
         if isinstance(self.factory, str):
             return self.factory.partition(":")[0]
         return getattr(self.factory, "__module__", "")
 
     def options(self) -> dict[str, inspect.Parameter]:
-        """The factory's options: its parameters without the ones msbench fills in."""
+        """The factory's options: its parameters without those that msbench fills in."""
         try:
             parameters = inspect.signature(self.load(), eval_str=True).parameters
         except PluginError:
@@ -115,7 +101,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Registry:
-    """All parts that were found, and the plugins that could not be loaded, with the reason."""
+    """All registered parts, and the plugins that could not be loaded, with the reason."""
 
     entries: Mapping[tuple[Kind, str], Entry]
     plugins: Sequence[Plugin]
@@ -135,135 +121,25 @@ class Registry:
             message += f" (not loaded: {', '.join(self.broken)}; see: msbench list)"
         raise PluginError(message)
 
-    def resolve(self, kind: Kind, choice: Choice, depth: int = 0) -> Part:
+    # The imports below are late because listing parts needs neither suites' types nor pydantic.
+
+    def resolve(self, kind: Kind, choice: "Choice") -> "Part":
         """The choice with every option present; PluginError lists all that is wrong with it."""
-        if depth > DEEPEST:
-            raise PluginError(
-                f"{kind} {choice.name!r} is nested more than {DEEPEST} deep: in itself?"
-            )
-        entry = self.find(kind, choice.name)
-        options, problems = complete(self, entry, choice, depth)
-        if problems:
-            raise PluginError("\n".join(problems))
-        return Part(entry.name, options, entry.plugin, entry.version, choice.label)
+        from msbench.plugins.parts import resolve
 
-    def build(self, kind: Kind, part: Part) -> Callable[..., Any]:
+        return resolve(self, kind, choice)
+
+    def build(self, kind: Kind, part: "Part") -> Callable[..., Any]:
         """The part's factory with its options bound; nested parts arrive bound likewise."""
-        entry = self.find(kind, part.name)
-        checked, problems = complete_part(entry, part)
-        if problems:
-            raise PluginError("\n".join(problems))
-        options = {
-            name: self._built(nested_kind(kind, name), value) for name, value in checked.items()
-        }
-        return partial(entry.load(), **options)
+        from msbench.plugins.parts import build
 
-    def _built(self, kind: Kind, value: Any) -> Any:
-        if isinstance(value, Part):
-            return self.build(kind, value)
-        if is_parts(value):
-            return {part.label or part.name: self.build(kind, part) for part in value}
-        return value
+        return build(self, kind, part)
 
-    def sources(self, part: Part) -> list[Any]:
-        """The archives that a task reads, those of tasks inside it too; none twice."""
-        inside = [each for kind, each in parts_in("task", part) if kind == "task"]
+    def sources(self, part: "Part") -> list[Any]:
+        """The archives that a task reads, those of tasks nested in it included, without repeats."""
+        from msbench.plugins.parts import parts_in
+
+        tasks = [each for kind, each in parts_in("task", part) if kind == "task"]
         return list(
-            dict.fromkeys(s for each in inside for s in self.find("task", each.name).sources)
+            dict.fromkeys(s for task in tasks for s in self.find("task", task.name).sources)
         )
-
-
-def parts_in(kind: Kind, part: Part) -> Iterator[tuple[Kind, Part]]:
-    """A part and all that is inside its options, each with its kind."""
-    yield kind, part
-    for name, value in part.options.items():
-        for each in value if is_parts(value) else [value]:
-            if isinstance(each, Part):
-                yield from parts_in(nested_kind(kind, name), each)
-
-
-def is_parts(value: Any) -> bool:
-    """Whether an option is a list of parts."""
-    return isinstance(value, list) and bool(value) and all(isinstance(v, Part) for v in value)
-
-
-def nested_kind(kind: Kind, option: str) -> Kind:
-    """The kind of an option that is a choice: `base` is of the kind that has it."""
-    found = NESTED.get(option) or kind
-    return next(each for each in KINDS if each == found)
-
-
-def complete_part(entry: Entry, part: Part) -> tuple[dict[str, Any], list[str]]:
-    """The part's options with the types that the factory asks for: JSON has made tuples lists."""
-    from msbench.plugins.options import check_options
-
-    return check_options(entry.options(), part.options)
-
-
-def complete(
-    registry: Registry, entry: Entry, choice: Choice, depth: int = 0
-) -> tuple[dict[str, Any], list[str]]:
-    """The options of `choice` with every default filled in, and what is wrong with them."""
-    from msbench.plugins.options import (
-        check_options,  # late: pydantic is not needed to list plugins
-    )
-
-    known = entry.options()
-    free = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values())
-    given: dict[str, Any] = {}
-    problems: list[str] = []
-    for name, value in choice.options.items():
-        if name not in known and not free:
-            problems.append(
-                f"{entry.kind} {entry.name!r} has no option {name!r}{did_you_mean(name, known)}"
-            )
-        elif choices := _choices(value):
-            if name not in NESTED or (name in LISTED) != isinstance(value, list):
-                problems.append(
-                    f"{entry.kind} {entry.name!r}: {name} takes no nested choice of this form"
-                )
-                continue
-            resolved = []
-            for each in choices:
-                try:
-                    resolved.append(
-                        registry.resolve(nested_kind(entry.kind, name), each, depth + 1)
-                    )
-                except PluginError as error:
-                    problems += [f"{name}: {line}" for line in str(error).splitlines()]
-            names = [part.label or part.name for part in resolved]
-            if len(set(names)) < len(names):
-                problems.append(f"{name}: two of them have one name; give each a label of its own")
-            if len(resolved) == len(choices):
-                given[name] = resolved if isinstance(value, list) else resolved[0]
-        elif name in NESTED and name in known:
-            form = '[{name = "..."}, ...]' if name in LISTED else '{name = "adamw"}'
-            problems.append(
-                f"{entry.kind} {entry.name!r}: {name} must be a table with a name, such as "
-                f"{form}, not {value!r}"
-            )
-        else:
-            given[name] = value
-    unresolved = {name for name in choice.options if name not in given}
-    plain = {k: v for k, v in known.items() if k not in unresolved}
-    options, wrong = check_options(plain, given)
-    problems += [f"{entry.kind} {entry.name!r}: {each}" for each in wrong]
-    return options, problems
-
-
-def _choices(value: Any) -> list[Choice]:
-    """A choice, or every one of a list of them; none of anything else."""
-    several = value if isinstance(value, list) else [value]
-    return several if all(isinstance(each, Choice) for each in several) else []
-
-
-def kind_of(word: str) -> Kind:
-    """`"optimizers"` or `"optimizer"` -> `"optimizer"`."""
-    for kind in KINDS:
-        if word.lower() in (kind, plural(kind)):
-            return kind
-    raise MsbenchError(f"unknown kind {word!r}{did_you_mean(word, KINDS)}")
-
-
-def plural(kind: Kind) -> str:
-    return "losses" if kind == "loss" else f"{kind}s"

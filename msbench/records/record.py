@@ -1,43 +1,49 @@
-"""A record: what a trial or a measurement left behind, one line of JSON."""
+"""A record: what a trial or a measurement left behind."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from typing import Any, Literal
+from operator import itemgetter
+from typing import Any, cast
 
-from msbench.spec import Job, Measurement, Trial, digest, identity
+from pydantic_core import ValidationError, from_json
 
-SCHEMA = 1
-"""Version of the record layout, written into every record."""
-
-
-Status = Literal["ok", "diverged", "crashed", "timeout", "oom", "failed"]
-
-
-STATUSES: tuple[Status, ...] = ("ok", "diverged", "crashed", "timeout", "oom", "failed")
+from msbench.records.migrations import migrate
+from msbench.records.schema import (
+    VERSION,
+    MeasurementData,
+    MeasurementResults,
+    PartData,
+    Status,
+    TrialData,
+    TrialResults,
+    validator,
+)
+from msbench.spec import Job, Part, digest, identity
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a trial (or a measurement) left behind: one JSON line."""
+    """What a job left behind; `schema.RecordData` is the line of JSON that it is written as."""
 
     key: str
     group: str
     """Hash of the job without its seed: records of one group are seeds of one strategy."""
     job: Mapping[str, Any]
-    """The trial or measurement as plain data."""
+    """The trial or measurement as plain data; `trial` and `measurement` have its type."""
     status: Status
     reason: str = ""
     """Why the status is not ok, in words; of one that is ok, what was lost nevertheless."""
     results: Mapping[str, Any] = field(default_factory=dict)
+    """What was measured; `trial_results` and `measurement_results` have its type."""
     seconds: float = 0.0
     """Wall clock from start to end, everything included."""
     machine: Mapping[str, Any] = field(default_factory=dict)
     finished: str = ""
     """UTC, ISO 8601."""
-    schema: int = SCHEMA
+    schema: int = VERSION
 
     @property
     def is_trial(self) -> bool:
@@ -50,53 +56,67 @@ class Record:
         return (self.job.get("tuned") or {}).get("stage") == "search"
 
     @property
+    def trial(self) -> TrialData:
+        """The job of a trial; of a measurement, its first strategy's."""
+        return cast(TrialData, self.job if self.is_trial else self.job["strategies"][0])
+
+    @property
+    def measurement(self) -> MeasurementData:
+        """The job of a measurement."""
+        return cast(MeasurementData, self.job)
+
+    @property
+    def trial_results(self) -> TrialResults:
+        """The results of a trial."""
+        return cast(TrialResults, self.results)
+
+    @property
+    def measurement_results(self) -> MeasurementResults:
+        """The results of a measurement."""
+        return cast(MeasurementResults, self.results)
+
+    @property
     def validation_loss(self) -> float:
         """The last one; infinite for a trial that did not end ok."""
         if self.status != "ok":
             return math.inf
-        value = self.results["training"]["curve"][-1]["validation_loss"]
-        return math.inf if value is None else float(value)
+        value = self.trial_results["training"]["curve"][-1]["validation_loss"]
+        return math.inf if value is None else value
 
     def to_json(self) -> str:
-        """One line of strict JSON: numbers that are not finite become null."""
-        return json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
+        """One line of strict JSON: numbers that are not finite become null, halves of characters
+        (lone surrogates) become "?"."""
+        line = json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
+        return line.encode(errors="replace").decode()
 
     @classmethod
-    def from_json(cls, line: str) -> "Record":
-        """The record of one line; ValueError says what is wrong with it."""
-        return cls.of(json.loads(line))
+    def from_json(cls, line: str | bytes, job: Mapping[str, Any] | None = None) -> "Record":
+        """The record of one line, of an older layout too; ValueError says what is wrong with it.
 
-    @classmethod
-    def of(cls, data: Any, *, whole: bool = False) -> "Record":
-        """The record of parsed JSON; ValueError says what is wrong with it.
-
-        whole: its job is known to be.
+        job: the record's, if it is known and checked already; the line has null for it then.
         """
-        if not isinstance(data, dict) or not data.keys() >= {"key", "group", "job"}:
-            raise ValueError("not an msbench record")
-        if data.get("schema") != SCHEMA:
-            raise ValueError(f"record layout {data.get('schema')}, this msbench reads {SCHEMA}")
-        if data.get("status") not in STATUSES:
-            raise ValueError(f"unknown status {data.get('status')!r}")
-        if not data.keys() <= _RECORD:  # a later version may have added some
-            data = {name: value for name, value in data.items() if name in _RECORD}
-        # Without __init__: setting the fields of a frozen class one by one takes long.
-        made = cls.__new__(cls)
-        made.__dict__.update({**_DEFAULTS, "results": {}, "machine": {}, **data})
         try:
-            if not whole:
-                Trial.of(made.job) if made.is_trial else Measurement.of(made.job)
-            for decoded in made.results.get("decoding", ()) if made.is_trial else ():
-                sum(filter(None, decoded["metrics"].values()))
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError("its job or results are not whole") from error
-        return made
+            data = validator().validate_json(line)
+        except ValidationError as error:
+            raise ValueError(_problem(line, error)) from error
+        if (data["job"] is None) == (job is None):
+            raise ValueError("its job is missing")
+        migrate(data)
+        # Without __init__: setting the fields of a frozen class one by one takes long.
+        record = cls.__new__(cls)
+        record.__dict__.update(zip(_FIELDS, _VALUES(data), strict=True))
+        if job is not None:
+            record.__dict__["job"] = job
+        return record
 
 
-_RECORD = frozenset(each.name for each in fields(Record))
+def part_data(part: Part) -> PartData:
+    """A part as a record has it."""
+    return cast(PartData, asdict(part))
 
 
-_DEFAULTS = {each.name: each.default for each in fields(Record)}
+_FIELDS = tuple(each.name for each in fields(Record))
+_VALUES = itemgetter(*_FIELDS)
 
 
 def record(
@@ -113,6 +133,21 @@ def record(
     plain: dict[str, Any] = asdict(job)  # type: ignore[call-overload]
     group = digest({**identity(plain), "seed": None})
     return Record(job.key, group, plain, status, reason, results or {}, seconds, machine or {}, now)
+
+
+def _problem(line: str | bytes, error: ValidationError) -> str:
+    """Why a line is no record: the first of what is wrong, and how much more there is."""
+    first, *others = error.errors(include_url=False, include_context=False)
+    if first["type"] == "json_invalid":
+        return first["msg"]
+    data = from_json(line)
+    if not isinstance(data, dict) or not data.keys() >= {"key", "group", "job"}:
+        return "not an msbench record"
+    if data.get("schema") not in range(1, VERSION + 1):
+        return f"record layout {data.get('schema')}, this msbench reads 1 to {VERSION}"
+    where = ".".join(str(step) for step in first["loc"])
+    more = f", and {len(others)} more" if others else ""
+    return f"{where}: {first['msg']}, not {first['input']!r:.60}{more}"
 
 
 def _finite(value: Any) -> Any:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic_core import from_json
 
 from msbench.errors import RecordsError, StoreError, did_you_mean
@@ -28,12 +27,8 @@ def record_of(line: bytes, jobs: Jobs) -> Record:
     seed, _, rest = after.partition(b",")
     known = jobs.get((before, rest))
     if known is not None and seed.isdigit():
-        data = from_json(line[:start] + b"null" + line[end:])
-        if isinstance(data, dict) and data.get("job", known) is None:
-            data["job"] = {**known, "seed": int(seed)}
-            return Record.of(data, whole=True)
-    data = from_json(line)
-    record = Record.of(data)
+        return Record.from_json(line[:start] + b"null" + line[end:], {**known, "seed": int(seed)})
+    record = Record.from_json(line)
     # Only where that text was the job, and the seed its only one, may it stand for others.
     alone = seed.isdigit() and b'"seed": ' not in before
     if alone and _parsed(line[start:end]) == record.job and record.job.get("seed") == int(seed):
@@ -49,7 +44,6 @@ def _parsed(text: bytes) -> Any:
 
 
 TRIALS, THROUGHPUT = "trials.jsonl", "throughput.jsonl"
-
 
 _BUFFER = 2**20
 """Bytes read at once: with the usual 8 KiB, two records, reading takes four times as long."""
@@ -69,6 +63,8 @@ def append(folder: Path, record: Record) -> None:
     A lock keeps two programs from writing at once. If an earlier write broke off in the middle
     of a line, the new record starts on a line of its own.
     """
+    from filelock import FileLock, Timeout  # late: reading needs no lock
+
     path = folder / (TRIALS if record.is_trial else THROUGHPUT)
     line = record.to_json().encode() + b"\n"
     try:
@@ -86,6 +82,8 @@ def append(folder: Path, record: Record) -> None:
 
 def prepare_folder(folder: Path) -> None:
     """Make the folder and prove that records can be written there, before any compute."""
+    from filelock import FileLock
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / ".lock", timeout=60):

@@ -3,23 +3,38 @@
 import math
 from collections.abc import Sequence
 
-from msbench.claims.results import CLAIMS, Claims
-from msbench.compare.rows import Row
-from msbench.report.format import Cells, digits, interval, number, p_value
+from msbench.claims.results import CLAIMS, ClaimRow, Claims, SummaryRow
+from msbench.report.format import (
+    Cells,
+    because,
+    detectable,
+    drop_empty,
+    interval,
+    number,
+    probability,
+    varies,
+)
+from msbench.spec import DETAILS, UNITS
+
+NAMES: dict[str, str] = {
+    **{unit: unit for unit in UNITS},
+    "flops": "FLOPs",
+    "training": "one trained model",
+}
+"""The units that summaries have a column for, and what they are called there."""
 
 
 def claim_tables(claims: Claims, *, short: bool = False) -> list[tuple[str, Cells]]:
     """(title, rows) of every table that has rows; `short`: only summaries."""
-    every = [
+    titled = [
         ("Claims in short", _summary(claims.summary)),
-        ("By condition", _summary(claims.conditions, "condition")),
+        ("By condition", _summary(claims.conditions)),
     ]
     if not short:
-        for claim, said in CLAIMS.items():
-            every.append(
-                (f"It {said}", _tests([row for row in claims.rows if row["claim"] == claim]))
-            )
-    return [(title, rows) for title, rows in every if rows]
+        for claim, text in CLAIMS.items():
+            rows = [row for row in claims.rows if row["claim"] == claim]
+            titled.append((f"It {text}", _tests(rows, claim)))
+    return [(title, cells) for title, cells in titled if cells]
 
 
 def claim_legend(claims: Claims) -> list[str]:
@@ -31,8 +46,8 @@ def claim_legend(claims: Claims) -> list[str]:
     lines = [
         "Each strategy minus its single-step base, paired by seed: mean [95 % interval].",
         f"p is adjusted for all {tests} tests (Holm); supported, contradicted: p at most 0.05. "
-        "Not shown does not mean that there is no effect: sees is the smallest that so many seeds "
-        "find in 4 of 5 single tests.",
+        "Not shown does not mean that there is no effect: MDE (minimum detectable effect) is the "
+        "smallest that so many seeds find in 4 of 5 single tests.",
         "Equal in several units is one test. Validation loss is the one at the largest amount that "
         "both have spent, between two validations on a line.",
     ]
@@ -46,102 +61,96 @@ def claim_legend(claims: Claims) -> list[str]:
     return [*lines, *claims.notes]
 
 
-def _summary(summary: Sequence[Row], *more: str) -> Cells:
-    """A row per claim, strategy and `more`, a column per unit."""
-    shown = ("passes", "steps", "seconds", "flops", "training")
-    units = [unit for unit in shown if any(row["unit"] == unit for row in summary)]
-    names = {"flops": "FLOPs", "training": "one trained model"}
-    rows: dict[tuple[str, ...], dict[str, str]] = {}
+def _summary(summary: Sequence[SummaryRow]) -> Cells:
+    """A row per claim, strategy and condition (if there are any), a column per unit."""
+    units = [unit for unit in NAMES if any(row["unit"] == unit for row in summary)]
+    cells: dict[tuple[str, ...], dict[str, str]] = {}
     for row in summary:
-        key = tuple(row[name] for name in ("claim", "kind", "strategy", "base", *more))
-        about = {
+        condition = row.get("condition", "")
+        key = (row["claim"], row["kind"], row["strategy"], row["base"])
+        first = {
             "claim": CLAIMS[row["claim"]],
             "strategy": row["strategy"],
             "base": row["base"],
             "multi-step by": row["steps"],
-            **{name: row[name] for name in more},
-            **{f"at equal {names.get(unit, unit)}": "" for unit in units},
+            "condition": condition,
+            **{f"at equal {NAMES[unit]}": "" for unit in units},
         }
-        unit = names.get(row["unit"], row["unit"])
-        rows.setdefault(key, about)[f"at equal {unit}"] = _counted(row)
-    return list(rows.values())
+        line = cells.setdefault((*key, condition), first)
+        line[f"at equal {NAMES[row['unit']]}"] = _counted(row)
+    return drop_empty(list(cells.values()), "condition")
 
 
-def _counted(row: Row) -> str:
+def _counted(row: SummaryRow) -> str:
     """Such as "supported in 2 of 3, contradicted in 1"."""
-    told = [f"{word} in {row[word]}" for word in ("supported", "contradicted") if row[word]]
-    if not told:
-        return f"not shown in {row['of']}" if row["of"] > 1 else "not shown"
+    counts = {"supported": row["supported"], "contradicted": row["contradicted"]}
+    verdicts = [verdict for verdict, count in counts.items() if count]
     if row["of"] == 1:
-        return told[0].partition(" ")[0]
-    return ", ".join([f"{told[0]} of {row['of']}", *told[1:]])
+        return verdicts[0] if verdicts else "not shown"
+    if not verdicts:
+        return f"not shown in {row['of']}"
+    first, *rest = (f"{verdict} in {counts[verdict]}" for verdict in verdicts)
+    return ", ".join([f"{first} of {row['of']}", *rest])
 
 
-def _tests(rows: Sequence[Row]) -> Cells:
-    conditions = any(row["condition"] for row in rows)
-    models = len({(row["task"], row["model"]) for row in rows}) > len({r["task"] for r in rows})
-    others = [a for a in ("loss", "schedule") if len({row[a] for row in rows}) > 1]
-    machines = any(row["machine"] for row in rows)
-    cells: Cells = []
-    for row in rows:
-        cells.append(
-            {
-                "strategy": row["strategy"],
-                "base": row["base"],
-                "task": row["task"],
-                **({"model": row["model"]} if models else {}),
-                **{axis: row[axis] for axis in others},
-                **({"optimizer": row["optimizer"]} if _decoders(rows) else {}),
-                **({"condition": row["condition"]} if conditions else {}),
-                "at equal": _budget(row),
-                **({"machine": row["machine"]} if machines else {}),
-                "measured": row["quantity"],
-                "effect": _effect(row),
-                **({"reached": _reached(row)} if row["claim"] == "compute" else {}),
-                "verdict": _verdict(row),
-                "n": f"{row['pairs']}/{row['seeds']}",
-            }
-        )
-    return cells
+def _tests(rows: Sequence[ClaimRow], claim: str) -> Cells:
+    models = varies(rows, "model")
+    others = [axis for axis in DETAILS[1:] if len({row[axis] for row in rows}) > 1]
+    decoders = any(row["kind"] == "decoder" for row in rows)
+    cells = [
+        {
+            "strategy": row["strategy"],
+            "base": row["base"],
+            "task": row["task"],
+            "model": row["model"] if models else "",
+            **{axis: row[axis] for axis in others},
+            "optimizer": row["optimizer"] if decoders else "",
+            "condition": row["condition"],
+            "at equal": _budget(row),
+            "machine": row["machine"],
+            "measured": row["quantity"],
+            "effect": _effect(row),
+            **({"reached": _reached(row)} if claim == "compute" else {}),
+            "verdict": _verdict(row),
+            "n": f"{row['pairs']}/{row['seeds']}",
+        }
+        for row in rows
+    ]
+    return drop_empty(cells, "model", "optimizer", "condition", "machine")
 
 
-def _decoders(rows: Sequence[Row]) -> bool:
-    return any(row["kind"] == "decoder" for row in rows)
-
-
-def _budget(row: Row) -> str:
+def _budget(row: ClaimRow) -> str:
     """Such as "300 passes, steps"; of compute, what is counted."""
     units = ", ".join("FLOPs" if unit == "flops" else unit for unit in row["units"])
     known = row["claim"] != "compute" and not math.isnan(row["amount"])
     return f"{number(row['amount'])} {units}" if known else units
 
 
-def _effect(row: Row) -> str:
+def _effect(row: ClaimRow) -> str:
     sign = "" if row["scale"] == "ratio" else "+"
     return interval(row["effect"], row["low"], row["high"], sign)
 
 
-def _reached(row: Row) -> str:
+def _reached(row: ClaimRow) -> str:
     if math.isnan(row["reached"]):
         return ""
     return f"{row['reached']:.0%}, {row['base_reached']:.0%}"
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: ClaimRow) -> str:
     """Such as "supported (p 0.003)"."""
+    p = probability(row["p_adjusted"])
     if row["verdict"] == "not shown":
-        sees = _sees(row)
-        told = "" if math.isnan(row["p_adjusted"]) else f"p {p_value(row['p_adjusted'])}; "
-        return f"not shown ({told}{sees})"
-    word = f"{row['verdict']} (p {p_value(row['p_adjusted'])})"
+        return because("not shown", p, _detectable(row))
     lost = row["claim"] != "compute" and row["pairs"] < row["seeds"]
-    return f"{word}, of those ok" if lost else word
+    return because(row["verdict"], p) + (", of those ok" if lost else "")
 
 
-def _sees(row: Row) -> str:
+def _detectable(row: ClaimRow) -> str:
     """Which effect would have been found, or why that cannot be said."""
+    if row["pairs"] < 2 and row["claim"] == "compute":
+        return "no ratio"
     if row["pairs"] < 2:
-        some = "too few seeds" if row["pairs"] else "not measured so early"
-        return "no ratio" if row["claim"] == "compute" else some
-    least = row["detectable"]
-    return "no spread" if math.isnan(least) else f"sees {least:.{digits(least)}f}"
+        return "too few seeds" if row["pairs"] else "not measured so early"
+    effect = row["detectable"]
+    return "no spread" if math.isnan(effect) else detectable(effect)

@@ -1,37 +1,67 @@
-"""Cells of tables: numbers as short text."""
+"""What tables share: numbers and verdicts as short text, and which columns are needed."""
 
 import math
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
+
+from msbench.compare.rows import Row
+
+R = TypeVar("R", bound=Row)
+Key = TypeVar("Key", bound=Hashable)
 
 Cells = list[dict[str, str]]
 """Rows of a table, column by column; all rows have the same columns."""
 
 
-def ditto(rows: Cells) -> Cells:
+def grouped(rows: Iterable[R], key: Callable[[R], Key]) -> dict[Key, list[R]]:
+    """The rows of each key, both in their order."""
+    groups: dict[Key, list[R]] = {}
+    for row in rows:
+        groups.setdefault(key(row), []).append(row)
+    return groups
+
+
+def varies(rows: Sequence[Row], axis: str) -> bool:
+    """Whether an axis tells rows of one task apart."""
+    values = {(row["task"], row[axis]) for row in rows if row[axis]}
+    return len(values) > len({task for task, _ in values})
+
+
+def ditto(cells: Cells) -> Cells:
     """The task only where it changes."""
-    tasks = [row["task"] for row in rows]
-    for index in range(len(rows) - 1, 0, -1):
-        if tasks[index] == tasks[index - 1]:
-            rows[index]["task"] = ""
-    return rows
+    tasks = [row["task"] for row in cells]
+    return [
+        {**row, "task": ""} if index and tasks[index - 1] == tasks[index] else row
+        for index, row in enumerate(cells)
+    ]
+
+
+def drop_empty(cells: Cells, *columns: str) -> Cells:
+    """Without those of `columns` that are empty or not known in every row."""
+    empty = {name for name in columns if all(row[name] in ("", "-") for row in cells)}
+    return [{name: cell for name, cell in row.items() if name not in empty} for row in cells]
 
 
 def interval(mean: float, low: float, high: float, sign: str = "") -> str:
     """The mean and its bounds, with as many decimals as the largest needs; "-" for not known."""
     if math.isnan(mean):
         return "-"
-    places = digits(max(abs(x) for x in (mean, low, high) if not math.isnan(x)))
-    shown = f"{mean:{sign}.{places}f}"
-    return shown if math.isnan(low) else f"{shown} [{low:.{places}f}, {high:.{places}f}]"
+    places = decimals(max(abs(x) for x in (mean, low, high) if not math.isnan(x)))
+    text = f"{mean:{sign}.{places}f}"
+    return text if math.isnan(low) else f"{text} [{low:.{places}f}, {high:.{places}f}]"
 
 
-def digits(size: float) -> int:
-    """Decimals that leave about three significant digits."""
+def mean_of(row: Row) -> str:
+    return interval(row["mean"], row["low"], row["high"])
+
+
+def difference_of(row: Row) -> str:
+    return interval(row["difference"], row["difference_low"], row["difference_high"], "+")
+
+
+def decimals(size: float) -> int:
+    """How many leave about three significant digits."""
     return 3 if size < 2 else 2 if size < 20 else 1
-
-
-def p_value(p: float) -> str:
-    """A probability with two digits."""
-    return "<0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def number(value: float) -> str:
@@ -39,3 +69,21 @@ def number(value: float) -> str:
     if math.isnan(value):
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def probability(p: float) -> str:
+    """Such as "p 0.0031"; empty for not known."""
+    if math.isnan(p):
+        return ""
+    return "p <0.001" if p < 0.001 else f"p {p:.2g}"
+
+
+def detectable(effect: float) -> str:
+    """The minimum detectable effect."""
+    return f"MDE {effect:.{decimals(effect)}f}"
+
+
+def because(verdict: str, *reasons: str) -> str:
+    """A verdict with what it rests on in brackets, such as "better (p 0.0031)"."""
+    known = "; ".join(filter(None, reasons))
+    return f"{verdict} ({known})" if known else verdict

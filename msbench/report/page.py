@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from msbench.compare.rows import Comparison
 from msbench.errors import printable
 from msbench.report.findings import MARKS, findings, summary
 from msbench.report.format import Cells
-from msbench.report.plots.plot import KINDS, NOTHING, TITLES, picture, tasks_with
-from msbench.report.plots.series import MOST, lineup
+from msbench.report.plots import PLOTS, Plot, picture
+from msbench.report.plots.series import MOST, choose_series
 from msbench.report.plots.style import DARK, PAPER
 from msbench.report.plots.svg import svg, variables
 from msbench.report.tables import legend, tables
@@ -21,28 +21,13 @@ TASKS, ROWS, LINES = 8, 1000, 12
 """Most tasks with pictures, rows of a table and sentences of a comparison that a page shows."""
 
 
-CAPTIONS = {
-    "curves": "Line: median over the seeds that ended ok; band: the lowest to the highest seed.",
-    "pareto": "Bars: 95 % intervals over seeds. No strategy is both cheaper and better than those "
-    "on the grey line.",
-    "profile": "Share of tasks and seeds that reach the target within so many times the passes of "
-    "the baseline; the table has intervals.",
-    "cd": "Strategies joined by a bar are not told apart (Nemenyi, 5 %). Diamond: the baseline.",
-    "ladder": "Each point is a decoder; a line joins those that differ in one number.",
-    "tuning": "Star: the winner, which ran again on new seeds. Cross at the top: did not end ok.",
-}
-
-
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """The pictures of one kind, and what is to be said of them."""
 
-    name: str
-    title: str
-    caption: str
-    pictures: Sequence[tuple[str, Any]] = ()
+    plot: Plot[Any]
+    pictures: Sequence[tuple[str, str]]
     """(title, SVG)."""
-    note: str = ""
+    note: str
 
 
 def report(
@@ -62,13 +47,13 @@ def report(
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    def shown(value: Any) -> Any:
+    def one_line(value: Any) -> Any:
         plain = isinstance(value, str) and not isinstance(value, Markup)
         return printable(value.replace("\n", " ")) if plain else value
 
     environment = Environment(
         autoescape=True,
-        finalize=shown,
+        finalize=one_line,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -76,15 +61,15 @@ def report(
     template = (files("msbench.report") / "page.html").read_text(encoding="utf-8")
     return environment.from_string(template).render(
         title=title or "results",
-        colours=Markup(_colours()),
+        colours=_colours(),
         summary=summary(comparison),
         findings=findings(comparison),
         marks=MARKS,
         notes=_notes(comparison, problems),
-        tables=[(name, *_cut(_whole(rows))) for name, rows in tables(comparison)],
+        tables=[(name, *_cut(_undo_ditto(cells))) for name, cells in tables(comparison)],
         legend=legend(replace(comparison, notes=(), freezing=())),
         freezing=comparison.freezing,
-        sections=[_section(comparison, kind, Markup) for kind in KINDS],
+        sections=[_section(comparison, plot) for plot in PLOTS.values()],
         failures=_cut(_failures(comparison)),
         parts=_cut(_parts(comparison)),
         machines=_cut(_machines(comparison)),
@@ -95,44 +80,37 @@ def report(
     )
 
 
-def _section(comparison: Comparison, kind: str, markup: Any) -> Section:
-    tasks = tasks_with(comparison, kind)
-    if not tasks:
-        return Section(kind, TITLES[kind], "", note=f"No picture: {NOTHING[kind]}.")
-    made = [
-        picture(comparison, kind, [task] if task else [], along)
-        for task in tasks[:TASKS]
-        for along in (UNITS if kind == "curves" else UNITS[:1])
-    ]
-    drawn = [
+def _section(comparison: Comparison, plot: Plot[Any]) -> Section:
+    panels = plot.panels(comparison)
+    if not panels:
+        return Section(plot, (), f"No picture: {plot.nothing}.")
+    units = plot.units or UNITS[:1]
+    drawn = [picture(comparison, plot, [t], unit) for t in [*panels][:TASKS] for unit in units]
+    pictures = [
         (
-            each.title.removeprefix(TITLES[kind]).strip(", "),
-            markup(svg(replace(each, name=f"{kind}-{number}"))),
+            each.title.removeprefix(plot.title).strip(", "),
+            svg(replace(each, name=f"{plot.name}-{number}")),
         )
-        for number, each in enumerate(made)
+        for number, each in enumerate(drawn)
     ]
     notes = []
-    if len(tasks) > TASKS:
+    if len(panels) > TASKS:
         notes.append(
-            f"The first {TASKS} of {len(tasks)} tasks are drawn; msbench plot draws any of them."
+            f"The first {TASKS} of {len(panels)} tasks are drawn; msbench plot draws any of them."
         )
-    left = 0 if kind == "cd" else lineup(comparison, _axes(comparison, kind)).left_out
-    if left:
+    if not plot.names_beside and (left_out := plot.series(comparison).left_out):
         notes.append(
-            f"The baseline and the best {MOST - 1} strategies by rank are named here; {left} more "
-            f"are grey, and may leave the frame; the tables name all."
+            f"The baseline and the best {MOST - 1} strategies by rank are named here; {left_out} "
+            f"more are grey, and may leave the frame; the tables name all."
         )
-    if kind == "curves" and len({row["machine"] for row in comparison.curves}) > 1:
+    machines = {row["machine"] for rows in panels.values() for row in rows if plot.units}
+    if len(machines) > 1:
         notes.append("Of several machines the one with the most strategies is drawn.")
-    return Section(kind, TITLES[kind], CAPTIONS[kind], drawn, " ".join(notes))
-
-
-def _axes(comparison: Comparison, kind: str) -> Sequence[str]:
-    return [comparison.by] if kind == "profile" else ()
+    return Section(plot, pictures, " ".join(notes))
 
 
 def _notes(comparison: Comparison, problems: Sequence[str]) -> list[str]:
-    """What is to be borne in mind; the first fifty, and how many more there are."""
+    """What to bear in mind; the first fifty, and how many more there are."""
     notes = [*problems[:10]]
     if len(problems) > 10:
         notes.append(f"and {len(problems) - 10} more lines were skipped")
@@ -141,34 +119,36 @@ def _notes(comparison: Comparison, problems: Sequence[str]) -> list[str]:
     return [*notes[:50], *more]
 
 
-def _whole(rows: Cells) -> Cells:
+def _undo_ditto(cells: Cells) -> Cells:
     """With the task in every row: a page is scrolled, and read aloud."""
     task = ""
-    for row in rows:
+    for row in cells:
         if "task" in row:
             task = row["task"] = row["task"] or task
-    return rows
+    return cells
 
 
-def _cut(rows: Cells) -> tuple[Cells, int]:
+def _cut(cells: Cells) -> tuple[Cells, int]:
     """(what a page shows, how many rows are left out)."""
-    return rows[:ROWS], max(0, len(rows) - ROWS)
+    return cells[:ROWS], max(0, len(cells) - ROWS)
 
 
 def _failures(comparison: Comparison) -> Cells:
-    who = lineup(comparison)
-    return [
-        {
-            "task": row["task"],
-            "strategy": who.name(row),
-            "stage": row["stage"],
-            "status": row["status"],
-            "seeds": ", ".join(map(str, row["seeds"][:20]))
-            + (f" and {len(row['seeds']) - 20} more" if len(row["seeds"]) > 20 else ""),
-            "reason": row["reason"],
-        }
-        for row in comparison.failures
-    ]
+    series = choose_series(comparison)
+    cells = []
+    for row in comparison.failures:
+        seeds, left = ", ".join(map(str, row["seeds"][:20])), len(row["seeds"]) - 20
+        cells.append(
+            {
+                "task": row["task"],
+                "strategy": series.name(row),
+                "stage": row["stage"],
+                "status": row["status"],
+                "seeds": f"{seeds} and {left} more" if left > 0 else seeds,
+                "reason": row["reason"],
+            }
+        )
+    return cells
 
 
 def _parts(comparison: Comparison) -> Cells:
@@ -178,33 +158,36 @@ def _parts(comparison: Comparison) -> Cells:
             "called": row["label"],
             "name": row["name"],
             "plugin": f"{row['plugin']} {row['version']}",
-            "options": ", ".join(f"{k}={_plain(v)}" for k, v in row["options"].items()) or "-",
+            "options": _options(row["options"]) or "-",
         }
         for row in comparison.parts
     ]
 
 
-def _plain(value: Any) -> str:
-    """An option as a suite would write it; of a part its name and options."""
-    if isinstance(value, Mapping) and "name" in value:
-        inside = ", ".join(f"{k}={_plain(v)}" for k, v in value.get("options", {}).items())
-        return f"{value['name']}({inside})"
-    return json.dumps(value, ensure_ascii=False)
+def _options(options: Mapping[str, Any]) -> str:
+    """As a suite would write them; of a part its name and options."""
+    texts = (
+        f"{value['name']}({_options(value.get('options', {}))})"
+        if isinstance(value, Mapping) and "name" in value
+        else json.dumps(value, ensure_ascii=False)
+        for value in options.values()
+    )
+    return ", ".join(f"{name}={text}" for name, text in zip(options, texts, strict=True))
 
 
 def _machines(comparison: Comparison) -> Cells:
-    rows = []
-    for row in comparison.machines:
-        about = dict(row["about"])
-        versions = about.pop("versions", {})
-        rows.append(
-            {
-                "machine": row["machine"],
-                "about": ", ".join(f"{k} {v}" for k, v in about.items()) or "-",
-                "versions": ", ".join(f"{k} {v}" for k, v in versions.items()) or "-",
-            }
-        )
-    return rows
+    return [
+        {
+            "machine": row["machine"],
+            "about": _pairs({k: v for k, v in row["about"].items() if k != "versions"}),
+            "versions": _pairs(row["about"].get("versions", {})),
+        }
+        for row in comparison.machines
+    ]
+
+
+def _pairs(mapping: Mapping[str, Any], form: str = "{} {}") -> str:
+    return ", ".join(form.format(*pair) for pair in mapping.items()) or "-"
 
 
 def _data(comparison: Comparison, licences: Mapping[str, Sequence[str]]) -> Cells:
@@ -212,7 +195,7 @@ def _data(comparison: Comparison, licences: Mapping[str, Sequence[str]]) -> Cell
         {
             "task": row["label"],
             "data": row["data"] or "-",
-            "sizes": ", ".join(f"{k} {v:,}" for k, v in row["sizes"].items()) or "-",
+            "sizes": _pairs(row["sizes"], "{} {:,}"),
             "licence": "; ".join(licences.get(row["name"], ()))
             or f"not known here: msbench info task:{row['name']}",
         }

@@ -11,7 +11,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.rows import Comparison
 from msbench.errors import printable
 from msbench.report.tables import legend, tables
 
@@ -23,7 +23,7 @@ def render(comparison: Comparison, format: str = "text") -> str:
 
 def rendered(
     whole: Any,
-    rows: Sequence[Row],
+    rows: Sequence[Mapping[str, Any]],
     titled: Sequence[tuple[str, Sequence[Mapping[str, str]]]],
     lines: Sequence[str],
     format: str = "text",
@@ -72,7 +72,7 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
 
 
-def _csv(rows: Sequence[Row]) -> str:
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     out = io.StringIO()

@@ -3,14 +3,27 @@
 import math
 from collections.abc import Sequence
 
-from msbench.compare.rows import Comparison, Row
-from msbench.report.format import Cells, digits, ditto, interval, number, p_value
-from msbench.spec import DETAILS
+from msbench.compare.rows import AccuracyRow, Comparison, MachineStrategyRow, TrainingRow
+from msbench.report.format import (
+    Cells,
+    because,
+    decimals,
+    detectable,
+    difference_of,
+    ditto,
+    drop_empty,
+    interval,
+    mean_of,
+    number,
+    probability,
+    varies,
+)
+from msbench.spec import COLUMNS, DETAILS
 
 
 def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
     """(title, rows) of every table that has rows."""
-    every = [
+    titled = [
         ("Accuracy", _accuracy(comparison)),
         ("Training", _training(comparison)),
         ("To target, a validation loss", _targets(comparison)),
@@ -20,7 +33,7 @@ def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
         ("Ranks over tasks", _ranks(comparison)),
         ("Profiles over tasks and seeds", _profiles(comparison)),
     ]
-    return [(title, rows) for title, rows in every if rows]
+    return [(title, cells) for title, cells in titled if cells]
 
 
 def legend(comparison: Comparison) -> list[str]:
@@ -29,14 +42,13 @@ def legend(comparison: Comparison) -> list[str]:
     lines = [
         f"Mean [95 % interval over seeds]; differences to {base} are paired by seed.",
         f"Verdicts: p is adjusted for all that are shown (Holm); {_margins(comparison)}.",
-        "Not shown: so many seeds see a difference of that size in 4 of 5 single tests.",
+        "MDE (minimum detectable effect): the smallest difference that so many seeds find in 4 of "
+        "5 single tests.",
     ]
     if any(not math.isnan(row["example_p"]) for row in comparison.accuracy):
         lines.append("Per example: over seeds and test examples, so also for other examples.")
     if comparison.training:
-        lines.append(
-            "Rise: validation loss, last minus best. Gap: loss on training data minus test."
-        )
+        lines.append("Rise: validation loss, last minus best. Gap: test loss minus training loss.")
     if comparison.targets:
         lines.append(
             "To target: up to the first validation that is at the target, median over seeds; "
@@ -44,10 +56,12 @@ def legend(comparison: Comparison) -> list[str]:
         )
     if comparison.throughput:
         lines.append("Speed: median; ratios to the first of each group are formed within rounds.")
+    if comparison.decoding:
+        lines.append("TTFT: time to first token.")
     if comparison.ranks:
         row = comparison.ranks[0]
         lines.append(
-            f"Ranks: 1 is best, by task; Friedman p {p_value(row['p'])}; ranks closer than "
+            f"Ranks: 1 is best, by task; Friedman {probability(row['p'])}; ranks closer than "
             f"{row['critical_difference']:.2f} are not told apart (same letter, Nemenyi 5 %)."
         )
     if comparison.profiles:
@@ -71,130 +85,117 @@ def _margins(comparison: Comparison) -> str:
 
 
 def _accuracy(comparison: Comparison) -> Cells:
-    main = [row for row in comparison.accuracy if row["primary"]]
-    examples = any(not math.isnan(row["example_p"]) for row in main)
-    axes = [a for a in (*DETAILS, "optimizer", "decoder") if a != comparison.by]
-    shown = [axis for axis in axes if axis not in DETAILS or _varies(main, axis)]
-    rows = []
-    for row in main:
-        low, high = row["difference_low"], row["difference_high"]
-        rows.append(
-            {
-                "task": row["task"],
-                **{axis: row[axis] for axis in shown},
-                "metric": row["metric"],
-                comparison.by: row[comparison.by],
-                "mean": interval(row["mean"], row["low"], row["high"]),
-                f"vs {comparison.baseline}": ""
-                if row["baseline"]
-                else interval(row["difference"], low, high, "+"),
-                "verdict": _verdict(row),
-                **({"per example": _per_example(row)} if examples else {}),
-                "ok": f"{row['n_ok']}/{row['n']}",
-            }
-        )
-    return ditto(rows)
+    rows, by = [row for row in comparison.accuracy if row["primary"]], comparison.by
+    axes = [axis for axis in COLUMNS if axis != by]
+    shown = [axis for axis in axes if axis not in DETAILS or varies(rows, axis)]
+    cells = [
+        {
+            "task": row["task"],
+            **{str(axis): row[axis] for axis in shown},
+            "metric": row["metric"],
+            by: row[by],
+            "mean": mean_of(row),
+            f"vs {comparison.baseline}": "" if row["baseline"] else difference_of(row),
+            "verdict": _verdict(row),
+            "per example": _per_example(row),
+            "ok": f"{row['n_ok']}/{row['n']}",
+        }
+        for row in rows
+    ]
+    return ditto(drop_empty(cells, "per example"))
 
 
-def _verdict(row: Row) -> str:
+def _verdict(row: AccuracyRow) -> str:
     """Such as "better (p 0.003)"; of a strategy that lost trials it says of which."""
-    word = row["verdict"]
-    if word == "equivalent":
-        word = f"{word} (within {row['margin']:.3g})"
-    elif word == "not shown":
-        least = row["detectable"]
-        unsure = math.isnan(least) or math.isinf(least)
-        sees = "too few seeds" if unsure else f"sees {least:.{digits(least)}f}"
-        told = "" if math.isnan(row["p_adjusted"]) else f"p {p_value(row['p_adjusted'])}; "
-        word = f"{word} ({told}{sees})"
-    elif word:
-        word = f"{word} (p {p_value(row['p_adjusted'])})"
-    return f"{word}, of those ok" if word and row["n_ok"] < row["n"] else word
+    verdict, p = row["verdict"], probability(row["p_adjusted"])
+    if verdict == "equivalent":
+        verdict = because(verdict, f"within {row['margin']:.3g}")
+    elif verdict == "not shown":
+        effect = row["detectable"]
+        verdict = because(
+            verdict, p, detectable(effect) if math.isfinite(effect) else "too few seeds"
+        )
+    elif verdict:
+        verdict = because(verdict, p)
+    return f"{verdict}, of those ok" if verdict and row["n_ok"] < row["n"] else verdict
 
 
-def _per_example(row: Row) -> str:
-    if math.isnan(row["example_p_adjusted"]):
-        return ""
-    difference = row["example_difference"]
-    return f"{difference:+.{digits(abs(difference))}f} (p {p_value(row['example_p_adjusted'])})"
+def _per_example(row: AccuracyRow) -> str:
+    p, difference = probability(row["example_p_adjusted"]), row["example_difference"]
+    return because(f"{difference:+.{decimals(abs(difference))}f}", p) if p else ""
 
 
 def _training(comparison: Comparison) -> Cells:
-    rows, main = [], comparison.training
-    flops = _known(main, "flops")  # older records do not count them
-    sent = any(row["sent_bytes"] > 0 for row in main)
-    gap, ratio = _known(main, "gap"), _known(main, "throughput_ratio")
-    for row in sorted(main, key=lambda row: _baseline_first(row, comparison.by)):
-        rows.append(
-            {
-                "task": row["task"],
-                **_strategy(comparison, main, row),
-                "passes": number(row["passes"]),
-                **({"GFLOP": number(row["flops"] / 1e9)} if flops else {}),
-                **({"sent MB": number(row["sent_bytes"] / 1e6)} if sent else {}),
-                "train s": number(row["train_seconds"]),
-                **({"speed ratio": number(row["throughput_ratio"])} if ratio else {}),
-                "peak MB": number(row["peak_memory"] / 1e6),
-                "best loss": number(row["best_loss"]),
-                "rise": number(row["overfitting"]),
-                **({"gap": number(row["gap"])} if gap else {}),
-                "ok": f"{row['n_ok']}/{row['n']}",
-            }
-        )
-    return ditto(rows)
+    rows = comparison.training
+    sent = any(row["sent_bytes"] > 0 for row in rows)
+    cells = [
+        {
+            "task": row["task"],
+            **_strategy(comparison, rows, row),
+            "passes": number(row["passes"]),
+            "GFLOP": number(row["flops"] / 1e9),
+            "sent MB": number(row["sent_bytes"] / 1e6) if sent else "",
+            "train s": number(row["train_seconds"]),
+            "speed ratio": number(row["throughput_ratio"]),
+            "peak MB": number(row["peak_memory"] / 1e6),
+            "best loss": number(row["best_loss"]),
+            "rise": number(row["overfitting"]),
+            "gap": number(row["generalization_gap"]),
+            "ok": f"{row['n_ok']}/{row['n']}",
+        }
+        for row in sorted(rows, key=_baseline_first)
+    ]
+    return ditto(drop_empty(cells, "machine", "GFLOP", "sent MB", "speed ratio", "gap"))
 
 
 def _targets(comparison: Comparison) -> Cells:
-    rows = []
-    flops = _known(comparison.targets, "flops")
-    for row in comparison.targets:
-        rows.append(
-            {
-                "task": row["task"],
-                **_strategy(comparison, comparison.targets, row),
-                "target": number(row["target"]),
-                "reached": f"{row['reached']:.0%} of {row['n']}",
-                "passes": number(row["passes"]),
-                **({"GFLOP": number(row["flops"] / 1e9)} if flops else {}),
-                "seconds": number(row["seconds"]),
-            }
-        )
-    return ditto(rows)
+    cells = [
+        {
+            "task": row["task"],
+            **_strategy(comparison, comparison.targets, row),
+            "target": number(row["target"]),
+            "reached": f"{row['reached']:.0%} of {row['n']}",
+            "passes": number(row["passes"]),
+            "GFLOP": number(row["flops"] / 1e9),
+            "seconds": number(row["seconds"]),
+        }
+        for row in comparison.targets
+    ]
+    return ditto(drop_empty(cells, "machine", "GFLOP"))
 
 
 def _decoding(comparison: Comparison) -> Cells:
-    rows, main = [], comparison.decoding
-    for row in main:
-        rows.append(
-            {
-                "task": row["task"],
-                **_strategy(comparison, main, row),
-                "decoder": row["decoder"],
-                "metric": row["metric"],
-                "mean": number(row["mean"]),
-                "model steps": number(row["steps"]),
-                "tokens/s": number(row["tokens_per_second"]),
-                "first ms": number(row["first_token_seconds"] * 1e3),
-                "length ratio": number(row["length_ratio"]),
-                "log-probability": number(row["log_probability"]),
-                "empty": number(row["empty"]),
-            }
-        )
-    return ditto(rows)
+    cells = [
+        {
+            "task": row["task"],
+            **_strategy(comparison, comparison.decoding, row),
+            "decoder": row["decoder"],
+            "metric": row["metric"],
+            "mean": number(row["mean"]),
+            "model steps": number(row["steps"]),
+            "tokens/s": number(row["tokens_per_second"]),
+            "TTFT ms": number(row["first_token_seconds"] * 1e3),
+            "length ratio": number(row["length_ratio"]),
+            "log-probability": number(row["log_probability"]),
+            "empty": number(row["empty"]),
+        }
+        for row in comparison.decoding
+    ]
+    return ditto(drop_empty(cells, "machine"))
 
 
 def _tuning(comparison: Comparison) -> Cells:
-    rows = []
-    shown = [axis for axis in DETAILS if _varies(comparison.tuning, axis)]
+    axes = [axis for axis in DETAILS if varies(comparison.tuning, axis)]
+    cells: Cells = []
     for row in comparison.tuning:
         options = [
             f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
             for name, value in row["options"].items()
         ]
-        rows.append(
+        cells.append(
             {
                 "task": row["task"],
-                **{str(axis): row[axis] for axis in shown},
+                **{axis: row[axis] for axis in axes},
                 "optimizer": row["optimizer"],
                 "winner": ", ".join(options) or "-",
                 "point": "-" if row["point"] is None else f"{row['point'] + 1} of {row['points']}",
@@ -205,26 +206,26 @@ def _tuning(comparison: Comparison) -> Cells:
                 "at the edge": ", ".join(row["edge"]),
             }
         )
-    return ditto(rows)
+    return ditto(cells)
 
 
 def _throughput(comparison: Comparison) -> Cells:
-    rows, main = [], comparison.throughput
-    shown = [axis for axis in DETAILS if _varies(main, axis)]
-    several = len({row["machine"] for row in main}) > 1
-    for row in main:
-        rows.append(
-            {
-                "task": row["task"],
-                **{str(axis): row[axis] for axis in shown},
-                "strategy": row["optimizer"] or row["decoder"],
-                **({"machine": row["machine"]} if several else {}),
-                "speed": f"{number(row['per_second'])} {row['unit']}",
-                "ratio": interval(row["ratio"], row["ratio_low"], row["ratio_high"]),
-                "rounds": str(row["rounds"]),
-            }
-        )
-    return ditto(rows)
+    rows = comparison.throughput
+    axes = [axis for axis in DETAILS if varies(rows, axis)]
+    several = len({row["machine"] for row in rows}) > 1
+    cells = [
+        {
+            "task": row["task"],
+            **{axis: row[axis] for axis in axes},
+            "strategy": row["optimizer"] or row["decoder"],
+            "machine": row["machine"] if several else "",
+            "speed": f"{number(row['per_second'])} {row['unit']}",
+            "ratio": interval(row["ratio"], row["ratio_low"], row["ratio_high"]),
+            "rounds": str(row["rounds"]),
+        }
+        for row in rows
+    ]
+    return ditto(drop_empty(cells, "machine"))
 
 
 def _ranks(comparison: Comparison) -> Cells:
@@ -241,34 +242,26 @@ def _ranks(comparison: Comparison) -> Cells:
 
 def _profiles(comparison: Comparison) -> Cells:
     """A row per strategy, a column per multiple of the baseline's cost."""
-    rows: dict[str, dict[str, str]] = {}
+    cells: dict[str, dict[str, str]] = {}
     for row in comparison.profiles:
-        about = {comparison.by: row["strategy"], "problems": str(row["problems"])}
+        first = {comparison.by: row["strategy"], "problems": str(row["problems"])}
         share = f"{row['share']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
-        rows.setdefault(row["strategy"], about)[f"{row['tau']:g} x"] = share
-    return list(rows.values())
+        cells.setdefault(row["strategy"], first)[f"{row['tau']:g} x"] = share
+    return list(cells.values())
 
 
-def _strategy(comparison: Comparison, rows: Sequence[Row], row: Row) -> dict[str, str]:
+def _strategy(
+    comparison: Comparison, rows: Sequence[MachineStrategyRow], row: MachineStrategyRow
+) -> dict[str, str]:
     """What tells a strategy from others: axes that vary, its optimizer, and its machine."""
-    axes = [axis for axis in DETAILS if axis == comparison.by or _varies(rows, axis)]
+    axes = [axis for axis in DETAILS if axis == comparison.by or varies(rows, axis)]
     several = len({each["machine"] for each in rows}) > 1
     return {
         **{axis: row[axis] for axis in axes},
         "optimizer": row["optimizer"],
-        **({"machine": row["machine"]} if several else {}),
+        "machine": row["machine"] if several else "",
     }
 
 
-def _baseline_first(row: Row, by: str) -> tuple[object, ...]:
-    return (row["task"], not row["baseline"], row["optimizer"], row["machine"])
-
-
-def _known(rows: Sequence[Row], column: str) -> bool:
-    return any(not math.isnan(row[column]) for row in rows)
-
-
-def _varies(rows: Sequence[Row], axis: str) -> bool:
-    """Whether an axis tells rows of one task apart."""
-    pairs = {(row["task"], row[axis]) for row in rows if row[axis]}
-    return len(pairs) > len({task for task, _ in pairs})
+def _baseline_first(row: TrainingRow) -> tuple[object, ...]:
+    return row["task"], not row["baseline"], row["optimizer"], row["machine"]

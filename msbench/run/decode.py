@@ -3,13 +3,16 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from msbench.data.task import PAD, Batch, Scores, Split, Task
+from msbench.records.record import part_data
+from msbench.records.schema import DecodedData
 from msbench.run.clock import Clock
 from msbench.run.learner import Decoder, Learner
 from msbench.run.meter import Meter
+from msbench.spec import Part
 
 
 @dataclass(frozen=True)
@@ -35,16 +38,24 @@ class Decoded:
     empty: float = math.nan
     """Share of the outputs."""
 
-    def to_dict(self) -> dict[str, object]:
-        """Plain data for a record; per-example scores to 6 digits."""
+    def to_data(self, decoder: Part) -> DecodedData:
+        """What a record has of it; per-example scores to 6 digits."""
         examples = {k: [float(f"{x:.6g}") for x in v] for k, v in self.scores.examples.items()}
-        told = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "scores"}
-        told["count"] = told.pop("examples")
         return {
+            "decoder": part_data(decoder),
             "metrics": {name: float(value) for name, value in self.scores.metrics.items()},
             "signatures": dict(self.scores.signatures),
-            "examples": examples,
-            **told,
+            "examples": examples,  # type: ignore[typeddict-item]
+            "seconds": self.seconds,
+            "tokens": self.tokens,
+            "steps": self.steps,
+            "positions": self.positions,
+            "calibration_seconds": self.calibration_seconds,
+            "first_token_seconds": self.first_token_seconds,
+            "length_ratio": self.length_ratio,
+            "log_probability": self.log_probability,
+            "empty": self.empty,
+            "count": self.examples,
         }
 
 

@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from msbench.data.sources import Source, check, fetch
+from msbench.data.download import fetch
+from msbench.data.sources import Source, check
 from msbench.errors import MsbenchError, PluginError
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plugins.registry import Entry, Registry

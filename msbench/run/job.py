@@ -7,15 +7,16 @@ from typing import Any
 
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry
-from msbench.records.record import Record, Status, record
+from msbench.records.record import Record, record
+from msbench.records.schema import Status
 from msbench.run.device import machine
 from msbench.run.failure import reason_of, status_of
 from msbench.run.throughput import run_measurement
-from msbench.run.trial import decode_again, run_trial
-from msbench.run.weights import keep
+from msbench.run.trial import redecode_trial, run_trial
+from msbench.run.weights import save_weights
 from msbench.spec import Job, Measurement, Trial
 
-Outcome = tuple[Status, str, dict[str, Any]]
+Outcome = tuple[Status, str, Mapping[str, Any]]
 """Status, reason and results."""
 
 
@@ -31,10 +32,14 @@ def run_job(job: Job, files: Sequence[str] = (), weights: Path | None = None) ->
             assert isinstance(job, Measurement)
             return "ok", "", run_measurement(job, registry)
         learner, results = run_trial(job, registry)
-        if diverged := results["training"]["diverged"]:
-            return "diverged", diverged, results
-        lost = "" if weights is None or job.is_search else keep(learner, weights, job.key)
-        return "ok", lost, results
+        if reason := results["training"]["diverged"]:
+            return "diverged", reason, results
+        if weights is not None and not job.is_search:
+            try:
+                save_weights(learner, weights, job.key)
+            except Exception as error:  # a trial is worth more than its weights
+                return "ok", f"its weights were not kept: {error}", results
+        return "ok", "", results
 
     return _recorded(job, files, work)
 
@@ -47,14 +52,13 @@ def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = (
 
     def work(registry: Registry) -> Outcome:
         assert isinstance(job, Trial)
-        return "ok", "", {"decoding": decode_again(job, registry, weights[job.key])}
+        return "ok", "", {"decoding": redecode_trial(job, registry, weights[job.key])}
 
     return _recorded(job, files, work)
 
 
 def _recorded(job: Job, files: Sequence[str], work: Callable[[Registry], Outcome]) -> Record:
     start = perf_counter()
-    status: Status
     try:
         status, reason, results = work(load_plugins(files))
     except Exception as error:  # whatever a plugin throws costs this trial only
@@ -64,5 +68,5 @@ def _recorded(job: Job, files: Sequence[str], work: Callable[[Registry], Outcome
     try:
         made.to_json()
     except (TypeError, ValueError) as error:
-        made = record(job, "failed", f"results are not plain data: {error}", machine=machine())
+        return record(job, "failed", f"results are not plain data: {error}", machine=machine())
     return made

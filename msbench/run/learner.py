@@ -14,7 +14,6 @@ Decoder = Callable[[Any, Any], Any]
 If it has `calibrate(model)`, that is called once before, with the trained model.
 """
 
-
 Schedule = Callable[[float], float]
 """Share of the budget that is spent (0 to 1) -> factor on every learning rate."""
 

@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -19,9 +19,17 @@ from time import monotonic
 from typing import Any
 
 from msbench.errors import MsbenchError
-from msbench.records.record import Record, Status, record
+from msbench.records.record import Record, record
+from msbench.records.schema import Status
+from msbench.run.descendants import adopt_orphans, kill_descendants
 from msbench.run.device import cores, limit_threads, machine
 from msbench.spec import Job, Trial, job_from_json, job_to_json
+
+STARTS = 3
+"""Attempts to start a worker."""
+
+LONGEST = 2**30
+"""Bytes that a record may have."""
 
 Run = Callable[[Job], Record]
 """Does one job; can be sent to another process."""
@@ -31,9 +39,16 @@ Run = Callable[[Job], Record]
 class _Worker:
     job: Job
     process: Any
-    results: Connection
+    pipe: Connection
+    """Its end for reading; nothing that comes out of it is trusted."""
     log: Path
     started: float
+    sent: bytearray = field(default_factory=bytearray)
+
+    @property
+    def seconds(self) -> float:
+        """Since it started."""
+        return monotonic() - self.started
 
 
 def processes(workers: int = 0) -> Callable[..., Iterator[Job | Record]]:
@@ -105,24 +120,33 @@ def _start_server() -> None:
 
 
 def _start(context: Any, job: Job, run: Run, logs: Path) -> _Worker:
-    results, theirs = context.Pipe(duplex=False)
+    """A worker that has started; one that the fork server died under is started again."""
     log = logs / job.key
-    process = context.Process(target=_work, args=(job_to_json(job), run, theirs, str(log)))
-    # Ctrl-C waits: a worker that has half of its orders would complain on the user's screen.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    theirs.close()  # so that the end of the process is the end of the pipe
-    return _Worker(job, process, results, log, monotonic())
+    for attempt in range(STARTS):
+        pipe, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_work, args=(job_to_json(job), run, theirs, str(log)))
+        # Ctrl-C waits: a worker that has half of its orders would complain on the user's screen.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        try:
+            process.start()
+            break
+        except (EOFError, OSError) as error:  # the server was killed; the next start makes another
+            pipe.close()
+            if attempt == STARTS - 1:
+                raise MsbenchError(f"no worker can be started: {error!r}") from error
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            theirs.close()  # so that the end of the process is the end of the pipe
+    os.set_blocking(pipe.fileno(), False)
+    return _Worker(job, process, pipe, log, monotonic())
 
 
-def _work(job: str, run: Run, results: Connection, log: str) -> None:
+def _work(job: str, run: Run, pipe: Connection, log: str) -> None:
     """In the worker: everything it prints goes to its log, its record into the pipe."""
     os.setsid()  # Ctrl-C is for the driver; and what a job starts is ended with it
+    adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_driver, args=(results.fileno(),), daemon=True).start()
+    threading.Thread(target=_end_with_driver, args=(pipe.fileno(),), daemon=True).start()
     try:
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except FileNotFoundError:  # the driver was interrupted while this worker started
@@ -130,70 +154,101 @@ def _work(job: str, run: Run, results: Connection, log: str) -> None:
     os.dup2(out, 1)
     os.dup2(out, 2)
     faulthandler.enable()
-    results.send_bytes(run(job_from_json(job)).to_json().encode())
-    results.close()
+    line = run(job_from_json(job)).to_json().encode()
+    with open(pipe.fileno(), "wb", closefd=False) as stream:
+        stream.write(line + b"\n")
+    kill_descendants(os.getpid())
+    os._exit(0)  # threads that never end, and what plugins do at exit, are waited for by nobody
 
 
-def _end_with_driver(results: int) -> None:
+def _end_with_driver(pipe: int) -> None:
     """Whatever ended the driver closed its side of the pipe; nobody would wait for this job."""
     broken = select.poll()
-    broken.register(results, 0)  # errors only
+    broken.register(pipe, 0)  # errors only
     broken.poll()
+    kill_descendants(os.getpid())
     os.killpg(0, signal.SIGKILL)
 
 
 def _ended(running: Sequence[_Worker], limit: float) -> list[_Worker]:
-    """The workers that have something to say or have had their time; waits for at least one."""
+    """The workers that are dead or have had their time; waits for at least one.
+
+    Meanwhile what workers send is taken out of their pipes, so that none waits for room in one.
+    """
     while True:
         left = min(worker.started + limit for worker in running) - monotonic()
-        # The death of a process, too: something it started may still hold its pipe open.
-        ends = [end for w in running for end in (w.results, w.process.sentinel)]
-        ready = wait(ends, timeout=min(max(0.0, left), 3600.0))
-        late = [w for w in running if monotonic() - w.started >= limit]
-        ended = [w for w in running if {w.results, w.process.sentinel} & {*ready} or w in late]
+        open_pipes = [worker.pipe for worker in running if not worker.pipe.closed]
+        # The death of a process counts: something it started may hold its pipe open.
+        ends = [*open_pipes, *(worker.process.sentinel for worker in running)]
+        ready = set(wait(ends, timeout=min(max(0.0, left), 3600.0)))
+        for worker in running:
+            if worker.pipe in ready:
+                _receive(worker)
+        ended = [w for w in running if w.process.sentinel in ready or w.seconds >= limit]
         if ended:
             return ended
 
 
+def _receive(worker: _Worker) -> None:
+    """Take what is in the pipe, without ever waiting for more."""
+    while not worker.pipe.closed:
+        try:
+            piece = os.read(worker.pipe.fileno(), 2**20)
+        except BlockingIOError:
+            return
+        worker.sent += piece
+        if not piece or len(worker.sent) > LONGEST:
+            worker.pipe.close()
+
+
 def _collect(worker: _Worker, limit: float) -> Record:
     """The record a worker sent, or the one that says how it died."""
-    seconds = monotonic() - worker.started
-    try:
-        if worker.results.poll():
-            line = worker.results.recv_bytes()
-            worker.process.join(5)
-            _kill(worker)
-            return Record.from_json(line.decode())
-    except (EOFError, OSError):
-        worker.process.join(5)
-    timed_out = worker.process.exitcode is None
+    seconds, timed_out = worker.seconds, worker.process.exitcode is None
+    _receive(worker)
     _kill(worker)
-    status: Status = "timeout" if timed_out else "crashed"
-    reason = f"no result after {limit:g} s" if timed_out else _cause_of_death(worker)
+    try:
+        sent = Record.from_json(bytes(worker.sent))
+        if sent.key == worker.job.key:
+            return sent
+        problem = "sent the record of another job"
+    except ValueError as error:
+        problem = f"sent no whole record ({error})" if worker.sent else ""
+    if timed_out:
+        return _lost(worker, "timeout", f"no result after {limit:g} s", seconds)
+    return _lost(worker, "crashed", _cause_of_death(worker, problem), seconds)
+
+
+def _lost(worker: _Worker, status: Status, reason: str, seconds: float) -> Record:
     return record(worker.job, status, reason, seconds=seconds, machine=machine())
 
 
-def _cause_of_death(worker: _Worker) -> str:
+def _cause_of_death(worker: _Worker, problem: str) -> str:
     code = worker.process.exitcode
     if code is not None and code < 0:
         reason = f"killed by signal {signal.Signals(-code).name}"
         if -code == signal.SIGKILL:
             reason += " (often: the machine ran out of memory)"
+    elif problem:
+        reason = problem
     else:
         reason = f"process ended with exit code {code} and no result"
     try:
-        said = worker.log.read_text(errors="replace").strip()
+        output = worker.log.read_text(errors="replace").strip()
     except OSError:
-        said = ""
-    return f"{reason}; it last said: {said[-500:]}" if said else reason
+        output = ""
+    # What Python says of a fatal error begins with it, and ends with a list of modules.
+    start = output.rfind("Fatal Python error")
+    output = output[start : start + 500] if start >= 0 else output[-500:]
+    return f"{reason}; it last said: {output}" if output else reason
 
 
 def _kill(worker: _Worker) -> None:
     """End the worker and whatever it started."""
+    kill_descendants(worker.process.pid)
     try:
         os.killpg(worker.process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         if worker.process.is_alive():  # not yet the leader of a group of its own
             worker.process.kill()
     worker.process.join()
-    worker.results.close()
+    worker.pipe.close()

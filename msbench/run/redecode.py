@@ -12,10 +12,11 @@ from typing import Any
 
 from msbench.compare.rows import Row
 from msbench.errors import MsbenchError, PluginError, RecordsError, SuiteError, did_you_mean
-from msbench.plan.grid import told
+from msbench.plan.grid import describe
 from msbench.plan.resolve import Resolved, kind_fits, resolve, task_kinds
 from msbench.plan.trials import Fingerprint
-from msbench.plugins.registry import Registry, parts_in
+from msbench.plugins.parts import parts_in
+from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.run.trial import TRAINED, check_versions
 from msbench.run.weights import check_weights, weights_file
@@ -111,7 +112,7 @@ def redecoding(
         {trial.key: trial for _, trial in fitting},
         {trial.key: record for record, trial in fitting},
         {trial.key: weights_file(weights, record.key) for record, trial in fitting},
-        {digest(asdict(part)): told(choice) for choice, _, part in resolved},
+        {digest(asdict(part)): describe(choice) for choice, _, part in resolved},
         len(records) - len(fitting),
     )
 
@@ -155,7 +156,7 @@ def rows(records: Iterable[Record], names: Mapping[str, str]) -> list[Row]:
     return sorted(found, key=lambda row: (row["task"], row["optimizer"], row["seed"]))
 
 
-def _again(record: Record, resolved: Resolved, registry: Registry) -> Trial:
+def _again(record: Record, resolved: Sequence[Resolved], registry: Registry) -> Trial:
     """The record's trial with those of the decoders that fit it."""
     trial = Trial.of(record.job)
     parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in TRAINED]
@@ -182,7 +183,9 @@ def _again(record: Record, resolved: Resolved, registry: Registry) -> Trial:
     return replace(trial, decoders=tuple(fitting[each] for each in sorted(fitting)))
 
 
-def _misfits(resolved: Resolved, trials: Sequence[Trial], registry: Registry) -> list[str]:
+def _misfits(
+    resolved: Sequence[Resolved], trials: Sequence[Trial], registry: Registry
+) -> list[str]:
     """A sentence for every decoder that fits none of the trials."""
     problems = {}
     for choice, entry, part in resolved:
@@ -215,9 +218,9 @@ def _without(records: Sequence[Record]) -> str:
     )
 
 
-def _task(trial: Trial, registry: Registry) -> Any:
+def _task(trial: Trial, registry: Registry) -> Resolved:
     choice = Choice(trial.task.name, label=trial.task.label)
-    return choice, registry.find("task", trial.task.name), trial.task
+    return Resolved(choice, registry.find("task", trial.task.name), trial.task)
 
 
 def _is_original(record: Record) -> bool:

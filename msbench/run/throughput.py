@@ -3,39 +3,85 @@
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
 
 from msbench.data.batches import evaluation_batches
 from msbench.data.task import Batch, Task
 from msbench.plugins.registry import Registry
+from msbench.records.record import part_data
+from msbench.records.schema import LostData, MeasurementResults, RatesData, StrategyData
 from msbench.run.clock import Clock
 from msbench.run.failure import reason_of
 from msbench.run.learner import Decoder, Learner
 from msbench.run.trial import EVALUATION_BATCH, build_decoders, make_learner, trial_batches
-from msbench.spec import STRATEGY, Measurement, Trial
+from msbench.spec import Measurement, Trial
 
 WARM_UP = 3
 """Steps before anything is timed."""
 
-
 GENTLE = 0.01
-"""Factor on the rates of timed steps: none is slower for it, and without a schedule's warm-up some
+"""Factor on the rates of timed steps: it makes none slower, and without a schedule's warm-up some
 of the best rates would not last through them."""
 
+Timing = tuple[float, int]
+"""Seconds, and how many units were done in them."""
 
-def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, Any]:
+
+@dataclass(frozen=True)
+class _Competitor:
+    """A strategy that can be timed."""
+
+    trial: Trial
+    learner: Learner
+    batches: Iterator[Batch]
+
+
+def run_measurement(measurement: Measurement, registry: Registry) -> MeasurementResults:
     """Speed of every strategy, then of every decoder, in rounds that interleave them.
 
     Each round times every competitor once, in an order that rotates; the ratio is formed within
     the round, so that a slow minute of the machine slows both sides of it.
     """
-    trials = measurement.strategies
-    task: Task = registry.build("task", trials[0].task)()
-    throughput = measurement.throughput
-    decoders = [decoder for _, decoder, _ in build_decoders(trials[0].decoders, task, registry)]
-    able, learners, steps, failed = [], [], [], []
+    first, rounds = measurement.strategies[0], measurement.throughput.rounds
+    task: Task = registry.build("task", first.task)()
+    competitors, failed = _competitors(measurement.strategies, task, registry)
+    steps = [
+        partial(_timed_steps, each.learner, each.batches, measurement.throughput.steps)
+        for each in competitors
+    ]
+    trained = _rounds(steps, rounds)
+    learner = competitors[0].learner
+    learner.mode(training=False)
+    batch = evaluation_batches(task.test, EVALUATION_BATCH)[0]
+    decoders = build_decoders(first.decoders, task, registry)
+    for decoder in decoders:
+        learner.calibrate(decoder.decode)
+    predictions = [
+        partial(_timed_prediction, learner, decoder.decode, batch) for decoder in decoders
+    ]
+    _rounds(predictions, 1)
+    decoded = _rounds(predictions, rounds)
+    return {
+        "training": [
+            {"strategy": _strategy_data(each.trial), **_rates(mine, trained[0])}
+            for each, mine in zip(competitors, trained, strict=True)
+        ],
+        "decoding": [
+            {"decoder": part_data(decoder.part), **_rates(mine, decoded[0])}
+            for decoder, mine in zip(decoders, decoded, strict=True)
+        ],
+        "failed": failed,
+    }
+
+
+def _competitors(
+    trials: Sequence[Trial], task: Task, registry: Registry
+) -> tuple[list[_Competitor], list[LostData]]:
+    """(strategies, warmed up; those that cannot be timed, and why). Raises what the last one raised
+    if none can."""
+    competitors: list[_Competitor] = []
+    failed: list[LostData] = []
     for trial in trials:
         batches = trial_batches(trial, task)
         try:
@@ -49,33 +95,9 @@ def run_measurement(measurement: Measurement, registry: Registry) -> dict[str, A
             failed.append({"strategy": " ".join(names), "reason": reason_of(error)})
             if len(failed) == len(trials):
                 raise
-            continue
-        able.append(trial)
-        learners.append(learner)
-        steps.append(partial(_timed_steps, learner, batches, throughput.steps))
-    trained = _rounds(steps, throughput.rounds)
-    learners[0].mode(training=False)
-    batch = evaluation_batches(task.test, EVALUATION_BATCH)[0]
-    for each in decoders:
-        learners[0].calibrate(each)
-    predictions = [partial(_timed_prediction, learners[0], each, batch) for each in decoders]
-    _rounds(predictions, 1)
-    decoded = _rounds(predictions, throughput.rounds)
-    return {
-        "training": [
-            {"strategy": _strategy(trial), **_rates(mine, trained[0])}
-            for trial, mine in zip(able, trained, strict=True)
-        ],
-        "decoding": [
-            {"decoder": asdict(part), **_rates(mine, decoded[0])}
-            for part, mine in zip(trials[0].decoders, decoded, strict=True)
-        ],
-        "failed": failed,
-    }
-
-
-Timing = tuple[float, int]
-"""Seconds, and how many units were done in them."""
+        else:
+            competitors.append(_Competitor(trial, learner, batches))
+    return competitors, failed
 
 
 def _rounds(contests: Sequence[Callable[[], Timing]], rounds: int) -> list[list[Timing]]:
@@ -117,13 +139,17 @@ def _timed_prediction(learner: Learner, decoder: Decoder, batch: Batch) -> Timin
     return clock.seconds, len(batch.rows)
 
 
-def _rates(mine: Sequence[Timing], base: Sequence[Timing]) -> dict[str, Any]:
+def _rates(mine: Sequence[Timing], base: Sequence[Timing]) -> RatesData:
     """Median units per second, and the ratio to the baseline round by round."""
     rates = [units / seconds for seconds, units in mine]
     ratios = [r / (units / seconds) for r, (seconds, units) in zip(rates, base, strict=True)]
     return {"per_second": statistics.median(rates), "rates": rates, "ratios": ratios}
 
 
-def _strategy(trial: Trial) -> dict[str, Any]:
-    told = {str(axis): asdict(getattr(trial, axis)) for axis in STRATEGY}
-    return {**told, "tuned": trial.tuned and asdict(trial.tuned)}
+def _strategy_data(trial: Trial) -> StrategyData:
+    return {
+        "loss": part_data(trial.loss),
+        "optimizer": part_data(trial.optimizer),
+        "schedule": part_data(trial.schedule),
+        "tuned": trial.tuned and asdict(trial.tuned),  # type: ignore[typeddict-item]
+    }

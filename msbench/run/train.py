@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from msbench.data.task import Batch
+from msbench.records.schema import TrainingData
 from msbench.run.clock import Clock
 from msbench.run.learner import Learner, Schedule
 from msbench.spec import Training
@@ -38,9 +39,9 @@ class Run:
     """Why training was stopped early; empty if it was not."""
     curve: list[Point] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, object]:
-        """Plain data for a record."""
-        return asdict(self)
+    def to_data(self) -> TrainingData:
+        """What a record has of it."""
+        return cast(TrainingData, asdict(self))
 
     def then(self, later: "Run") -> "Run":
         """Both phases as one run."""

@@ -3,10 +3,9 @@
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,9 @@ from msbench.data.batches import evaluation_batches, training_batches
 from msbench.data.task import Batch, Task
 from msbench.errors import MsbenchError
 from msbench.plugins.options import supplied
-from msbench.plugins.registry import Registry, parts_in
+from msbench.plugins.parts import parts_in
+from msbench.plugins.registry import Registry
+from msbench.records.schema import DecodedData, LossesData, TaskData, TrialResults
 from msbench.run.decode import decode
 from msbench.run.learner import Decoder, Learner
 from msbench.run.seeds import derive, stream
@@ -24,65 +25,85 @@ from msbench.spec import AXES, Kind, Part, Trial
 EVALUATION_BATCH = 64
 
 
-Made = tuple[Part, Decoder, bool]
-"""A decoder, and whether it streams."""
+@dataclass
+class Cost:
+    """What training took besides passes and seconds."""
+
+    flops: float = 0.0
+    optimizer_bytes: int = 0
+    sent_bytes: int = 0
+    peak_memory: int = 0
 
 
-def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, dict[str, Any]]:
+@dataclass(frozen=True)
+class BuiltDecoder:
+    """A decoder that is ready to predict, or to be calibrated."""
+
+    part: Part
+    decode: Decoder
+    streams: bool
+
+
+def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
     """Train once, then measure every decoder on the test split; the trained learner, and results.
 
     A trial of a search measures them on the validation split instead.
     """
     start = perf_counter()
-    task = _task(trial, registry)
+    task = build_task(trial, registry)
     learner = make_learner(trial, task, registry)
-    decoders = build_decoders(
-        trial.decoders, task, registry
-    )  # now: if one cannot be, nothing is lost
+    # Decoders before training: if one cannot be built, nothing is lost.
+    decoders = build_decoders(trial.decoders, task, registry)
     setup = perf_counter() - start
-    training, compute = train_phases(learner, trial, task, registry)
-    results: dict[str, Any] = {
-        "task": {
-            "kind": task.kind,
-            "metric": task.metric,
-            "also": list(task.also),
-            "lower_is_better": list(task.lower_is_better),
-            "sizes": {name: len(split) for name, split in task.splits.items()},
-            "notes": dict(task.notes),
+    training, cost = train_phases(learner, trial, task, registry)
+    results: TrialResults = {
+        "task": _task_data(task),
+        "training": training.to_data(),
+        "compute": {
+            "flops": cost.flops,
+            "optimizer_bytes": cost.optimizer_bytes,
+            "sent_bytes": cost.sent_bytes,
         },
-        "training": training.to_dict(),
-        "compute": {k: v for k, v in compute.items() if k != "peak_memory"},
         "setup_seconds": setup,
         "parameters": learner.parameters(),
-        "peak_memory": compute["peak_memory"],
+        "peak_memory": cost.peak_memory,
         "decoding": [],
     }
     if not training.diverged:
-        results["decoding"] = _decoded(learner, trial, task, decoders)
+        results["decoding"] = _decode_held_out(learner, trial, task, decoders)
         if not trial.is_search:
             results["losses"] = final_losses(learner, task)
     return learner, results
 
 
-def decode_again(trial: Trial, registry: Registry, weights: Path) -> list[dict[str, Any]]:
+def redecode_trial(trial: Trial, registry: Registry, weights: Path) -> list[DecodedData]:
     """What the trial's decoders give with these weights, measured as after training."""
     check_versions(trial, registry, ("task", "model", "learner"))
-    task = _task(trial, registry)
-    learner = _learner(trial, task, registry)
+    task = build_task(trial, registry)
+    learner = _build_learner(trial, task, registry)
     learner.load(weights)
-    return _decoded(learner, trial, task, build_decoders(trial.decoders, task, registry))
+    decoders = build_decoders(trial.decoders, task, registry)
+    return _decode_held_out(learner, trial, task, decoders)
 
 
-def _task(trial: Trial, registry: Registry) -> Task:
+def build_task(trial: Trial, registry: Registry) -> Task:
+    """The trial's task; MsbenchError if its data is not what the trial was planned for."""
     task: Task = registry.build("task", trial.task)()
     if task.fingerprint() != trial.data:
         raise MsbenchError("the data changed after the trial was planned: run the suite again")
     return task
 
 
-def build_decoders(parts: Sequence[Part], task: Task, registry: Registry) -> list[Made]:
+def make_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
+    """The trial's learner in its first phase, its weights drawn from the seed and nothing else."""
+    check_versions(trial, registry)
+    return _build_learner(trial, task, registry)
+
+
+def build_decoders(parts: Sequence[Part], task: Task, registry: Registry) -> list[BuiltDecoder]:
+    """Decoders that get the task if they ask for it."""
     return [
-        (
+        BuiltDecoder(
             part,
             supplied(registry.build("decoder", part), task=task),
             registry.find("decoder", part.name).streams,
@@ -91,25 +112,45 @@ def build_decoders(parts: Sequence[Part], task: Task, registry: Registry) -> lis
     ]
 
 
-def _decoded(
-    learner: Learner, trial: Trial, task: Task, decoders: Sequence[Made]
-) -> list[dict[str, Any]]:
-    """Every decoder on the test split, which is read only here."""
-    held_out = task.validation if trial.is_search else task.test
-    tests = evaluation_batches(held_out, EVALUATION_BATCH)
-    found = []
-    for part, decoder, streams in decoders:
-        _seed_libraries(trial.seed, "decoding")
-        learner.reseed("decoding")
-        decoded = decode(learner, decoder, task, held_out, tests, streams)
-        found.append({"decoder": asdict(part), **decoded.to_dict()})
-    return found
+def trial_batches(trial: Trial, task: Task, purpose: str = "order") -> Iterator[Batch]:
+    """Training batches without end, in an order that depends on the seed and the purpose alone."""
+    return training_batches(task.train, trial.training.batch_size, stream(trial.seed, purpose))
 
 
-def final_losses(learner: Learner, task: Task) -> dict[str, float]:
+def train_phases(
+    learner: Learner, trial: Trial, task: Task, registry: Registry
+) -> tuple[Run, Cost]:
+    """Train phase by phase on one stream of batches.
+
+    FLOPs are counted on one more step of each phase, on a batch of its own, whose effect is undone:
+    its operations per token and pass, times the tokens and passes of the phase.
+    """
+    run, cost = Run(), Cost()
+    batches = trial_batches(trial, task)
+    validation = evaluation_batches(task.validation, EVALUATION_BATCH)
+    sample = next(trial_batches(trial, task, "flops"))
+    for number, phase in enumerate(trial.stages()):
+        if number:
+            learner.begin(
+                registry.build("loss", phase.loss), registry.build("optimizer", phase.optimizer)
+            )
+        schedule = registry.build("schedule", phase.schedule)()
+        budget = replace(trial.training, passes=phase.passes)
+        stage = train(learner, batches, validation, budget, schedule)
+        run = run.then(stage) if number else stage
+        cost.peak_memory = learner.peak_memory()
+        cost.sent_bytes += learner.sent_bytes()
+        cost.optimizer_bytes = max(cost.optimizer_bytes, learner.optimizer_bytes())
+        if run.diverged:
+            break
+        cost.flops += _flops_per_token(learner, sample) * stage.tokens * stage.passes / stage.steps
+    return run, cost
+
+
+def final_losses(learner: Learner, task: Task) -> LossesData:
     """The loss at the end on the test split and on as many examples of the training split.
 
-    The latter are evenly spread over it, the same in every trial. Their difference is the
+    The latter are evenly spread over it, the same in every trial. Test minus training loss is the
     generalization gap; the mean over training steps would be of other weights, with dropout.
     """
     count = min(len(task.train), len(task.test))
@@ -123,57 +164,41 @@ def final_losses(learner: Learner, task: Task) -> dict[str, float]:
     return {"train": learner.validate(batches), "test": learner.validate(tests)}
 
 
-def train_phases(
-    learner: Learner, trial: Trial, task: Task, registry: Registry
-) -> tuple[Run, dict[str, float]]:
-    """Train phase by phase on one stream of batches; and what it cost besides passes and seconds.
+TRAINED: tuple[Kind, ...] = (*AXES, "learner")
+"""Kinds of parts that training depends on."""
 
-    FLOPs are counted on one more step of each phase, on a batch of its own, whose effect is undone:
-    its operations a token and pass, times the tokens and passes of the phase.
+
+def check_versions(trial: Trial, registry: Registry, kinds: Sequence[Kind] = TRAINED) -> None:
+    """MsbenchError if a plugin was edited since: its results must not go under the old version.
+
+    kinds: of the parts that matter, besides decoders; phases are looked at with all of them.
     """
-    run_job = Run()
-    compute: dict[str, float] = dict.fromkeys(
-        ("flops", "optimizer_bytes", "sent_bytes", "peak_memory"), 0
-    )
-    batches = trial_batches(trial, task)
-    validation = evaluation_batches(task.validation, EVALUATION_BATCH)
-    sample = next(trial_batches(trial, task, "flops"))
-    for number, phase in enumerate(trial.stages()):
-        if number:
-            learner.begin(
-                registry.build("loss", phase.loss), registry.build("optimizer", phase.optimizer)
+    parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
+    parts += [("decoder", part) for part in trial.decoders]
+    if kinds == TRAINED:
+        parts += [each for phase in trial.phases for each in phase.parts().items()]
+    for kind, part in (inside for each in parts for inside in parts_in(*each)):
+        version = registry.find(kind, part.name).version
+        if version != part.version:
+            raise MsbenchError(
+                f"{kind} {part.name!r} of plugin {part.plugin} is now version {version}, planned "
+                f"was {part.version}: run the suite again"
             )
-        schedule = registry.build("schedule", phase.schedule)()
-        budget = replace(trial.training, passes=phase.passes)
-        stage = train(learner, batches, validation, budget, schedule)
-        run_job = run_job.then(stage) if number else stage
-        compute["peak_memory"] = learner.peak_memory()
-        compute["sent_bytes"] += learner.sent_bytes()
-        compute["optimizer_bytes"] = max(compute["optimizer_bytes"], learner.optimizer_bytes())
-        if run_job.diverged:
-            break
-        compute["flops"] += (
-            _flops_per_token(learner, sample) * stage.tokens * stage.passes / stage.steps
-        )
-    return run_job, compute
 
 
-def _flops_per_token(learner: Learner, sample: Batch) -> float:
-    """Of one pass; not a number where the counter cannot follow what a plugin does."""
-    try:
-        flops, passes = learner.flops(sample)
-    except Exception:  # the trial is trained, and worth more than this figure
-        return math.nan
-    return flops / passes / max(1, sample.tokens)
+def _task_data(task: Task) -> TaskData:
+    return {
+        "kind": task.kind,
+        "metric": task.metric,
+        "also": list(task.also),
+        "lower_is_better": list(task.lower_is_better),
+        "metrics": {},
+        "sizes": {name: len(split) for name, split in task.splits.items()},
+        "notes": dict(task.notes),
+    }
 
 
-def make_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
-    """The trial's learner in its first phase, its weights drawn from the seed and nothing else."""
-    check_versions(trial, registry)
-    return _learner(trial, task, registry)
-
-
-def _learner(trial: Trial, task: Task, registry: Registry) -> Learner:
+def _build_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
     _seed_libraries(trial.seed, "libraries")
     first = trial.stages()[0]
     learner: Learner = registry.build("learner", trial.learner)(
@@ -191,29 +216,28 @@ def _learner(trial: Trial, task: Task, registry: Registry) -> Learner:
     return learner
 
 
-def trial_batches(trial: Trial, task: Task, purpose: str = "order") -> Iterator[Batch]:
-    return training_batches(task.train, trial.training.batch_size, stream(trial.seed, purpose))
+def _decode_held_out(
+    learner: Learner, trial: Trial, task: Task, decoders: Sequence[BuiltDecoder]
+) -> list[DecodedData]:
+    """Every decoder on the held-out split; only here is the test split read for predictions."""
+    split = task.validation if trial.is_search else task.test
+    batches = evaluation_batches(split, EVALUATION_BATCH)
+    results = []
+    for decoder in decoders:
+        _seed_libraries(trial.seed, "decoding")
+        learner.reseed("decoding")
+        decoded = decode(learner, decoder.decode, task, split, batches, decoder.streams)
+        results.append(decoded.to_data(decoder.part))
+    return results
 
 
-TRAINED: tuple[Kind, ...] = (*AXES, "learner")
-
-
-def check_versions(trial: Trial, registry: Registry, kinds: Sequence[Kind] = TRAINED) -> None:
-    """A plugin file may have been edited since; its results must not go under the old version.
-
-    kinds: of the parts that matter, besides decoders; phases are looked at with all of them.
-    """
-    parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
-    parts += [("decoder", part) for part in trial.decoders]
-    if kinds == TRAINED:
-        parts += [each for phase in trial.phases for each in phase.parts().items()]
-    for kind, part in (inside for each in parts for inside in parts_in(*each)):
-        found = registry.find(kind, part.name).version
-        if found != part.version:
-            raise MsbenchError(
-                f"{kind} {part.name!r} of plugin {part.plugin} is now version {found}, planned was "
-                f"{part.version}: run the suite again"
-            )
+def _flops_per_token(learner: Learner, sample: Batch) -> float:
+    """Of one pass; not a number where the counter cannot follow what a plugin does."""
+    try:
+        flops, passes = learner.flops(sample)
+    except Exception:  # the trial is trained, and worth more than this figure
+        return math.nan
+    return flops / passes / max(1, sample.tokens)
 
 
 def _seed_libraries(seed: int, purpose: str) -> None:

@@ -17,11 +17,11 @@ def weights_file(folder: Path, key: str) -> Path:
     return folder / f"{key}{SUFFIX}"
 
 
-def keep(learner: Learner, folder: Path, key: str) -> str:
-    """Write the weights that are evaluated; empty, or why that failed.
+def save_weights(learner: Learner, folder: Path, key: str) -> None:
+    """Write the weights that are evaluated.
 
     They get their name when they are whole and on the disk, so that what a dead process leaves is
-    never read. A trial is worth more than its weights: no error gets out of here.
+    never read. Raises OSError, or what the learner raises.
     """
     half = folder / f"{key}.{os.getpid()}.half"
     try:
@@ -32,11 +32,10 @@ def keep(learner: Learner, folder: Path, key: str) -> str:
         with half.open("rb") as written:
             os.fsync(written.fileno())
         half.replace(weights_file(folder, key))
-    except Exception as error:
+    except BaseException:
         with suppress(OSError):
             half.unlink(missing_ok=True)
-        return f"its weights were not kept: {error}"
-    return ""
+        raise
 
 
 def check_weights(file: Path) -> None:

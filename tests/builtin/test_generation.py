@@ -149,4 +149,4 @@ def test_what_is_recorded_of_outputs() -> None:
     assert decoded.log_probability == pytest.approx(np.mean(logs), rel=1e-5)
     not_streamed = decode(learner, greedy(), task, task.test, batches)
     assert math.isnan(not_streamed.first_token_seconds)
-    assert not_streamed.to_dict()["count"] == len(task.test)
+    assert not_streamed.examples == len(task.test)

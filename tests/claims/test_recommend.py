@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,46 +14,33 @@ from msbench.claims.recommend import budget, recommend
 from msbench.compare.comparison import compare
 from msbench.compare.stats import paired_tests, seeds_needed
 from msbench.errors import MsbenchError
-from msbench.records.record import Record, record
+from msbench.records.record import Record
 from msbench.records.store import stream
-from msbench.report.advice import advice_lines, advice_tables
-from msbench.report.render import rendered
-from msbench.spec import FORMATS, Trial
+from msbench.report.advice import advice_lines
+from msbench.spec import Trial
 
-REFERENCE = Path(__file__).parents[2] / "results/reference"
+REFERENCE = Path(__file__).parents[2] / "results/reference/optimizers"
 NOISE = [0.3, -0.2, 0.1, 0.4, -0.4, 0.2]
 
-Made = Callable[..., list[Record]]
+Run = Callable[..., list[Record]]
 
 
 @pytest.fixture
-def made(trials: list[Trial]) -> Made:
-    """Six seeds of AdamW and of SAM, which gains so much on AdamW's scores, in 12 passes."""
+def run(made: Callable[..., list[Record]]) -> Run:
+    """Six seeds of AdamW and of SAM, which gains so much on its scores, in 12 passes."""
 
-    def make(gain: float, spread: float = 1.0, falls: float = 0.5) -> list[Record]:
-        found = []
-        for seed, noise in enumerate(NOISE):
-            for trial in trials[:2]:
-                sam = trial.optimizer.name == "sam"
-                one = replace(trial, seed=seed, decoders=trial.decoders[:1])
-                losses = [3.0, 2.5 - sam * (1 + noise), 2.5 - falls - sam * (gain > 0)]
-                curve = [
-                    {"passes": p, "steps": p, "seconds": p / 4, "validation_loss": loss}
-                    for p, loss in zip((4, 8, 12), losses, strict=True)
-                ]
-                score = 30 + 5 * noise + sam * (gain + spread * NOISE[5 - seed])
-                results: dict[str, Any] = {
-                    "task": {"kind": "seq2seq", "metric": "bleu"},
-                    "training": {"passes": 12, "steps": 12, "seconds": 3.0, "curve": curve},
-                    "decoding": [{"decoder": asdict(one.decoders[0]), "metrics": {"bleu": score}}],
-                }
-                found.append(record(one, "ok", results=results, machine={"processor": "one"}))
-        return found
+    def make(gain: float, spread: float = 1.0, falls: float = 0.5, **more: Any) -> list[Record]:
+        return made(
+            [gain + spread * noise for noise in NOISE],
+            base_curve=lambda seed: [3.0, 2.5, 2.5 - falls],
+            sam_curve=lambda seed: [3.0, 1.5 - NOISE[seed], 2.5 - falls - (gain > 0)],
+            **{"flops": None, "decoders": 1, **more},
+        )
 
     return make
 
 
-def said(records: Sequence[Record], unit: str, amount: float) -> str:
+def advice(records: Sequence[Record], unit: str, amount: float) -> str:
     return "\n".join(advice_lines(recommend(records, unit, amount)))
 
 
@@ -77,63 +64,89 @@ def test_what_is_no_budget(text: str) -> None:
         budget(text)
 
 
-def test_a_better_strategy_is_shown_to_be(made: Made) -> None:
-    found = recommend(made(20), "passes", 12)
+def test_a_better_strategy_is_shown_to_be(run: Run) -> None:
+    found = recommend(run(20), "passes", 12)
     (choice,) = found.choices
     assert (choice["best"]["optimizer"], choice["shown"]) == ("sam", True)
     first, second = found.rows
-    assert (first["quantity"], first["worst_seed"]) == ("test bleu", 4)
-    values = [20 + NOISE[5 - seed] for seed in range(6)]
-    tests = paired_tests(-np.array([values]))
+    assert (first["quantity"], first["worst_seed"]) == ("test bleu", 1)
+    tests = paired_tests([[-20 - noise for noise in NOISE]])
     assert second["difference"] == pytest.approx(tests.difference[0])
     assert second["p_adjusted"] == pytest.approx(tests.p[0])  # one pair: nothing to adjust for
     assert "is shown to be worse" in "\n".join(advice_lines(found))
 
 
-def test_nothing_shown_says_what_to_try(made: Made) -> None:
-    text = said(made(0.2, spread=2.0), "passes", 12)
+def test_nothing_shown_says_what_to_try(run: Run) -> None:
+    text = advice(run(0.2, spread=2.0), "passes", 12)
     assert "is not shown to be worse" in text
     assert "seeds (msbench run --seeds)" in text
     assert "the validation loss of the best still falls" in text
-    assert "still falls" not in said(made(0.2, spread=2.0, falls=0.0), "passes", 12)
-    assert "use the whole budget: the best was only measured up to 12 passes" in said(
-        made(0.2), "passes", 100
+    assert "still falls" not in advice(run(0.2, spread=2.0, falls=0.0), "passes", 12)
+    assert "use the whole budget: the best was only measured up to 12 passes" in advice(
+        run(0.2), "passes", 100
     )
 
 
-def test_beyond_the_budget_it_is_the_validation_loss_there(made: Made) -> None:
-    found = recommend(made(20), "passes", 10)
+def test_beyond_the_budget_it_is_the_validation_loss_there(run: Run) -> None:
+    found = recommend(run(20), "passes", 10)
     assert {r["quantity"] for r in found.rows} == {"validation loss"}
     base = next(r for r in found.rows if r["optimizer"] == "adamw")
     assert base["mean"] == pytest.approx((2.5 + 2.0) / 2)
     assert "Validation loss stands for the test metric" in "\n".join(advice_lines(found))
-    at_seconds = recommend(made(20), "seconds", 2.5)
+    at_seconds = recommend(run(20), "seconds", 10 / 3)
     assert next(r for r in at_seconds.rows if r["optimizer"] == "adamw")["mean"] == base["mean"]
 
 
-def test_no_evidence_is_a_sentence(made: Made) -> None:
-    text = said(made(20), "passes", 2)
+@pytest.mark.parametrize(
+    ("unit", "amount", "reason"),
+    [
+        ("passes", 2, " at 2 passes: the earliest that was measured is at 4 passes"),
+        ("flops", 1e12, ", since its records do not say what was measured at how many flops"),
+    ],
+)
+def test_no_evidence_is_a_sentence(run: Run, unit: str, amount: float, reason: str) -> None:
+    text = advice(run(20), unit, amount)
     assert "There is no evidence at this budget" in text
-    assert "the earliest that was measured is at 4 passes" in text
-    assert "do not say" in said(made(20), "flops", 1e12)
-    failed = [replace(r, status="crashed", results={}) for r in made(20)]
-    assert "none of 12 trials ended ok" in said(failed, "passes", 12)
+    assert f"numbers-fr: no evidence{reason}" in text
+    some = advice([*run(20)[:2], *run(20, flops=24e6)[2:]], "flops", 1e3)
+    assert "at 1000 flops: the earliest that was measured is at 8e+06 flops" in some
+    failed = [replace(r, status="crashed", results={}) for r in run(20)]
+    assert "numbers-fr: no evidence, since none of 12 trials ended ok" in advice(
+        failed, unit, amount
+    )
+
+
+def test_no_evidence_names_the_loss_and_the_machine_that_lack_it(run: Run) -> None:
+    """Cross-entropy has evidence at 2 seconds, another loss is first measured at 10."""
+
+    def rewarded(trial: Trial) -> Trial:
+        return replace(trial, loss=replace(trial.loss, name="minimum-risk"))
+
+    late = run(20, seconds=lambda seed, sam: 30.0, change=rewarded)
+    note = "numbers-fr, minimum-risk{}: no evidence at 2 seconds: the earliest that was measured is"
+    assert note.format("") + " at 10 seconds" in recommend([*run(20), *late], "seconds", 2).notes
+    late = [replace(each, machine={"processor": "two"}) for each in late]
+    found = recommend([*run(20), *late], "seconds", 2)
+    assert note.format(", on two") + " at 10 seconds" in found.notes
+
+
+def test_what_is_asked_for_must_exist(run: Run) -> None:
     with pytest.raises(MsbenchError, match="there are no trials"):
         recommend([], "passes", 12)
     with pytest.raises(MsbenchError, match="no task 'numbers' in these results; did you mean"):
-        recommend(made(20), "passes", 12, task="numbers")
+        recommend(run(20), "passes", 12, task="numbers")
 
 
-def test_one_strategy_and_one_seed(made: Made) -> None:
-    alone = [r for r in made(20) if r.job["optimizer"]["name"] == "sam"]
-    assert "nothing else was measured" in said(alone, "passes", 12)
-    seed = [r for r in made(20) if r.job["seed"] == 0]
-    assert "too few seeds to tell" in said(seed, "passes", 12)
-    assert "run more seeds" in said(seed, "passes", 12)
+def test_one_strategy_and_one_seed(run: Run) -> None:
+    alone = [r for r in run(20) if r.job["optimizer"]["name"] == "sam"]
+    assert "nothing else was measured" in advice(alone, "passes", 12)
+    seed = [r for r in run(20) if r.job["seed"] == 0]
+    assert "too few seeds to tell" in advice(seed, "passes", 12)
+    assert "run more seeds" in advice(seed, "passes", 12)
 
 
-def test_lost_trials_never_win(made: Made) -> None:
-    records = made(20)
+def test_lost_trials_never_win(run: Run) -> None:
+    records = run(20)
     sam = next(i for i, r in enumerate(records) if r.job["optimizer"]["name"] == "sam")
     records[sam] = replace(records[sam], status="diverged", reason="nan", results={})
     found = recommend(records, "passes", 12)
@@ -141,27 +154,26 @@ def test_lost_trials_never_win(made: Made) -> None:
     assert (found.rows[1]["n_ok"], found.rows[1]["n"]) == (5, 6)
 
 
-def test_seconds_of_two_machines_are_two_recommendations(made: Made) -> None:
+def test_seconds_of_two_machines_are_two_recommendations(run: Run) -> None:
     records = [
-        replace(r, machine={"processor": "two"}) if r.job["seed"] > 2 else r for r in made(20)
+        replace(r, machine={"processor": "two"}) if r.job["seed"] > 2 else r for r in run(20)
     ]
     assert {c["machine"] for c in recommend(records, "seconds", 3).choices} == {"one", "two"}
     assert len(recommend(records, "passes", 12).choices) == 1
 
 
 def test_an_edge_is_named() -> None:
-    found = recommend(stream(REFERENCE / "optimizers", []), "passes", 300, task="bbc-news")
+    found = recommend(stream(REFERENCE, []), "passes", 300, task="bbc-news")
     assert "widen the space of muon: its lr is at the edge" in "\n".join(advice_lines(found))
 
 
 def test_the_means_are_compares() -> None:
-    found = recommend(stream(REFERENCE / "optimizers", []), "passes", 300)
-    table = compare(stream(REFERENCE / "optimizers", []), "adamw")
+    found = recommend(stream(REFERENCE, []), "passes", 300)
+    table = compare(stream(REFERENCE, []), "adamw")
     means = {(r["task"], r["optimizer"]): r["mean"] for r in table.accuracy if r["main"]}
     assert len(found.choices) == 3
     for row in found.rows:
-        mean = means[row["task"], row["optimizer"]]
-        assert row["mean"] == pytest.approx(mean, nan_ok=True)
+        assert row["mean"] == pytest.approx(means[row["task"], row["optimizer"]], nan_ok=True)
 
 
 def test_seeds_needed_is_the_power_of_the_test() -> None:
@@ -178,17 +190,3 @@ def test_seeds_needed_is_the_power_of_the_test() -> None:
     assert seeds_needed([1.0, 1.0, 1.0]) == 6  # two to the minus five is the first below 0.05
     assert seeds_needed([1.0, -1.0]) == math.inf
     assert math.isnan(seeds_needed([1.0]))
-
-
-def test_every_format_and_hostile_names(made: Made) -> None:
-    evil = "\x1b[31m|<b>"
-    records = []
-    for each in made(20):
-        one = Trial.of(each.job)
-        label = evil if one.optimizer.name == "sam" else ""
-        named = replace(one, optimizer=replace(one.optimizer, label=label))
-        records.append(record(named, "ok", results=each.results, machine=each.machine))
-    found = recommend(records, "passes", 12)
-    for style in FORMATS:
-        text = rendered(found, found.rows, advice_tables(found), advice_lines(found), style)
-        assert "\x1b" not in text

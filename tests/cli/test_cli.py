@@ -62,7 +62,7 @@ def test_the_main_job(write_suite: Write, tmp_path: Path) -> None:
 
     every = json.loads(msbench("compare", "tiny", "--format", "json", cwd=tmp_path).stdout)
     assert {row["n"] for row in every["accuracy"]} == {3}
-    assert all(isinstance(row["gap"], float) for row in every["training"])
+    assert all(isinstance(row["generalization_gap"], float) for row in every["training"])
     for style in ("text", "markdown", "csv", "latex"):
         shown = msbench("compare", folder, "--format", style, "--baseline", "sam", cwd=tmp_path)
         assert "adamw" in shown.stdout
@@ -340,7 +340,7 @@ def test_a_command_plugin_joins_the_help(tmp_path: Path) -> None:
 def test_along_is_for_curves(tmp_path: Path) -> None:
     results = str(Path(__file__).parents[2] / "results/reference/quick")
     out = str(tmp_path / "x.svg")
-    asked = ["plot", results, "--kind", "cd", "--along", "steps", "-o", out]
+    asked = ["plot", results, "--kind", "ranks", "--along", "steps", "-o", out]
     shown = CliRunner().invoke(main, asked)
     assert shown.exit_code != 0
     assert "--along is for learning curves" in shown.output

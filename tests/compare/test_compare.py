@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from handmade import results
 from scipy import stats as scipy_stats
 
 from msbench.compare.comparison import compare
@@ -22,15 +23,7 @@ from msbench.spec import AXES, FORMATS, Measurement, Part, Throughput, Trial
 
 
 def result(value: float, decoders: Sequence[Part]) -> dict[str, Any]:
-    return {
-        "task": {"kind": "seq2seq", "metric": "bleu", "lower_is_better": []},
-        "training": {"passes": 12, "seconds": 2.0, "tokens": 100, "diverged": "", "curve": []},
-        "peak_memory": 5_000_000,
-        "decoding": [
-            {"decoder": asdict(part), "metrics": {"bleu": value + n, "chrf": 2 * value}}
-            for n, part in enumerate(decoders)
-        ],
-    }
+    return results(decoders, [{"bleu": value + n, "chrf": 2 * value} for n in range(len(decoders))])
 
 
 @pytest.fixture
@@ -216,7 +209,7 @@ def test_verdicts_in_a_word(
         assert sam["p_adjusted"] == pytest.approx(min(1.0, 2 * expected), rel=1e-9)
     if verdict == "not shown":
         assert 0 < sam["detectable"] < 30
-        assert f"sees {sam['detectable']:.3f}"[:8] in render(comparison)
+        assert f"MDE {sam['detectable']:.3f}"[:8] in render(comparison)
 
 
 def reference_test(mine: Sequence[float], base: Sequence[float]) -> float:
@@ -226,7 +219,9 @@ def reference_test(mine: Sequence[float], base: Sequence[float]) -> float:
 def test_where_lower_is_better_less_is_better(records: list[Record]) -> None:
     low = []
     for each in scored(records, [8.0, 12.1, 9.0, 28.0], "sam"):
-        task = {**each.results["task"], "lower_is_better": ["bleu"]}
+        metrics = each.results["task"]["metrics"]
+        low_bleu = {**metrics["bleu"], "lower_is_better": True}
+        task = {**each.results["task"], "metrics": {**metrics, "bleu": low_bleu}}
         low.append(replace(each, results={**each.results, "task": task}))
     comparison = compare(low, "adamw")
     sam = row(comparison, "sam")
@@ -439,8 +434,8 @@ def test_overfitting_gap_and_decoding_facts() -> None:
             each = replace(each, results=results)
         records.append(each)
     comparison, old = compare(records, "adamw"), compare(before, "adamw")
-    assert {r["gap"] for r in comparison.training} == {-0.5}
-    assert all(math.isnan(r["gap"]) for r in old.training)
+    assert {r["generalization_gap"] for r in comparison.training} == {0.5}
+    assert all(math.isnan(r["generalization_gap"]) for r in old.training)
     curves = [
         [point["validation_loss"] for point in r.results["training"]["curve"]]
         for r in reference("quick")

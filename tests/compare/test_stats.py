@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats as reference
 
 from msbench.compare.stats import (
+    STUDENTIZED_RANGE,
     critical_difference,
     equivalent,
     friedman,
@@ -309,7 +310,7 @@ def test_friedman_is_scipys(rng: np.random.Generator) -> None:
     values = rng.integers(0, 5, (8, 4)).astype(float)
     statistic, p, ranks = friedman(values)
     expected = reference.friedmanchisquare(*values.T)
-    assert (statistic, p) == pytest.approx((expected.statistic, expected.pvalue))
+    assert (statistic, p) == (expected.statistic, expected.pvalue)
     assert ranks == pytest.approx(reference.rankdata(-values, axis=1).mean(axis=0))
     assert ranks.sum() == pytest.approx(4 * 5 / 2)
 
@@ -338,6 +339,11 @@ def test_the_critical_difference_is_demsars() -> None:
     published = {2: 1.960, 3: 2.343, 4: 2.569, 5: 2.728, 10: 3.164}
     for k, q in published.items():
         assert critical_difference(k, 14) == pytest.approx(q * (k * (k + 1) / 84) ** 0.5, abs=2e-3)
+    for k, q in enumerate(STUDENTIZED_RANGE, start=2):
+        assert q == pytest.approx(reference.studentized_range.ppf(0.95, k, np.inf), rel=1e-9)
+    for k in (20, 21):
+        q = reference.studentized_range.ppf(0.95, k, np.inf) / 2**0.5
+        assert critical_difference(k, 9) == pytest.approx(q * (k * (k + 1) / 54) ** 0.5, rel=1e-9)
     q = reference.studentized_range.isf(0.1, 4, np.inf) / 2**0.5
     assert critical_difference(4, 9, 0.1) == pytest.approx(q * (20 / 54) ** 0.5, rel=1e-6)
 
@@ -404,7 +410,7 @@ def test_the_band_is_scipys_exact_interval(rng: np.random.Generator) -> None:
 
 
 def test_figures_of_the_document_hold() -> None:
-    """What docs/statistics.md promises, in the figures of benchmarks/intervals.py.
+    """What docs/statistics.md promises, in the figures of studies/intervals.py.
 
     Slack: three Monte Carlo errors of 4,000 families (0.34 %), two of 2,000 comparisons (0.49 %).
     """

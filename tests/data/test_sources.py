@@ -137,7 +137,6 @@ TASKS = {
 """Sizes of train, validation and test; what the references score against themselves, at least
 (texts that are cut, and rare words that cannot be copied, score below perfect)."""
 
-
 LARGE = ("verses-de", "verses-fr")
 """Tasks that read more than 15 MB: `make large` tests them, `make test` does not."""
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from msbench.errors import MsbenchError, PluginError
+from msbench.kinds import kind_of
 from msbench.plugins import loading
 from msbench.plugins.loading import load_plugins
-from msbench.plugins.registry import Plugin, Registry, kind_of
+from msbench.plugins.registry import Plugin, Registry
 from msbench.spec import KINDS, Choice
 
 GOOD = """

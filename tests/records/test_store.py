@@ -57,8 +57,8 @@ def test_a_half_written_line_costs_only_itself(tmp_path: Path, trials: list[Tria
 def test_other_layouts_are_named(tmp_path: Path, one: Record) -> None:
     store.append(tmp_path, one)
     path = tmp_path / store.TRIALS
-    path.write_text(path.read_text() + one.to_json().replace('"schema": 1', '"schema": 9') + "\n")
-    assert "record layout 9, this msbench reads 1" in store.read(tmp_path).problems[0]
+    path.write_text(path.read_text() + one.to_json().replace('"schema": 2', '"schema": 9') + "\n")
+    assert "record layout 9, this msbench reads 1 to 2" in store.read(tmp_path).problems[0]
 
 
 HOLLOW = b'{"key": "k", "group": "g", "job": {}, "status": "ok", "schema": 1}\n'
@@ -106,7 +106,7 @@ def damaged(line: bytes) -> list[bytes]:
         {**two, "job": {**two["job"], "device": "cuda"}},
         {**two, "job": {**two["job"], "seed": 8, "training": {}}},
         {**two, "status": "odd"},
-        {**two, "schema": 2},
+        {**two, "schema": 3},
         moved,
         {**two, "job": None},
         {**two, "results": {"decoding": [{"metrics": {"a": "b"}}]}},

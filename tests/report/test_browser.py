@@ -1,5 +1,6 @@
 """The page in a real headless Chromium: quiet, inert, fitting a phone. Needs `make browser`."""
 
+import itertools
 import json
 import os
 import re
@@ -63,8 +64,8 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-def made(folder: Path, records: list[dict[str, Any]]) -> Path:
-    """The page of records, made by the command."""
+def page_of(folder: Path, records: list[dict[str, Any]]) -> Path:
+    """The path of the page that the command makes of records."""
     path, out = folder / "trials.jsonl", folder / "report.html"
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     command = ["report", str(path), "--baseline", "adamw", "-o", str(out)]
@@ -73,55 +74,53 @@ def made(folder: Path, records: list[dict[str, Any]]) -> Path:
     return out
 
 
-def opened(chromium: Any, path: Path, width: int = 1280, scheme: str = "light") -> Any:
+def open_page(chromium: Any, path: Path, width: int = 1280, scheme: str = "light") -> Any:
     """The page in a window; whatever it does besides being shown is an error."""
     window = {"width": width, "height": 900}
     context = chromium.new_context(viewport=window, color_scheme=scheme)
     page = context.new_page()
     page.set_default_timeout(60_000)
-    did: list[str] = []
-    page.on("console", lambda message: did.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: did.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: (did.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on("popup", lambda popup: did.append(f"popup: {popup.url}"))
-    page.on("request", lambda request: did.append(request.url))
+    events: list[str] = []
+    page.on("console", lambda message: events.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: events.append(f"error: {error}"))
+    page.on("dialog", lambda box: (events.append(f"dialog: {box.message}"), box.dismiss()))
+    page.on("popup", lambda popup: events.append(f"popup: {popup.url}"))
+    page.on("request", lambda request: events.append(request.url))
     page.goto(path.as_uri())
     page.mouse.move(300, 300)
     page.wait_for_timeout(200)
-    assert did == [path.as_uri()]
+    assert events == [path.as_uri()]
     return page
 
 
 def hostile_records(names: list[str]) -> list[dict[str, Any]]:
     """Two tasks, a baseline and 25 strategies with these names, and what else a record may say."""
     lines = (REFERENCE / "quick/trials.jsonl").read_text().splitlines()
-    every = [json.loads(line) for line in lines]
-    template = next(r for r in every if r["job"]["task"]["name"] == "headlines")
+    template = next(r for r in map(json.loads, lines) if r["job"]["task"]["name"] == "headlines")
     records = []
-    for task in range(2):
-        for strategy, name in enumerate(["adamw", *names]):
-            for seed in range(3):
-                record = deepcopy(template)
-                job, results = record["job"], record["results"]
-                at = (strategy + 12 * task) % len(names)
-                job["task"]["label"] = names[task] + names[task + 2]
-                job["model"]["label"], job["schedule"]["label"] = names[4], names[5]
-                job["optimizer"] |= {"label": name, "plugin": names[at], "version": names[-at - 1]}
-                job["optimizer"]["options"] |= {names[at]: names[-at - 1]}
-                job |= {"seed": seed, "data": names[6]}
-                record["machine"] = {"processor": names[7], names[8]: names[9]}
-                record["group"] = f"{task}-{strategy}"
-                record["key"] = f"{task}-{strategy}-{seed}"
-                results["task"]["metric"] = names[10]
-                for number, decoded in enumerate(results["decoding"]):
-                    decoded["decoder"] = job["decoders"][number]
-                    decoded["decoder"]["label"] = names[11 + number]
-                    score = 0.3 - strategy / 100 + number / 50 + seed / 500
-                    decoded |= {"metrics": {names[10]: score}, "examples": {}}
-                    decoded |= dict.fromkeys(("steps", "positions", "length_ratio", "empty"), 1)
-                if seed == 2:
-                    record |= {"status": "crashed", "reason": names[at], "results": {}}
-                records.append(record)
+    for task, strategy, seed in itertools.product(range(2), range(len(names) + 1), range(3)):
+        record = deepcopy(template)
+        job, results = record["job"], record["results"]
+        at = (strategy + 12 * task) % len(names)
+        name, plugin, version = ["adamw", *names][strategy], names[at], names[-at - 1]
+        job["task"]["label"] = names[task] + names[task + 2]
+        job["model"]["label"], job["schedule"]["label"] = names[4], names[5]
+        job["optimizer"] |= {"label": name, "plugin": plugin, "version": version}
+        job["optimizer"]["options"] |= {plugin: version}
+        job |= {"seed": seed, "data": names[6]}
+        record["machine"] = {"processor": names[7], names[8]: names[9]}
+        record["group"] = f"{task}-{strategy}"
+        record["key"] = f"{task}-{strategy}-{seed}"
+        results["task"]["metric"] = names[10]
+        for number, decoded in enumerate(results["decoding"]):
+            decoded["decoder"] = job["decoders"][number]
+            decoded["decoder"]["label"] = names[11 + number]
+            score = 0.3 - strategy / 100 + number / 50 + seed / 500
+            decoded |= {"metrics": {names[10]: score}, "examples": {}}
+            decoded |= dict.fromkeys(("steps", "positions", "length_ratio", "empty"), 1)
+        if seed == 2:
+            record |= {"status": "crashed", "reason": names[at], "results": {}}
+        records.append(record)
     return records
 
 
@@ -136,8 +135,8 @@ def test_hostile_names_stay_text(chromium: Any, tmp_path: Path) -> None:
     pages = []
     for folder, names in (("hostile", HOSTILE), ("tame", tame)):
         (tmp_path / folder).mkdir()
-        path = made(tmp_path / folder, hostile_records(names))
-        pages.append(opened(chromium, path))
+        path = page_of(tmp_path / folder, hostile_records(names))
+        pages.append(open_page(chromium, path))
         # No element was missing an end, moved or mended by the parser.
         source = re.sub(r"<style>.*?</style>", "<style>", path.read_text(), flags=re.DOTALL)
         assert len(re.findall(r"<[a-zA-Z]", source)) == len(pages[-1].evaluate(COUNTS))
@@ -161,7 +160,7 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """A page."""
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "hostile":
-        return made(folder, hostile_records(HOSTILE))
+        return page_of(folder, hostile_records(HOSTILE))
     out = folder / "report.html"
     result = CliRunner().invoke(main, ["report", str(REFERENCE / request.param), "-o", str(out)])
     assert result.exit_code == 0, result.output
@@ -173,7 +172,7 @@ def test_it_fits_and_can_be_read(chromium: Any, path: Path, scheme: str) -> None
     """On a phone and a desk nothing is wider than the window; every text has a contrast of 4.5 to
     its ground (WCAG AA), which is the paper for all of them."""
     for width in (390, 1280):
-        page = opened(chromium, path, width, scheme)
+        page = open_page(chromium, path, width, scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         shot = page.screenshot(full_page=True)
         if folder := os.environ.get("MSBENCH_SHOTS"):
@@ -190,7 +189,7 @@ def test_it_fits_and_can_be_read(chromium: Any, path: Path, scheme: str) -> None
 
 
 def test_printed_on_paper(chromium: Any, path: Path) -> None:
-    page = opened(chromium, path, scheme="dark")
+    page = open_page(chromium, path, scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.evaluate("getComputedStyle(document.querySelector('.scroll')).overflowX") == (

@@ -1,42 +1,45 @@
-"""What panels have in common: who is named, grey lines behind, scales, and words for all of it."""
+"""What panels have in common: strategies in grey, scales, and how names and numbers are written."""
 
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from msbench.compare.rows import Row
-from msbench.report.plots.series import count_others
+from msbench.report.plots.series import R, count_others
 from msbench.report.plots.style import FAINT, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def one_machine(rows: Sequence[Row]) -> list[Row]:
-    """Of the machine with the most rows: times of several are not comparable."""
+def one_machine(rows: Sequence[R]) -> list[R]:
+    """The rows of the machine with the most: times of several machines are not comparable."""
     machines = [row["machine"] for row in rows]
     most = max(sorted(set(machines)), key=machines.count, default="")
     return [row for row in rows if row["machine"] == most]
 
 
-def behind(
+def draw_in_grey(
     axes: "Axes",
     lines: Sequence[tuple[Sequence[float], Sequence[float]]],
     *,
     alone: bool,
-    **about: Any,
+    **look: Any,
 ) -> None:
-    """Strategies without a name, grey and thin; only if they are alone or single points do they
-    decide what the axes span, since a bad one would press all others flat."""
+    """Strategies without a name, as (x, y) behind the others.
+
+    alone: whether nothing else is drawn. Only then do they decide what the axes span: a bad one
+    would press all others flat.
+    """
     from matplotlib.lines import Line2D
 
-    about = {"color": FAINT, "linewidth": 0.6, "zorder": 1, **about}
+    look = {"color": FAINT, "linewidth": 0.6, "zorder": 1, **look}
     for number, (x, y) in enumerate(lines):
         label = count_others(len(lines)) if number == 0 else "_"
         if alone:
-            axes.plot(x, y, label=label, **about)
+            axes.plot(x, y, label=label, **look)
         else:
-            axes.add_artist(Line2D(x, y, label=label, **about))
+            axes.add_artist(Line2D(x, y, label=label, **look))
 
 
 def columns(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[float]]:
@@ -44,8 +47,20 @@ def columns(rows: Sequence[Row], x: str, y: str) -> tuple[list[float], list[floa
     return [row[x] for row in rows], [row[y] for row in rows]
 
 
+def annotate(
+    axes: "Axes",
+    text: str,
+    point: tuple[float, float],
+    offset: tuple[float, float],
+    size: float,
+    align: str = "left",
+) -> None:
+    """Write beside a point; offset in points of print."""
+    axes.annotate(text, point, offset, textcoords="offset points", fontsize=size, ha=align)
+
+
 def scale(axes: "Axes", which: str, values: Sequence[float], most: float = 10) -> None:
-    """Logarithmic where values are positive and differ by more than `most` times."""
+    """Make an axis logarithmic if its values are positive and span more than `most` times."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     known = [value for value in values if math.isfinite(value)]
@@ -58,16 +73,16 @@ def scale(axes: "Axes", which: str, values: Sequence[float], most: float = 10) -
         axis.set_minor_formatter(NullFormatter())
 
 
-def said(name: str) -> str:
+def in_text(name: str) -> str:
     """A name in a sentence."""
     return short(name, 60)
 
 
-def digits(value: float) -> str:
+def rounded(value: float) -> str:
     """A number in a sentence."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def legend_name(name: str) -> str:
-    """A name as legends have it: matplotlib leaves out what starts with an underscore."""
+    """A name in a legend: matplotlib leaves out what starts with an underscore."""
     return "\N{FULLWIDTH LOW LINE}" + short(name)[1:] if name[:1] == "_" else short(name)

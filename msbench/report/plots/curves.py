@@ -1,43 +1,55 @@
 """Learning curves: validation loss against what was spent."""
 
-from typing import TYPE_CHECKING
-
-from msbench.compare.rows import Comparison
-from msbench.report.plots.axes import behind, digits, legend_name, one_machine, said, scale
-from msbench.report.plots.series import Lineup, and_others, in_order, others_of
+from msbench.compare.rows import CurveRow
+from msbench.report.plots.axes import (
+    draw_in_grey,
+    in_text,
+    legend_name,
+    one_machine,
+    rounded,
+    scale,
+)
+from msbench.report.plots.plot import Panel, Plot
+from msbench.report.plots.series import and_others
 from msbench.report.plots.style import look
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from msbench.spec import UNITS
 
 
-def curves(axes: "Axes", comparison: Comparison, who: Lineup, task: str, along: str) -> str:
-    every = [row for row in comparison.curves if row["task"] == task]
+def _draw(panel: Panel[CurveRow]) -> str:
+    axes, every, series, along = panel.axes, panel.rows, panel.series, panel.along
     rows = one_machine(every)
-    where = f" on {said(rows[0]['machine'])}" if len(rows) < len(every) else ""
-    told, drawn, others = [], in_order(rows, who), others_of(rows, who)
-    behind(axes, [(row[along], row["validation_loss"]) for row in others], alone=not drawn)
-    for row in drawn:
-        about = look(who.number(row))
+    named, others = series.split(rows)
+    draw_in_grey(axes, [(row[along], row["validation_loss"]) for row in others], alone=not named)
+    ends = []
+    for row in named:
+        line = look(series.number(row))
         x, y = row[along], row["validation_loss"]
-        axes.plot(x, y, label=legend_name(who.name(row)), **about)
+        axes.plot(x, y, label=legend_name(series.name(row)), **line)
         if row["n_ok"] > 1:
-            axes.fill_between(
-                x,
-                row["lowest"],
-                row["highest"],
-                color=about["color"],
-                alpha=0.15 if len(drawn) < 5 else 0.08,
-                linewidth=0,
-            )
-        first, last = (f"{digits(y[at])} at {digits(x[at])}" for at in (0, -1))
-        told.append(f"{said(who.name(row))} {first} to {last}")
-    scale(axes, "y", [value for row in drawn or others for value in row["lowest"] + row["highest"]])
+            band = {"color": line["color"], "alpha": 0.15 if len(named) < 5 else 0.08}
+            axes.fill_between(x, row["lowest"], row["highest"], linewidth=0, **band)
+        first, last = (f"{rounded(y[at])} at {rounded(x[at])}" for at in (0, -1))
+        ends.append(f"{in_text(series.name(row))} {first} to {last}")
+    scale(
+        axes, "y", [loss for row in named or others for loss in (*row["lowest"], *row["highest"])]
+    )
     axes.set_xlabel("training seconds" if along == "seconds" else along)
     axes.set_ylabel("validation loss")
+    machine = f" on {in_text(rows[0]['machine'])}" if len(rows) < len(every) else ""
     seeds = max((row["n_ok"] for row in rows), default=0)
     return (
-        f"Median validation loss on {said(task)}{where} against {along}, from the first "
-        f"measurement to the last; the band is the lowest to the highest of up to {seeds} seeds: "
-        f"{'; '.join(told)}{and_others(others)}."
+        f"Median validation loss on {in_text(rows[0]['task'])}{machine} against {along}, from the "
+        f"first measurement to the last; the band is the lowest to the highest of up to {seeds} "
+        f"seeds: {'; '.join(ends)}{and_others(others)}."
     )
+
+
+PLOT = Plot[CurveRow](
+    name="curves",
+    title="Learning curves",
+    caption="Line: median over the seeds that ended ok; band: the lowest to the highest seed.",
+    nothing="no trial that ended ok measured a validation loss",
+    rows=lambda comparison: comparison.curves,
+    draw=_draw,
+    units=UNITS,
+)

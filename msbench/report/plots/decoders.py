@@ -1,148 +1,190 @@
 """Score against the cost of decoding."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from msbench.compare.rows import Comparison, Row
-from msbench.report.plots.axes import behind, columns, digits, legend_name, one_machine, said, scale
-from msbench.report.plots.series import MOST, Lineup, and_others
+from msbench.compare.labels import flattened, strategy_key, text_of
+from msbench.compare.rows import AccuracyRow, Comparison, PartRow
+from msbench.report.format import grouped
+from msbench.report.plots.axes import (
+    annotate,
+    columns,
+    draw_in_grey,
+    in_text,
+    legend_name,
+    one_machine,
+    rounded,
+    scale,
+)
+from msbench.report.plots.plot import Panel, Plot
+from msbench.report.plots.series import MOST, Series, and_others
 from msbench.report.plots.style import INK, look, short
-from msbench.spec import AXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def ladder(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
-    rows = [row for row in decoded(comparison) if row["task"] == task]
-    told: list[str] = []
-    by_name: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=lambda row: row["milliseconds"]):
-        by_name.setdefault(who.name(row), []).append(row)
-    others = [steps for name, steps in by_name.items() if name not in who.names]
-    behind(
-        axes,
-        [columns(steps, "milliseconds", "mean") for steps in others],
-        alone=not set(by_name) & set(who.names),
-    )
-    drawn = [name for name in who.names if name in by_name]
-    for name in drawn:
-        steps = by_name[name]
-        if len(drawn) == 1:
-            _families(axes, steps)
-        else:
-            about = look(who.number(steps[0]))
-            for number, (_, family) in enumerate(families(steps)):
-                x, y = columns([row for _, row in family], "milliseconds", "mean")
-                axes.plot(x, y, label="" if number else legend_name(name), **about)
-        told.append(
-            f"{said(name)}: "
-            + ", ".join(
-                f"{said(r['decoder'])} {digits(r['mean'])} in {digits(r['milliseconds'])} ms"
-                for r in steps
-            )
-        )
-    if len(drawn) > 1:
-        for row in by_name[drawn[0]][:6]:
-            axes.annotate(
-                short(row["decoder"], 18), (row["milliseconds"], row["mean"]), (0, 7),
-                textcoords="offset points", ha="center", fontsize=9,
-            )  # fmt: skip
+class DecoderRow(AccuracyRow):
+    """What a decoder scored, and what it took."""
+
+    milliseconds: float
+    """Per example."""
+    name: str
+    """Of the plugin's decoder, whatever the suite calls it."""
+    options: Mapping[str, Any]
+    """Flat, as labels show them."""
+
+
+def _draw(panel: Panel[DecoderRow]) -> str:
+    axes, rows, series = panel.axes, panel.rows, panel.series
+    strategies = grouped(sorted(rows, key=lambda row: row["milliseconds"]), series.name)
+    named = {name: strategies[name] for name in series.names if name in strategies}
+    others = [_line(points) for name, points in strategies.items() if name not in named]
+    draw_in_grey(axes, others, alone=not named)
+    if len(named) == 1:
+        _draw_families(axes, *named.values())
+    else:
+        _draw_strategies(axes, named, series)
     scale(axes, "x", [row["milliseconds"] for row in rows])
     axes.margins(0.12, 0.12)
     axes.set_xlabel("milliseconds per example")
     axes.set_ylabel(short(rows[0]["metric"]))
-    metric = said(rows[0]["metric"])
-    return f"{metric} on {said(task)} by decoder: {'; '.join(told)}{and_others(others)}."
+    costs = "; ".join(
+        f"{in_text(name)}: {', '.join(map(_cost, points))}" for name, points in named.items()
+    )
+    metric, task = in_text(rows[0]["metric"]), in_text(rows[0]["task"])
+    return f"{metric} on {task} by decoder: {costs}{and_others(others)}."
 
 
-def _families(axes: "Axes", steps: list[Row]) -> None:
-    """Of one strategy of training: a line per family of decoders, and their numbers beside it."""
-    ladders = [each for each in families(steps) if len(each[1]) > 1][:MOST]
-    lines = [name for name, _ in ladders]
-    for number, (name, family) in enumerate(ladders):
-        x, y = columns([row for _, row in family], "milliseconds", "mean")
-        axes.plot(x, y, label=legend_name(name), **look(number))
-        for rung, row in family:
-            axes.annotate(
-                short(rung, 8), (row["milliseconds"], row["mean"]), (4, 4),
-                textcoords="offset points", fontsize=8,
-            )  # fmt: skip
-    costs = [row["milliseconds"] for row in steps]
+def _cost(row: DecoderRow) -> str:
+    time = rounded(row["milliseconds"])
+    return f"{in_text(row['decoder'])} {rounded(row['mean'])} in {time} ms"
+
+
+def _draw_strategies(axes: "Axes", named: dict[str, list[DecoderRow]], series: Series) -> None:
+    """A line per strategy and family; the decoders of the first strategy are named."""
+    for name, points in named.items():
+        line = look(series.names.index(name))
+        for number, (_, members) in enumerate(families(points)):
+            label = "" if number else legend_name(name)
+            axes.plot(*_line([row for _, row in members]), label=label, **line)
+    for row in next(iter(named.values()), [])[:6]:
+        annotate(axes, short(row["decoder"], 18), _point(row), (0, 7), 9, "center")
+
+
+def _draw_families(axes: "Axes", rows: Sequence[DecoderRow]) -> None:
+    """Of one strategy: a line per family with its numbers beside it, and points for the rest."""
+    every = families(rows)
+    lines = [family for family in every if len(family[1]) > 1][:MOST]
+    for number, (name, members) in enumerate(lines):
+        axes.plot(*_line([row for _, row in members]), label=legend_name(name), **look(number))
+        for value, row in members:
+            annotate(axes, short(value, 8), _point(row), (4, 4), 8)
+    costs = [row["milliseconds"] for row in rows]
     middle = math.sqrt(min(costs) * max(costs))
-    for _, row in (
-        pair for name, family in families(steps) if name not in lines for pair in family
-    ):
-        axes.plot(row["milliseconds"], row["mean"], ".", color=INK, markersize=7)
-        place, beside = (row["milliseconds"], row["mean"]), (0, -12 - number % 2 * 10)
-        axes.annotate(
-            short(row["decoder"], 22), place, beside, textcoords="offset points", fontsize=8,
-            ha="right" if row["milliseconds"] > middle else "left",
-        )  # fmt: skip
+    rest = [row for family in every if family not in lines for _, row in family[1]]
+    for number, row in enumerate(rest):
+        axes.plot(*_point(row), ".", color=INK, markersize=7)
+        below = -12 - number % 2 * 10  # at two heights, so that neighbours stay apart
+        align = "right" if row["milliseconds"] > middle else "left"
+        annotate(axes, short(row["decoder"], 22), _point(row), (0, below), 8, align)
 
 
-def decoded(comparison: Comparison) -> list[Row]:
-    """Rows of the main metric with `milliseconds` an example, of tasks with two decoders: measured
-    alone if they were, else while trials ran side by side."""
-    took: dict[tuple[str, ...], float] = {}
-    for row in one_machine(comparison.decoding):
-        key = tuple(row[axis] for axis in AXES)
-        took[(*key, row["decoder"])] = 1e3 * row["seconds"] / max(row["count"], 1)
+def _point(row: DecoderRow) -> tuple[float, float]:
+    return row["milliseconds"], row["mean"]
+
+
+def _line(rows: Sequence[DecoderRow]) -> tuple[list[float], list[float]]:
+    return columns(rows, "milliseconds", "mean")
+
+
+def _rows(comparison: Comparison) -> list[DecoderRow]:
+    """Rows of the main metric, of tasks with two decoders. The time is that of throughput measured
+    alone, else that of trials side by side."""
+    side_by_side = {
+        (*strategy_key(row), row["decoder"]): 1e3 * row["seconds"] / max(row["count"], 1)
+        for row in one_machine(comparison.decoding)
+    }
     alone = {
         (row["task"], row["model"], row["decoder"]): 1e3 / row["per_second"]
         for row in one_machine([row for row in comparison.throughput if row["decoder"]])
     }
-    rows = []
+    parts = grouped(comparison.parts, lambda part: (part["kind"], part["label"]))
+    rows: list[DecoderRow] = []
     for row in comparison.accuracy:
-        key = tuple(row[a] for a in (*AXES, "decoder"))
-        time = alone.get((row["task"], row["model"], row["decoder"]), took.get(key, math.nan))
+        time = side_by_side.get((*strategy_key(row), row["decoder"]), math.nan)
+        time = alone.get((row["task"], row["model"], row["decoder"]), time)
         if row["main"] and math.isfinite(row["mean"]) and math.isfinite(time):
-            rows.append({**row, "milliseconds": time})
-    several = {row["task"] for row in rows if any(_rivals(row, other) for other in rows)}
+            alike = parts["decoder", row["decoder"]]
+            name, options = alike[0]["name"], _common(alike)
+            rows.append({**row, "milliseconds": time, "name": name, "options": options})
+    tasks = grouped(rows, lambda row: row["task"])
+    several = {t for t, alike in tasks.items() if len({row["decoder"] for row in alike}) > 1}
     return [row for row in rows if row["task"] in several]
 
 
-def _rivals(one: Row, other: Row) -> bool:
-    return bool(one["task"] == other["task"] and one["decoder"] != other["decoder"])
+def _common(parts: Sequence[PartRow]) -> dict[str, Any]:
+    """The options that the decoders of one label share: on another task others may differ."""
+    first, *others = (flattened(part["options"]) for part in parts)
+    return {k: v for k, v in first.items() if all(other.get(k) == v for other in others)}
 
 
-def families(rows: Sequence[Row]) -> list[tuple[str, list[tuple[str, Row]]]]:
+def families(rows: Sequence[DecoderRow]) -> list[tuple[str, list[tuple[str, DecoderRow]]]]:
     """Decoders that differ in one number only, as (name, [(the number as text, row), ...]).
 
-    Told by the options in their labels; the number is the one that differs most within a name. One
-    without such a number is a family of its own.
+    The number is the option with the most values among decoders of a name. A decoder without such
+    a number is a family of its own.
     """
-    told = [(row, *_options(row["decoder"])) for row in rows]
-    values: dict[str, dict[str, set[str]]] = {}
-    for _, name, options in told:
-        for key, value in options.items():
+    numbers = {
+        name: _most_varied(alike) for name, alike in grouped(rows, lambda row: row["name"]).items()
+    }
+
+    def same(row: DecoderRow) -> tuple[str, ...]:
+        name, options = row["name"], row["options"]
+        if not _is_number(options.get(numbers[name])):
+            return (row["decoder"],)
+        return name, text_of({**options, numbers[name]: None})
+
+    found = list(grouped(rows, same).values())
+    lines = [members[0] for members in found if len(members) > 1]
+    named = []
+    for members in found:
+        first = members[0]
+        number = numbers[first["name"]]
+        name = first["decoder"]
+        if len(members) > 1:
+            members.sort(key=lambda row: row["options"][number])
+            others = [row["options"] for row in lines if row["name"] == first["name"]]
+            apart = [
+                f"{key}={value}"
+                for key, value in first["options"].items()
+                if key != number and any(other.get(key) != value for other in others)
+            ]
+            name = " ".join([first["name"], f"by {number}", *apart])
+        named.append((name, [(str(row["options"].get(number, "")), row) for row in members]))
+    return named
+
+
+def _most_varied(rows: Sequence[DecoderRow]) -> str:
+    """The number that differs most; "" if no option is a number."""
+    values: dict[str, set[float]] = {}
+    for row in rows:
+        for name, value in row["options"].items():
             if _is_number(value):
-                values.setdefault(name, {}).setdefault(key, set()).add(value)
-    found: dict[str, list[tuple[str, Row]]] = {}
-    for row, name, options in told:
-        numbers = values.get(name, {})
-        rung = max(numbers, key=lambda key: len(numbers[key]), default="")
-        rest = [f"{key}={value}" for key, value in options.items() if key != rung]
-        where = " ".join([name, *([f"by {rung}"] if rung else []), *rest])
-        found.setdefault(where, []).append((options.get(rung, ""), row))
-    for each in found.values():
-        each.sort(key=lambda pair: float(pair[0] or 0))
-    alone = {where: each[0][1]["decoder"] for where, each in found.items() if len(each) == 1}
-    return [(alone.get(where, where), each) for where, each in found.items()]
+                values.setdefault(name, set()).add(value)
+    return max(values, key=lambda name: len(values[name]), default="")
 
 
-def _options(decoder: str) -> tuple[str, dict[str, str]]:
-    """`beam (width=4, length_penalty=0.0)` -> its name and options."""
-    name, bracket, rest = decoder.partition(" (")
-    pairs = [each.partition("=") for each in rest.removesuffix(")").split(", ")]
-    if not bracket or not all(equals for _, equals, _ in pairs):
-        return decoder, {}
-    return name, {key: value for key, _, value in pairs}
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+PLOT = Plot[DecoderRow](
+    name="decoders",
+    title="Score against the cost of decoding",
+    caption="Each point is a decoder; a line joins those that differ in one number.",
+    nothing="no task has two decoders whose time was measured",
+    rows=_rows,
+    draw=_draw,
+)

@@ -2,98 +2,103 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Literal
 
-from msbench.compare.rows import Comparison, Row
-from msbench.report.plots.axes import behind, columns, digits, legend_name, said, scale
-from msbench.report.plots.series import Lineup, and_others, in_order, others_of
+from msbench.compare.rows import AccuracyRow, Comparison
+from msbench.report.format import grouped
+from msbench.report.plots.axes import (
+    annotate,
+    columns,
+    draw_in_grey,
+    in_text,
+    legend_name,
+    rounded,
+    scale,
+)
+from msbench.report.plots.plot import Panel, Plot
+from msbench.report.plots.series import and_others
 from msbench.report.plots.style import FAINT, look, short
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-
-def pareto(axes: "Axes", comparison: Comparison, who: Lineup, task: str) -> str:
-    rows = [row for row in costed(comparison) if row["task"] == task]
-    cost, unit = cost_of(rows)
-    lower = rows[0]["lower_is_better"]
-    drawn, others = in_order(rows, who), others_of(rows, who)
-    points = [columns([row], cost, "mean") for row in others]
-    behind(axes, points, alone=not drawn, marker=".", linestyle="")
-    for row in drawn:
-        about = look(who.number(row)) | {"linestyle": ""}
-        ends = None if math.isnan(row["low"]) else _ends(row)
-        axes.errorbar(
-            row[cost], row["mean"], ends, label=legend_name(who.name(row)), elinewidth=0.8, **about
-        )
-    front = pareto_front(rows, cost, lower)
-    axes.step(
-        [row[cost] for row in front],
-        [row["mean"] for row in front],
-        where="post",
-        color=FAINT,
-        linewidth=1.2,
-        zorder=1,
-        label="Pareto front",
-    )
-    for row in front:
-        if who.number(row) < 0:
-            at = row[cost], row["mean"]
-            axes.annotate(
-                short(who.name(row), 16), at, (5, -11), textcoords="offset points", fontsize=8.5
-            )
-    scale(axes, "x", [row[cost] for row in (*drawn, *front)] or [row[cost] for row in rows])
-    axes.set_xlabel(unit)
-    axes.set_ylabel(f"{short(rows[0]['metric'])} ({'lower' if lower else 'higher'} is better)")
-    best = ", ".join(
-        f"{said(who.name(row))} {digits(row['mean'])} for {digits(row[cost])}" for row in front
-    )
-    return (
-        f"{said(rows[0]['metric'])} on {said(task)} by {said(rows[0]['decoder'])} against "
-        f"{unit}, {len(rows)} strategies, bars are 95 % intervals. "
-        f"No other is both cheaper and better than: {best}{and_others(others)}."
-    )
-
-
-def _ends(row: Row) -> Any:
-    return [[row["mean"] - row["low"]], [row["high"] - row["mean"]]]
-
+Cost = Literal["train_seconds", "passes"]
+COSTS: Sequence[tuple[Cost, str]] = (("train_seconds", "training seconds"), ("passes", "passes"))
 
 PLAIN = ("greedy", "argmax")
 """Decoders that stand for a task where one must."""
 
 
-def costed(comparison: Comparison) -> list[Row]:
-    """Rows of the main metric, of one decoder a task, that have a score and a cost."""
+def _draw(panel: Panel[AccuracyRow]) -> str:
+    axes, rows, series = panel.axes, panel.rows, panel.series
+    cost, unit = _cost_of(rows) or COSTS[-1]
+    metric, lower = rows[0]["metric"], rows[0]["lower_is_better"]
+    named, others = series.split(rows)
+    points = [columns([row], cost, "mean") for row in others]
+    draw_in_grey(axes, points, alone=not named, marker=".", linestyle="")
+    for row in named:
+        mean, low, high = row["mean"], row["low"], row["high"]
+        bars = None if math.isnan(low) else [[mean - low], [high - mean]]
+        point = look(series.number(row)) | {"linestyle": ""}
+        name = legend_name(series.name(row))
+        axes.errorbar(row[cost], mean, bars, label=name, elinewidth=0.8, **point)
+    front = pareto_front(rows, cost, lower)
+    x, y = columns(front, cost, "mean")
+    axes.step(x, y, where="post", color=FAINT, linewidth=1.2, zorder=1, label="Pareto front")
+    for row in front:
+        if series.number(row) < 0:
+            annotate(axes, short(series.name(row), 16), (row[cost], row["mean"]), (5, -11), 8.5)
+    scale(axes, "x", [row[cost] for row in (*named, *front) or rows])
+    axes.set_xlabel(unit)
+    axes.set_ylabel(f"{short(metric)} ({'lower' if lower else 'higher'} is better)")
+    best = ", ".join(
+        f"{in_text(series.name(row))} {rounded(row['mean'])} for {rounded(row[cost])}"
+        for row in front
+    )
+    return (
+        f"{in_text(metric)} on {in_text(rows[0]['task'])} by {in_text(rows[0]['decoder'])} against "
+        f"{unit}, {len(rows)} strategies, bars are 95 % intervals. "
+        f"No other is both cheaper and better than: {best}{and_others(others)}."
+    )
+
+
+def _rows(comparison: Comparison) -> list[AccuracyRow]:
+    """Rows of the main metric that have a score and a cost, of one decoder a task."""
     main = [
         row
         for row in comparison.accuracy
-        if row["main"] and not math.isnan(row["mean"]) and cost_of([row])[0]
+        if row["main"] and not math.isnan(row["mean"]) and _cost_of([row])
     ]
-    decoders: dict[str, list[str]] = {}
-    for row in main:
-        decoders.setdefault(row["task"], []).append(row["decoder"])
-    chosen = {
-        task: next((plain for plain in PLAIN if plain in there), min(there))
-        for task, there in decoders.items()
-    }
+    chosen = {}
+    for task, rows in grouped(main, lambda row: row["task"]).items():
+        decoders = {row["decoder"] for row in rows}
+        chosen[task] = next((plain for plain in PLAIN if plain in decoders), min(decoders))
     return [row for row in main if row["decoder"] == chosen[row["task"]]]
 
 
-def cost_of(rows: Sequence[Row]) -> tuple[str, str]:
-    """(column, what it is called) of the cost that all rows have: of several machines passes."""
-    for column, unit in (("train_seconds", "training seconds"), ("passes", "passes")):
-        if all(math.isfinite(row.get(column, math.nan)) for row in rows):
-            return column, unit
-    return "", ""
+def _cost_of(rows: Sequence[AccuracyRow]) -> tuple[Cost, str] | None:
+    """(column, name) of the cost that all rows have: passes where there are several machines."""
+    known = (cost for cost in COSTS if all(math.isfinite(row[cost[0]]) for row in rows))
+    return next(known, None)
 
 
-def pareto_front(rows: Sequence[Row], cost: str, lower_is_better: bool) -> list[Row]:
+def pareto_front(
+    rows: Sequence[AccuracyRow], cost: Cost, lower_is_better: bool
+) -> list[AccuracyRow]:
     """The rows of complete strategies that no other beats in both cost and mean, cheapest first."""
     sign = 1 if lower_is_better else -1
-    front: list[Row] = []
+    front: list[AccuracyRow] = []
     for row in sorted(rows, key=lambda r: (r[cost], sign * r["mean"])):
         better = not front or sign * row["mean"] < sign * front[-1]["mean"]
         if better and row["n_ok"] == row["n"]:
             front.append(row)
     return front
+
+
+PLOT = Plot[AccuracyRow](
+    name="pareto",
+    title="Score against cost",
+    caption="Bars: 95 % intervals over seeds. No strategy is both cheaper and better than those "
+    "on the grey line.",
+    nothing="no trial that ended ok has a score and a cost",
+    rows=_rows,
+    draw=_draw,
+    more_in_legend=1,
+)

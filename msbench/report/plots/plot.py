@@ -1,150 +1,141 @@
-"""Comparison -> pictures: which there are, and their layout."""
+"""What a picture is, and the layout of its panels."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic
 
-from msbench.compare.rows import Comparison, Row
+from msbench.compare.rows import Comparison
 from msbench.errors import MsbenchError, did_you_mean
+from msbench.report.format import grouped
 from msbench.report.plots.axes import legend_name
-from msbench.report.plots.curves import curves
-from msbench.report.plots.decoders import decoded, ladder
-from msbench.report.plots.pareto import costed, pareto
-from msbench.report.plots.profile import profile
-from msbench.report.plots.ranks import ranks
-from msbench.report.plots.series import Lineup, lineup
+from msbench.report.plots.series import R, Series, choose_series
 from msbench.report.plots.style import short, style
 from msbench.report.plots.svg import Picture
-from msbench.report.plots.tuning import points_of, tuning
+from msbench.spec import Unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-KINDS = ("curves", "pareto", "profile", "cd", "ladder", "tuning")
-
-
-WIDTH = 4.8
+WIDTH, HEIGHT = 4.8, 3.1
 """Inches that a panel takes."""
 
 
-TITLES = {
-    "curves": "Learning curves",
-    "pareto": "Score against cost",
-    "profile": "Performance profile",
-    "cd": "Critical differences of ranks",
-    "ladder": "Score against the cost of decoding",
-    "tuning": "Tuning sensitivity",
-}
+@dataclass(frozen=True)
+class Panel(Generic[R]):
+    """What one panel is drawn on, and from."""
+
+    axes: "Axes"
+    rows: Sequence[R]
+    """Of one task, or over tasks."""
+    series: Series
+    along: Unit
+    """The unit that was asked for, one of the plot's."""
 
 
-NOTHING = {
-    "curves": "no trial that ended ok measured a validation loss",
-    "pareto": "no trial that ended ok has a score and a cost",
-    "profile": "profiles need a target that training can reach, and are not made by decoder",
-    "cd": "ranks need two tasks and three strategies that ran on all of them",
-    "ladder": "no task has two decoders whose time was measured",
-    "tuning": "no learning rate or other number was searched",
-}
-"""Why there is no picture of a kind."""
+@dataclass(frozen=True)
+class Plot(Generic[R]):
+    """One kind of picture; each is the PLOT of a file of its name in this folder."""
 
+    name: str
+    title: str
+    caption: str
+    """How to read it."""
+    nothing: str
+    """Why there may be none."""
+    rows: Callable[[Comparison], Sequence[R]]
+    """What is drawn."""
+    draw: Callable[[Panel[R]], str]
+    """Draws a panel and says in words what it shows."""
+    units: Sequence[Unit] = ()
+    """What it can be drawn against; none = there is no choice."""
+    over_tasks: bool = False
+    """One panel over all tasks, of values of the compared axis, instead of one for each task."""
+    names_beside: bool = False
+    """A line for each strategy, which is named beside the axis instead of in a legend."""
+    more_in_legend: int = 0
+    """Entries of the legend that are no strategies."""
 
-def tasks_with(comparison: Comparison, kind: str) -> list[str]:
-    """The tasks that a kind can be drawn for; [""] for a picture over all tasks, [] for none."""
-    if kind in ("profile", "cd"):
-        return [""] if (comparison.profiles if kind == "profile" else comparison.ranks) else []
-    rows: dict[str, Callable[[], Sequence[Row]]] = {
-        "curves": lambda: comparison.curves,
-        "pareto": lambda: costed(comparison),
-        "ladder": lambda: decoded(comparison),
-        "tuning": lambda: [row for row in comparison.tuning if points_of(row)],
-    }
-    return sorted({row["task"] for row in rows[kind]()})
+    def panels(self, comparison: Comparison) -> dict[str, list[R]]:
+        """The rows by the task that they can be drawn for, which is "" over tasks."""
+        rows = self.rows(comparison)
+        panels = grouped(rows, lambda row: "" if self.over_tasks else row["task"])
+        return dict(sorted(panels.items()))
+
+    def series(self, comparison: Comparison) -> Series:
+        """The strategies that it names."""
+        return choose_series(comparison, [comparison.by] if self.over_tasks else ())
 
 
 def picture(
-    comparison: Comparison, kind: str, tasks: Sequence[str] = (), along: str = "passes"
+    comparison: Comparison, plot: Plot[R], tasks: Sequence[str] = (), along: Unit = "passes"
 ) -> Picture:
-    """One picture of a kind of KINDS, with a panel per task (without `tasks`, all).
+    """A panel for each of `tasks` (by default all), side by side.
 
-    along: what curves are drawn against, one of ALONG. MsbenchError if there is nothing to draw.
+    along: the unit that curves are drawn against. MsbenchError if there is nothing to draw.
     """
-    there = tasks_with(comparison, kind)
-    if not there:
-        raise MsbenchError(f"no picture of {kind}: {NOTHING[kind]}")
-    for task in tasks:
-        if there != [""] and task not in there:
-            raise MsbenchError(f"no picture of {kind} for task {task!r}{did_you_mean(task, there)}")
-    chosen = there if there == [""] or not tasks else list(dict.fromkeys(tasks))
-    who = lineup(comparison, [comparison.by] if kind in ("profile", "cd") else ())
-    draw: Callable[[Axes, str], str] = {
-        "curves": lambda axes, task: curves(axes, comparison, who, task, along),
-        "pareto": lambda axes, task: pareto(axes, comparison, who, task),
-        "profile": lambda axes, _: profile(axes, comparison, who),
-        "cd": lambda axes, _: ranks(axes, comparison),
-        "ladder": lambda axes, task: ladder(axes, comparison, who, task),
-        "tuning": lambda axes, task: tuning(axes, comparison, who, task),
-    }[kind]
-    height = 1.0 + 0.24 * len(comparison.ranks) if kind == "cd" else 3.1
-    return _panels(kind, chosen, draw, who, height, along)
+    panels = plot.panels(comparison)
+    if not panels:
+        raise MsbenchError(f"no picture of {plot.name}: {plot.nothing}")
+    if tasks and not plot.over_tasks:
+        for task in tasks:
+            if task not in panels:
+                raise MsbenchError(
+                    f"no picture of {plot.name} for task {task!r}{did_you_mean(task, panels)}"
+                )
+        panels = {task: panels[task] for task in tasks}
+    figure, sentences = _draw(plot, panels, plot.series(comparison), along)
+    task = next(iter(panels)) if len(panels) == 1 else ""
+    against = f"against {along}" if plot.units else ""
+    title = ", ".join(filter(None, (plot.title, task, against)))
+    return Picture(plot.name, title, " ".join(sentences), figure)
 
 
-def _panels(
-    kind: str,
-    tasks: Sequence[str],
-    draw: Callable[["Axes", str], str],
-    who: Lineup,
-    height: float,
-    along: str,
-) -> Picture:
-    """Panels side by side, the legend below all of them. Sizes are in inches, and places computed
-    here: an engine that finds them draws everything twice."""
+def _draw(
+    plot: Plot[R], panels: Mapping[str, Sequence[R]], series: Series, along: Unit
+) -> "tuple[Figure, list[str]]":
+    """The figure, and a sentence a panel. Sizes are in inches, and places are computed here: an
+    engine that finds them draws everything twice."""
     from matplotlib.figure import Figure
 
-    columns = min(3, len(tasks))
-    rows = math.ceil(len(tasks) / columns)
-    # One entry more for those without a name, and one for a front.
-    entries = 0 if kind == "cd" else len(who.names) + (who.left_out > 0) + (kind == "pareto")
-    across = columns * (2 if max(map(len, map(short, who.names)), default=0) < 18 else 1)
-    below = 0.21 * math.ceil(entries / across) + 0.08
-    left = 0.3 + 0.085 * max(map(len, map(short, who.names)), default=0) if kind == "cd" else 0.78
-    above = 0.3 if len(tasks) > 1 else 0.12
-    width, whole = WIDTH * columns, height * rows + below
+    columns = min(3, len(panels))
+    height, left, below, across = HEIGHT, 0.78, 0.08, columns
+    if plot.names_beside:
+        height = 1.0 + 0.24 * max(map(len, panels.values()))
+        left = 0.3 + 0.085 * _longest(row["strategy"] for rows in panels.values() for row in rows)
+    else:
+        entries = len(series.names) + (series.left_out > 0) + plot.more_in_legend
+        across = columns * (2 if _longest(series.names) < 18 else 1)
+        below += 0.21 * math.ceil(entries / across)
+    above = 0.3 if len(panels) > 1 else 0.12
+    width, whole = WIDTH * columns, height * math.ceil(len(panels) / columns) + below
+    sentences = []
     with style():
         figure = Figure((width, whole))
-        told = []
-        for number, task in enumerate(tasks):
+        for number, (task, rows) in enumerate(panels.items()):
             row, column = divmod(number, columns)
-            corner = column * WIDTH + left, whole - (row + 1) * height + 0.5
+            x, y = column * WIDTH + left, whole - (row + 1) * height + 0.5
             size = WIDTH - left - 0.15, height - 0.5 - above
-            axes = figure.add_axes(
-                (corner[0] / width, corner[1] / whole, size[0] / width, size[1] / whole)
-            )
-            told.append(draw(axes, task))
-            if task and len(tasks) > 1:
+            axes = figure.add_axes((x / width, y / whole, size[0] / width, size[1] / whole))
+            sentences.append(plot.draw(Panel(axes, rows, series, along)))
+            if len(panels) > 1:
                 axes.set_title(short(task, 40))
-        if kind != "cd":
-            _legend(figure, who, across)
-    against = f", against {along}" if kind == "curves" else ""
-    title = f"{TITLES[kind]}{f', {tasks[0]}' if len(tasks) == 1 and tasks[0] else ''}{against}"
-    return Picture(kind, title, " ".join(told), figure)
+        if not plot.names_beside:
+            _add_legend(figure, series, across)
+    return figure, sentences
 
 
-def _legend(figure: "Figure", who: Lineup, columns: int) -> None:
-    found: dict[str, Any] = {}
+def _longest(names: Iterable[str]) -> int:
+    return max((len(short(name)) for name in names), default=0)
+
+
+def _add_legend(figure: "Figure", series: Series, columns: int) -> None:
+    handles: dict[str, Any] = {}
     for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        found |= dict(zip(labels, handles, strict=True))
-    names = [name for name in map(legend_name, who.names) if name in found]
-    names += [name for name in found if name not in names]
-    figure.legend(
-        [found[name] for name in names],
-        names,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 0.0),
-        borderaxespad=0.1,
-        borderpad=0.1,
-        labelspacing=0.25,
-        ncols=columns,
-    )
+        lines, labels = axes.get_legend_handles_labels()
+        handles |= dict(zip(labels, lines, strict=True))
+    names = [name for name in map(legend_name, series.names) if name in handles]
+    names += [name for name in handles if name not in names]
+    named = [handles[name] for name in names]
+    figure.legend(named, names, loc="lower center", bbox_to_anchor=(0.5, 0.0), ncols=columns)

@@ -9,7 +9,6 @@ from msbench.errors import printable
 
 INK, GRID, FAINT = "#1b1b1b", "#dedede", "#767676"
 
-
 DARK = {
     INK: "#f2f2f2",
     GRID: "#3a3d44",
@@ -22,18 +21,14 @@ DARK = {
     "#db3c8e": "#e14586",
     "#2a0e5c": "#b7f51c",
 }
-"""Every colour on white, and what stands for it on black. The ten were searched for by program:
-each pair of one side differs (CIE76) by 20 and more also for eyes without red or green cones."""
-
+"""Every colour on white, and its counterpart on black. A program searched for the ten: each pair
+of one theme differs by at least 20 (CIE76), also for eyes without red or green cones."""
 
 PAPER = {"light": "#ffffff", "dark": "#16181c"}
 
-
 COLOURS = tuple(DARK)[3:]
 
-
 MARKERS = "osD^vPX"
-
 
 DASHES: tuple[Any, ...] = (
     "-",
@@ -45,12 +40,12 @@ DASHES: tuple[Any, ...] = (
     (0, (1, 1)),
 )
 
-
 _STYLE: Any = {
     "font.family": ["DejaVu Sans"],
     "font.size": 11,
-    "text.parse_math": False,  # a name with two $ is no formula
+    "text.parse_math": False,  # a name with two $ is not a formula
     "text.color": INK,
+    "axes.facecolor": "none",  # panels show the paper, which is dark in one theme
     "axes.labelcolor": INK,
     "axes.edgecolor": FAINT,
     "axes.titlesize": 11,
@@ -66,6 +61,9 @@ _STYLE: Any = {
     "xtick.labelsize": 10,
     "ytick.labelsize": 10,
     "legend.frameon": False,
+    "legend.borderaxespad": 0.1,
+    "legend.borderpad": 0.1,
+    "legend.labelspacing": 0.25,
     "legend.fontsize": 10.5,
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
@@ -76,11 +74,11 @@ _STYLE: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Within it figures are made, and written."""
+    """The context in which figures are made and written."""
     import matplotlib
 
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # A letter that our font lacks is measured as a box; readers see it in theirs.
+        # A letter that our font lacks is measured as a box; readers see it in their own font.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         yield
 
@@ -89,12 +87,12 @@ def look(number: int) -> dict[str, Any]:
     """Colour, marker and dashes of the strategy of that number; 0 is the baseline."""
     if number == 0:
         return {"color": INK, "marker": "o", "linestyle": "-"}
-    at = (number - 1) % len(COLOURS)
-    return {"color": COLOURS[at], "marker": MARKERS[at], "linestyle": DASHES[at]}
+    index = (number - 1) % len(COLOURS)
+    return {"color": COLOURS[index], "marker": MARKERS[index], "linestyle": DASHES[index]}
 
 
 def short(name: str, most: int = 24) -> str:
-    """A name that fits: control characters shown, the middle of a long one left out."""
+    """A name of at most `most` characters: without control characters, and without its middle."""
     name = printable(name)
     if len(name) <= most:
         return name

@@ -1,6 +1,6 @@
 """What the default model learns in each suite's budget, beside a predictor that learns nothing.
 
-python benchmarks/learned.py [FOLDER]
+    python studies/learned.py [FOLDER]
 
 Reads the records under results/reference (or FOLDER) and results/reference/trivial.json. One row a
 suite and task: the trivial score, adamw with the better of its models and decoders (mean and
@@ -11,14 +11,14 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from msbench import read
-from msbench.plan.suite import load_suite, shipped_suites
+from msbench import Record, load_suite, read
+from msbench.plan.suite import shipped_suites
 
 REFERENCE = Path(__file__).parent.parent / "results/reference"
 
@@ -31,33 +31,36 @@ def rows(folder: Path) -> Iterator[dict[str, str]]:
     trivial = json.loads((REFERENCE / "trivial.json").read_text())["suites"]
     for name in sorted(shipped_suites()):
         if (folder / name).is_dir() and name in trivial:
-            tasks = [choice.label or choice.name for choice in load_suite(name).tasks]
-            for task in tasks:
+            records = read(folder / name).records
+            for choice in load_suite(name).tasks:
+                task = choice.label or choice.name
                 known = trivial[name].get(task)
-                scores, lower = of_task(folder / name, task, (known or {}).get("data", ""))
-                if known and scores:
-                    yield row(name, task, known, scores, lower)
+                if known:
+                    scores, lower = scores_of(records, task, known["data"])
+                    if scores:
+                        yield row(name, task, known, scores, lower)
 
 
-def of_task(folder: Path, task: str, data: str) -> tuple[Scores, bool]:
-    """Scores in the task's own metric, and whether less of it is better.
+def scores_of(records: Sequence[Record], task: str, data: str) -> tuple[Scores, bool]:
+    """Scores in the task's own metric, and whether lower is better.
 
     Only of trials on the data that the trivial predictor was scored on.
     """
     scores: Scores = {}
     lower = False
-    for record in read(folder).records:
+    for record in records:
         part = record.job.get("task", {})
         same = record.job.get("data") == data and task in (part.get("label"), part.get("name"))
         if record.status == "ok" and same:
             about = record.results["task"]
-            lower = about["metric"] in about["lower_is_better"]
+            metric = about["metric"]
+            lower = metric in about["lower_is_better"]
             model = record.job["model"]["label"]
             strategy = " ".join(filter(None, (model, _name(record.job["optimizer"]))))
             for decoded in record.results["decoding"]:
-                if about["metric"] in decoded["metrics"]:
+                if metric in decoded["metrics"]:
                     key = strategy, _name(decoded["decoder"])
-                    scores.setdefault(key, []).append(decoded["metrics"][about["metric"]])
+                    scores.setdefault(key, []).append(decoded["metrics"][metric])
     return scores, lower
 
 

@@ -1,8 +1,8 @@
 """What a predictor that learns nothing scores on every task: the least a model must beat.
 
-python benchmarks/trivial.py [--write]
+    python studies/trivial.py [--write]
 
---write: into results/reference/trivial.json, from which docs/tasks.md is made.
+--write: to results/reference/trivial.json, from which docs/tasks.md is made.
 """
 
 import json
@@ -20,11 +20,11 @@ from msbench.plan.suite import shipped_suites
 OUT = Path(__file__).parent.parent / "results/reference/trivial.json"
 
 LEAD = 12
-"""Words of the source that stand for a summary."""
+"""How many of the source's first words serve as a summary."""
 
 
 def trivial(task: Task) -> dict[str, Scores]:
-    """Scores on the test split of the predictors that suit the kind of task, by name."""
+    """Test scores of the predictors that suit the kind of task, by name."""
     if task.kind == "classify":
         return {"commonest label": task.score(*_majority(task))}
     if task.kind == "tag":
@@ -40,7 +40,7 @@ def trivial(task: Task) -> dict[str, Scores]:
         f"its first {LEAD} words": [" ".join(source.split()[:LEAD]) for source, _ in test],
         "commonest target": [common] * len(test),
     }
-    return {name: task.texts.score(said, gold) for name, said in outputs.items()}
+    return {name: task.texts.score(texts, gold) for name, texts in outputs.items()}
 
 
 def _majority(task: Task) -> tuple[list[int], Sequence[Any]]:
@@ -49,7 +49,7 @@ def _majority(task: Task) -> tuple[list[int], Sequence[Any]]:
 
 
 def _tags(task: Task) -> Scores:
-    """Words are told by their first token."""
+    """Words are identified by their first token."""
     assert task.train.source is not None
     assert task.test.source is not None
     counts: dict[int, Counter[int]] = {}
@@ -57,13 +57,13 @@ def _tags(task: Task) -> Scores:
     for word, tag in zip(task.train.source[used], task.train.target[used], strict=True):
         counts.setdefault(int(word), Counter())[int(tag)] += 1
     outside = task.notes["labels"].index("O")
-    known = {word: tags.most_common(1)[0][0] for word, tags in counts.items()}
-    found = [[known.get(word, outside) for word in row] for row in task.test.source.tolist()]
-    return task.score(found, task.test.references)
+    known = {word: seen.most_common(1)[0][0] for word, seen in counts.items()}
+    tags = [[known.get(word, outside) for word in row] for row in task.test.source.tolist()]
+    return task.score(tags, task.test.references)
 
 
 def _unigrams(task: Task) -> Scores:
-    """Every token as often as in training, one added."""
+    """Token frequencies of the training split, with add-one smoothing."""
     used = task.train.target[task.train.target != IGNORE]
     counts = np.bincount(used, minlength=task.vocabulary) + 1.0
     logs = np.log(counts / counts.sum())
@@ -73,7 +73,7 @@ def _unigrams(task: Task) -> Scores:
 
 
 def facts(task: Task) -> dict[str, Any]:
-    """What docs/tasks.md tells of a task: sizes, metrics, and its trivial predictors."""
+    """What docs/tasks.md shows of a task: sizes, metric, and its trivial predictors."""
     scores = {name: dict(each.metrics) for name, each in trivial(task).items()}
     choose = min if task.metric in task.lower_is_better else max
     best = choose(scores, key=lambda name: scores[name][task.metric])
@@ -87,8 +87,8 @@ def facts(task: Task) -> dict[str, Any]:
     }
 
 
-def told(registry: Registry, choice: Choice) -> dict[str, Any] | None:
-    """`facts` of a suite's task; nothing if its archive is not here."""
+def facts_if_available(registry: Registry, choice: Choice) -> dict[str, Any] | None:
+    """`facts` of a suite's task; None if its archive has not been fetched."""
     try:
         task: Task = registry.build("task", registry.resolve("task", choice))()
     except DataError as error:
@@ -100,15 +100,19 @@ def told(registry: Registry, choice: Choice) -> dict[str, Any] | None:
 if __name__ == "__main__":
     registry = load_plugins()
     names = [e.name for e in registry.of("task") if e.name not in ("files", "mixture")]
-    known = {"tasks": {name: told(registry, Choice(name)) for name in names}, "suites": {}}
-    for suite in map(load_suite, sorted(shipped_suites())):
-        if not any(choice.name == "mixture" for choice in suite.tasks):
-            known["suites"][suite.name] = {
-                choice.label or choice.name: told(registry, choice) for choice in suite.tasks
-            }
-    for name, each in known["tasks"].items():
-        for way, scores in (each or {}).get("scores", {}).items():
+    tasks = {name: facts_if_available(registry, Choice(name)) for name in names}
+    suites = {
+        suite.name: {
+            choice.label or choice.name: facts_if_available(registry, choice)
+            for choice in suite.tasks
+        }
+        for suite in map(load_suite, sorted(shipped_suites()))
+        if not any(choice.name == "mixture" for choice in suite.tasks)
+    }
+    for name, each in tasks.items():
+        for predictor, scores in (each or {}).get("scores", {}).items():
             shown = " ".join(f"{metric}={value:.3f}" for metric, value in scores.items())
-            print(f"{name:16} {way:26} {shown}")
+            print(f"{name:16} {predictor:26} {shown}")
     if "--write" in sys.argv:
-        OUT.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+        both = {"tasks": tasks, "suites": suites}
+        OUT.write_text(json.dumps(both, indent=1, sort_keys=True) + "\n")

