@@ -251,7 +251,7 @@ def test_points_are_distinct_and_within_their_space() -> None:
 
 
 def test_a_search_by_metric_takes_the_best_decoder_that_gives_it(search: list[Trial]) -> None:
-    task = {"metric": "bleu", "lower_is_better": []}
+    task = {"metric": "bleu", "metrics": {"bleu": {"lower_is_better": False}}}
     decoding = [{"metrics": each} for each in ({"other": 99.0}, {"bleu": 3.0}, {"bleu": 5.0})]
     searched = record(search[0], "ok", results={"task": task, "decoding": decoding})
     assert objective(searched, "metric") == -5.0
