@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from handmade import results
+
 from msbench.cli.app import main
 from msbench.compare.comparison import compare
 from msbench.errors import MsbenchError, SuiteError
@@ -267,10 +269,8 @@ def test_winners_of_an_earlier_search_are_left_out_and_told(
         search = plan(wider, registry, (), no_data)
         records = [finished(t, float(point_of(t) != best)) for t in search]
         finals = plan(wider, registry, records, no_data)
-        results = {
-            "decoding": [{"decoder": asdict(finals[0].decoders[0]), "metrics": {"bleu": best}}]
-        }
-        return [record(trial, "ok", results=results) for trial in finals]
+        scores = results(finals[0].decoders[:1], [{"bleu": best}])
+        return [record(trial, "ok", results=scores) for trial in finals]
 
     both = compare([*winners(3, 0, 5), *winners(8, 7, 3)])
     assert {(row["n"], row["mean"]) for row in both.accuracy if row["metric"] == "bleu"} == {
