@@ -75,7 +75,8 @@ def pools(differences: Differences) -> dict[str, Any]:
     with heavy tails. "records, one spread": every strategy is brought to the same spread, which
     cuts the tails.
     """
-    mixed, even = [], []
+    mixed: list[Any] = []
+    even: list[Any] = []
     for rows in _varying(differences):
         away = [(row - row.mean()) * (len(row) / (len(row) - 1)) ** 0.5 for row in rows]
         task = np.concatenate(away)

@@ -21,6 +21,7 @@ from tabulate import tabulate
 from msbench import Registry, load_plugins, load_suite, read, run_suite
 from msbench.plan.trials import measurements
 from msbench.records.store import THROUGHPUT, TRIALS
+from msbench.run.driver import Planned
 
 RESULTS = Path("results")
 NOT_OK = 3
@@ -55,6 +56,7 @@ def take_over(name: str, registry: Registry, remade: Path, reference: Path) -> s
     """
     suite = load_suite(name)
     planned = next(run_suite(suite, registry, remade / suite.name, fetch=None))
+    assert isinstance(planned, Planned)
     jobs = [*planned.expected, *measurements(suite, planned.expected)]
     records = {record.key: record for record in read(remade / suite.name).records}
     missing = [job.key for job in jobs if job.key not in records]

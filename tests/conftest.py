@@ -17,7 +17,7 @@ limit_threads(1)
 TINY = """
 seeds = 2
 baseline = "adamw"
-limit = 60
+limit = 600
 {top}
 
 [training]
