@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-
 from handmade import results
 
 from msbench.cli.app import main
