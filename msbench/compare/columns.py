@@ -140,7 +140,7 @@ class Trained:
 
 
 def trained(columns: Columns, labels: Labels, machines: Sequence[str]) -> Trained:
-    """The trials by strategy and machine. machines: their names, in the order of `Columns.machines`."""
+    """The trials by strategy and machine; machines: names, in the order of `Columns.machines`."""
     axes = [labels.key(record) for record in columns.groups]
     strategies = sorted(set(axes))
     numbers = {strategy: number for number, strategy in enumerate(strategies)}

@@ -59,7 +59,7 @@ def compare(
     measured = [record for record in columns.measured if record.status == "ok"]
     labels = Labels([*columns.groups, *measured, *columns.searches])
     columns, replaced = newest_winners(columns, labels)
-    machines = [*columns.machines]  # in its order, which the columns's numbers are of
+    machines = [*columns.machines]  # in this order, which the numbers of machines are of
     for record in measured:
         machines += [] if record.machine in machines else [record.machine]
     names, differing = machine_names(machines)
