@@ -123,7 +123,7 @@ def objective(record: Record, select: str) -> float:
     """What a search minimizes, on validation: the loss, or the metric of the best decoder."""
     if select == "loss" or record.status != "ok":
         return record.validation_loss
-    task = record.results["task"]
-    sign = 1 if task["metric"] in task["lower_is_better"] else -1
-    values = [each["metrics"].get(task["metric"]) for each in record.results["decoding"]]
-    return min((sign * float(value) for value in values if value is not None), default=math.inf)
+    task, decoding = record.trial_results["task"], record.trial_results["decoding"]
+    sign = 1 if task["metrics"][task["metric"]]["lower_is_better"] else -1
+    values = [decoded["metrics"].get(task["metric"]) for decoded in decoding]
+    return min((sign * value for value in values if value is not None), default=math.inf)

@@ -154,14 +154,14 @@ def test_a_budget_in_steps_costs_more_passes(
 
 
 def test_a_budget_in_seconds_ends_in_time(
-    write_suite: Write, registry: Registry, fingerprint: Any
+    write_suite: Write, registry: Registry, fingerprint: Any, time_in_passes: Any
 ) -> None:
-    path = write_suite(**{"passes = 12\n": "seconds = 0.5\n"})
+    path = write_suite(**{"passes = 12\n": "seconds = 20.5\n"})
     trial = plan(load_suite(str(path)), registry, (), fingerprint)[0]
     training = results(trial)["training"]
-    assert 0.2 < training["seconds"] <= 0.55
-    assert training["steps"] > 5
-    assert len(training["curve"]) == 2
+    assert training["steps"] == 20
+    assert training["seconds"] == pytest.approx(20)
+    assert [point["steps"] for point in training["curve"]] == [11, 20]
 
 
 def test_a_task_may_have_a_budget_in_a_unit_of_its_own(write_suite: Write) -> None:
