@@ -132,7 +132,7 @@ def test_bad_phases_are_refused(
         ("accumulate = 9\n", "accumulate 9 is more parts than a batch of 8"),
         ("clip = -1\n", "clip: Input should be greater than or equal to 0"),
         ("seconds = inf\n", "seconds: Input should be a finite number"),
-        ("seconds = 60.0\n", "60 seconds needs a limit above it, not 60"),
+        ("seconds = 600.0\n", "600 seconds needs a limit above it, not 600"),
     ],
 )
 def test_bad_budgets_are_refused(training: str, expected: str, write_suite: Write) -> None:
