@@ -77,24 +77,43 @@ def negated_html_column(old: str, new: str) -> Edit:
     return lambda text: re.sub(r"<table>.*?</table>", table, text, flags=re.DOTALL)
 
 
-def negated_json(old: str, new: str) -> Edit:
-    """The same in every object of a JSON text."""
+def objects(edit: Callable[[dict[str, Any]], dict[str, Any]]) -> Edit:
+    """Changes every object of a JSON text."""
 
     def changed(value: Any) -> Any:
         if isinstance(value, list):
             return [changed(each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        return {
-            new if name == old else name: _minus(each) if name == old else changed(each)
-            for name, each in value.items()
-        }
+        if isinstance(value, dict):
+            return edit({name: changed(each) for name, each in value.items()})
+        return value
 
     return lambda text: _dumped(changed(json.loads(text)))
 
 
-def _minus(value: Any) -> Any:
-    return 0.0 - value if isinstance(value, float) else value
+def _gap_in_json(row: dict[str, Any]) -> dict[str, Any]:
+    minus = {name: 0.0 - value for name, value in row.items() if isinstance(value, float)}
+    return {
+        "generalization_gap" if name == "gap" else name: minus.get(name, value)
+        if name == "gap"
+        else value
+        for name, value in row.items()
+    }
+
+
+def _baselines(text: str) -> str:
+    whole = json.loads(text)
+    rows = [row for table in ("training", "curves") for row in whole.get(table, ())]
+    have_one = {row["task"] for row in whole.get("accuracy", ()) if row["baseline"]}
+    for row in rows:
+        row["baseline"] = row["baseline"] and row["task"] in have_one
+    return _dumped(whole)
+
+
+def _passes_first(row: dict[str, Any]) -> dict[str, Any]:
+    if "lowest" not in row:  # not of a learning curve
+        return row
+    swapped = {"steps": "passes", "passes": "steps"}
+    return {swapped.get(name, name): row[swapped.get(name, name)] for name in row}
 
 
 def _negative(number: str) -> str:
@@ -156,7 +175,29 @@ def _dumped(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False)
 
 
+def _after_legend(text: str) -> str:
+    """With a line on TTFT behind that on speed, or what else comes before the one on ranks."""
+    pieces = r"(% |<li>|)(Speed|To target|Rise)(: .*|, .*)"
+    *_, last = re.finditer(pieces, text)
+    ending = "</li>" if last[1] == "<li>" else ""
+    line = f"{last[1]}TTFT: time to first token.{ending}"
+    gap = "\n\n" if text[: last.start()].endswith("\n\n") else "\n"
+    return text[: last.end()] + gap + line + text[last.end() :]
+
+
 # The changes.
+
+SENTENCES = (
+    (
+        "Not shown: so many seeds see a difference of that size in 4 of 5 single tests",
+        "MDE (minimum detectable effect): the smallest difference that so many seeds find in 4 of "
+        "5 single tests",
+    ),
+    ("Gap: loss on training data minus test", "Gap: test loss minus training loss"),
+    ("effect: sees is the smallest", "effect: MDE (minimum detectable effect) is the smallest"),
+    ("these seeds see a difference of", "these seeds would detect a difference of"),
+)
+"""What legends and findings said, and say now; as regular expressions."""
 
 PLOT_KINDS = {"ladder": "decoders", "cd": "ranks"}
 
@@ -195,8 +236,24 @@ CHANGES = (
     ),
     Change(
         "the generalization gap is test minus train everywhere, and named so (json)",
-        negated_json("gap", "generalization_gap"),
+        objects(_gap_in_json),
         ("json",),
+    ),
+    Change(
+        "mended: no row is the baseline's on a task where the baseline was not run",
+        _baselines,
+        ("json",),
+    ),
+    Change(
+        "points of learning curves have passes, steps and seconds in the order of spec.UNITS",
+        objects(_passes_first),
+        ("json",),
+    ),
+    *(Change("legends and findings use the standard terms", words(*each)) for each in SENTENCES),
+    Change(
+        "the legend says what TTFT is",
+        lambda text: text if "TTFT ms" not in text else _after_legend(text),
+        ("text", "markdown", "latex", "html"),
     ),
 )
 """In the order in which they are applied. That learning curves along passes, steps and seconds

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from handmade import results
 
 from msbench.cli.app import main
 from msbench.compare.comparison import compare
@@ -251,7 +252,7 @@ def test_points_are_distinct_and_within_their_space() -> None:
 
 
 def test_a_search_by_metric_takes_the_best_decoder_that_gives_it(search: list[Trial]) -> None:
-    task = {"metric": "bleu", "lower_is_better": []}
+    task = {"metric": "bleu", "metrics": {"bleu": {"lower_is_better": False}}}
     decoding = [{"metrics": each} for each in ({"other": 99.0}, {"bleu": 3.0}, {"bleu": 5.0})]
     searched = record(search[0], "ok", results={"task": task, "decoding": decoding})
     assert objective(searched, "metric") == -5.0
@@ -267,10 +268,8 @@ def test_winners_of_an_earlier_search_are_left_out_and_told(
         search = plan(wider, registry, (), no_data)
         records = [finished(t, float(point_of(t) != best)) for t in search]
         finals = plan(wider, registry, records, no_data)
-        results = {
-            "decoding": [{"decoder": asdict(finals[0].decoders[0]), "metrics": {"bleu": best}}]
-        }
-        return [record(trial, "ok", results=results) for trial in finals]
+        scores = results(finals[0].decoders[:1], [{"bleu": best}])
+        return [record(trial, "ok", results=scores) for trial in finals]
 
     both = compare([*winners(3, 0, 5), *winners(8, 7, 3)])
     assert {(row["n"], row["mean"]) for row in both.accuracy if row["metric"] == "bleu"} == {
