@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from msbench.data.classify import classification
     from msbench.data.download import fetch, fetch_with_bar
     from msbench.data.lm import language_modelling
-    from msbench.data.metrics import (
-        POINTS,
+    from msbench.data.metrics import POINTS, Metric
+    from msbench.data.scores import (
         TEXT_SCORES,
         bleu_chrf,
         exact_f1,
@@ -70,7 +70,8 @@ _LATE = {
     "data.classify": "classification",
     "data.download": "fetch fetch_with_bar",
     "data.lm": "language_modelling",
-    "data.metrics": "POINTS TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
+    "data.metrics": "POINTS Metric",
+    "data.scores": "TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
     "data.seq2seq": "summarization translation",
     "data.sources": "Source check open_source",
     "data.splits": "linked mislabel passages plain sentences shuffled split take",
@@ -107,6 +108,7 @@ __all__ = [
     "Learner",
     "Measurement",
     "Meter",
+    "Metric",
     "MsbenchError",
     "Part",
     "PeakMemory",

@@ -4,14 +4,15 @@ Nothing here imports a framework, nor pydantic: `msbench --help` loads this file
 data all the way down, so that JSON, another process or another machine leave it unchanged.
 
 The dataclasses are also the schema of a suite file: a field's metadata bounds what the file may
-say, in the words of `pydantic.Field` (`ge` is "at least"), and has the file's key where that is not
-the field's name. Defaults need not keep the bounds: 0 is a budget that is counted in other units.
+say, in the words of `pydantic.Field` (`ge` is "at least"), and has the file's `key` where that is
+not the field's name ("": the file does not say it). Defaults need not keep the bounds, as 0 passes
+for a budget that is counted in steps.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
@@ -21,6 +22,9 @@ from msbench.kinds import Kind as Kind
 Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
 AXES: tuple[Axis, ...] = get_args(Axis)
 """A trial has one part of each; decoders are measured within a trial."""
+
+LISTED: tuple[Kind, ...] = (*AXES, "decoder")
+"""What a suite lists, as `[[optimizer]]`."""
 
 STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
 """The training strategy: the axes that a phase may set and whose throughput is measured."""
@@ -43,7 +47,6 @@ PICTURES = ("curves", "pareto", "profile", "ranks", "decoders", "tuning")
 """What can be drawn, in the order of the report; each is a file of this name in report/plots."""
 
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]
-TASK_KINDS: tuple[TaskKind, ...] = get_args(TaskKind)
 
 Unit = Literal["passes", "steps", "seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
@@ -92,12 +95,9 @@ _PART = {"name", "options", "plugin", "version"}
 
 
 def _revived(value: Any) -> Any:
-    """Plain data with every mapping that was a part a part again."""
+    """Plain data in which every mapping that was a part is that part again."""
     if isinstance(value, dict):
-        inside = {
-            name: _revived(each) if isinstance(each, dict | list | tuple) else each
-            for name, each in value.items()
-        }
+        inside = {name: _revived(each) for name, each in value.items()}
         return Part(**inside) if value.keys() >= _PART else inside
     return type(value)(map(_revived, value)) if isinstance(value, list | tuple) else value
 
@@ -143,7 +143,7 @@ class Phase:
     schedule: Any = None
 
     def parts(self) -> "dict[Kind, Any]":
-        """What it sets, by kind."""
+        """The parts that it sets, by kind."""
         return {kind: part for kind in STRATEGY if (part := getattr(self, kind)) is not None}
 
 
@@ -161,7 +161,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Tuned:
-    """Which point of a search a trial's optimizer is."""
+    """Which point of a search the optimizer of a trial is."""
 
     stage: Literal["search", "final"]
     """A search trial reads the validation split alone; a final one is the winner, on new seeds."""
@@ -188,16 +188,16 @@ class Throughput:
 class Suite:
     """What to compare: every combination of the parts that fit each other."""
 
-    name: str
-    tasks: tuple[Choice, ...] = field(metadata={"key": "task"})
-    models: tuple[Choice, ...] = field(metadata={"key": "model"})
-    losses: tuple[Choice, ...] = field(metadata={"key": "loss"})
-    optimizers: tuple[Choice, ...] = field(metadata={"key": "optimizer"})
-    schedules: tuple[Choice, ...] = field(metadata={"key": "schedule"})
-    decoders: tuple[Choice, ...] = field(metadata={"key": "decoder"})
+    name: str = field(metadata={"key": ""})
+    tasks: tuple[Choice, ...] = field(metadata={"key": "task", "min_length": 1})
+    models: tuple[Choice, ...] = field(metadata={"key": "model", "min_length": 1})
+    losses: tuple[Choice, ...] = field(metadata={"key": "loss", "min_length": 1})
+    optimizers: tuple[Choice, ...] = field(metadata={"key": "optimizer", "min_length": 1})
+    schedules: tuple[Choice, ...] = field(metadata={"key": "schedule", "min_length": 1})
+    decoders: tuple[Choice, ...] = field(metadata={"key": "decoder", "min_length": 1})
     training: Mapping[str, Training]
     """Per task (by label, else name)."""
-    seeds: tuple[int, ...] = field(metadata={"strict": False})
+    seeds: tuple[int, ...] = field(metadata={"strict": False, "min_length": 1})
     phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
     tuning: Tuning | None = None
     description: str = ""
@@ -214,19 +214,12 @@ class Suite:
     dtype: str = field(default="float32", metadata={"pattern": r"^(float32|float64)$"})
     keep_weights: bool = False
     """Whether every trial leaves its weights beside its record."""
-    path: str = ""
+    path: str = field(default="", metadata={"key": ""})
 
     def choices(self) -> dict[Kind, tuple[Choice, ...]]:
-        """What it says, by kind."""
-        return {
-            "task": self.tasks,
-            "model": self.models,
-            "loss": self.losses,
-            "optimizer": self.optimizers,
-            "schedule": self.schedules,
-            "decoder": self.decoders,
-            "launcher": (self.launcher,),
-        }
+        """Its parts, by kind."""
+        by_key = {each.metadata.get("key"): getattr(self, each.name) for each in fields(self)}
+        return {kind: by_key[kind] for kind in LISTED} | {"launcher": (self.launcher,)}
 
 
 @dataclass(frozen=True)
@@ -257,17 +250,17 @@ class Trial:
 
     @property
     def is_search(self) -> bool:
-        """Whether it only looks for good options."""
+        """Whether it is one of a search for good options."""
         return self.tuned is not None and self.tuned.stage == "search"
 
     @cached_property
     def key(self) -> str:
         """Identity: equal keys mean the same trial, whatever the suite's order was."""
-        # Fast twin of `digest({"trial": identity(asdict(self))})`: parts keep their JSON.
+        # The fast twin of `digest({"trial": identity(asdict(self))})`: parts keep their JSON.
         tuned = self.tuned and vars(self.tuned)
-        told = identity({**vars(self), "training": vars(self.training), "tuned": tuned})
-        body = ",".join(f'"{name}":{_to_json(told[name])}' for name in sorted(told))
-        return _hash(f'{{"trial":{{{body}}}}}')
+        plain = identity({**vars(self), "training": vars(self.training), "tuned": tuned})
+        texts = [f'"{name}":{_to_json(plain[name])}' for name in sorted(plain)]
+        return _hash('{"trial":{' + ",".join(texts) + "}}")
 
     def stages(self) -> list[Phase]:
         """All phases, complete: each with its loss, optimizer, schedule and passes."""
@@ -281,13 +274,15 @@ class Trial:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Trial":
         """The trial that `asdict` turned into `data`."""
-        revived = _revived(data)
-        revived["decoders"] = tuple(revived["decoders"])
-        revived["training"] = Training(**revived["training"])
-        revived["phases"] = tuple(Phase(**each) for each in revived.get("phases", ()))
-        if tuned := revived.get("tuned"):
-            revived["tuned"] = Tuned(**{**tuned, "edge": tuple(tuned["edge"])})
-        return cls(**revived)
+        tuned = data.get("tuned")
+        revived = {
+            "decoders": tuple(map(Part.of, data["decoders"])),
+            "training": Training(**data["training"]),
+            "phases": tuple(Phase(**_revived(each)) for each in data.get("phases", ())),
+            "tuned": tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])}),
+        }
+        parts = {name: Part.of(data[name]) for name in (*AXES, "learner")}
+        return cls(**{**data, **parts, **revived})
 
 
 @dataclass(frozen=True)
@@ -355,7 +350,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "phases": ((), []),
     "tuned": (None,),
 }
-"""What was added to trials and their training later, with the values that say it is not used."""
+"""Fields that trials and their training got later -> the values that mean they are not used."""
 
 
 def digest(data: Any) -> str:

@@ -1,5 +1,7 @@
-"""A tiny suite of real parts, and the cache of archives that tests share."""
+"""A tiny suite of real parts, plugin files, and the program itself."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +80,32 @@ def write_suite(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def write_plugin(tmp_path: Path) -> Callable[..., str]:
+    """Writes a plugin file and returns its path."""
+
+    def write(text: str, name: str = "mine.py") -> str:
+        path = tmp_path / name
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs msbench in a process and an empty folder; checks its exit code, shows no traceback."""
+
+    def run(*words: str | Path, check: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "msbench", *map(str, words)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert done.returncode == check, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr + done.stdout
+        return done
+
+    return run
 
 
 @pytest.fixture

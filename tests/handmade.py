@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from msbench.data.metrics import METRICS
 from msbench.spec import Part
 
-POINTS = {"lower_is_better": False, "low": 0.0, "high": 100.0, "margin": 1.0, "relative": False}
+POINTS = asdict(METRICS["bleu"])
 
 
 def results(
@@ -19,7 +20,6 @@ def results(
             "kind": "seq2seq",
             "metric": "bleu",
             "also": [],
-            "lower_is_better": [],
             "metrics": dict.fromkeys(scores[0] if scores else (), POINTS),
             "sizes": {"train": 9},
             "notes": {},

@@ -67,7 +67,7 @@ def _by_machine(
     if unit != "seconds" or len(evidence.machines) < 2:
         yield "", trials
         return
-    machine = evidence.ledger.trials["machine"]
+    machine = evidence.columns.trials["machine"]
     for number, name in enumerate(evidence.machines):
         on_it = {a: np.where((t >= 0) & (machine[t] == number), t, -1) for a, t in trials.items()}
         if kept := {axes: each for axes, each in on_it.items() if (each >= 0).any()}:

@@ -100,7 +100,7 @@ def _metric(evidence: Evidence, pair: Pair, mine: int, base: int) -> Effect:
 
 def _gap(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
     """How much larger the loss is on test than on training data, if records say."""
-    gaps = evidence.ledger.trials["generalization_gap"][pair.trials]
+    gaps = evidence.columns.trials["generalization_gap"][pair.trials]
     mine, base = np.where(evidence.ok(pair.trials), gaps, np.nan)
     if not np.isnan(mine - base).all():
         quantity = "test loss minus training loss"
@@ -140,7 +140,7 @@ def _cost_of_predicting(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
     keys = zip(pair.trials.ravel().tolist(), places.ravel().tolist(), strict=True)
     rows = np.array([evidence.predictions.get(key, -1) for key in keys]).reshape(2, -1)
     for match in matches(evidence, pair, ("steps", "seconds")):
-        costs = np.append(evidence.ledger.decoded[match.unit], np.nan)  # which is at -1
+        costs = np.append(evidence.columns.decoded[match.unit], np.nan)  # which is at -1
         took = np.where(match.seeds, costs[rows], np.nan)
         if not np.isnan(took).all():
             yield _ratio(match, "cost of predicting", took)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.columns import Ledger, checked, collect, newest_winners
+from msbench.compare.columns import Columns, checked, collect, newest_winners
 from msbench.compare.curves import Curves
 from msbench.compare.labels import Labels, machine_names, strategy_key
 from msbench.compare.rows import StrategyRow
@@ -19,7 +19,7 @@ from msbench.records.schema import TrialData
 Array = NDArray[np.float64]
 
 Trials = NDArray[np.int64]
-"""Per seed, the position of a trial in the ledger; -1 where there is none."""
+"""Per seed, the position of a trial in the columns; -1 where there is none."""
 
 
 class Axes(NamedTuple):
@@ -40,7 +40,7 @@ class Axes(NamedTuple):
 class Evidence:
     """What records hold on every strategy."""
 
-    ledger: Ledger
+    columns: Columns
     labels: Labels
     scores: Scored
     curves: Curves
@@ -49,33 +49,33 @@ class Evidence:
     cells: Mapping[Axes, Mapping[str, int]]
     """By strategy and decoder, the row of `scores` with the task's metric."""
     machines: Sequence[str]
-    """What the machines are called, in the ledger's order."""
+    """What the machines are called, in the order of their column."""
     notes: Sequence[str]
 
     @cached_property
     def predictions(self) -> Mapping[tuple[int, int], int]:
-        """By trial and place of the decoder, the row of the ledger's `decoded`."""
-        columns = self.ledger.decoded
-        keys = zip(columns["trial"].tolist(), columns["place"].tolist(), strict=True)
+        """By trial and place of the decoder, the row of `Columns.decoded`."""
+        table = self.columns.decoded
+        keys = zip(table["trial"].tolist(), table["place"].tolist(), strict=True)
         return {key: row for row, key in enumerate(keys)}
 
     def job(self, trials: Trials) -> TrialData:
         """The job of a strategy's trials, which differ in the seed alone."""
-        return self.ledger.record(int(trials.max())).trial
+        return self.columns.record(int(trials.max())).trial
 
     def tuned(self, trials: Trials, key: Literal["options", "edge"]) -> list[str]:
         """Of a tuned strategy, the names of its options or of those on the edge."""
-        tuned = self.ledger.tuned.get(int(trials.max()))
+        tuned = self.columns.tuned.get(int(trials.max()))
         return list(tuned[key]) if tuned else []
 
     def ok(self, trials: Trials) -> NDArray[np.bool_]:
         """Which of the trials exist and ended ok."""
-        return np.asarray((trials >= 0) & self.ledger.ok[trials])
+        return np.asarray((trials >= 0) & self.columns.ok[trials])
 
     def best(self, trials: Trials) -> Array:
         """The best validation loss of each trial that exists; infinite if it did not end ok."""
         ran = trials[trials >= 0]
-        return np.where(self.ok(ran), self.ledger.trials["best"][ran], np.inf)
+        return np.where(self.ok(ran), self.columns.trials["best"][ran], np.inf)
 
 
 def gather(records: Iterable[Record], metric: str) -> Evidence:
@@ -83,32 +83,32 @@ def gather(records: Iterable[Record], metric: str) -> Evidence:
 
     Raises MsbenchError where there are no trials or no such metric.
     """
-    ledger = checked(collect(records, metric), metric)
-    labels = Labels([*ledger.groups, *ledger.searches])
-    ledger, outdated = newest_winners(ledger, labels)
-    machines, differences = machine_names(ledger.machines)
-    scores = scored(ledger, labels, metric)
+    columns = checked(collect(records, metric), metric)
+    labels = Labels([*columns.groups, *columns.searches])
+    columns, outdated = newest_winners(columns, labels)
+    machines, differences = machine_names(columns.machines)
+    scores = scored(columns, labels, metric)
     return Evidence(
-        ledger=ledger,
+        columns=columns,
         labels=labels,
         scores=scores,
-        curves=Curves(ledger),
-        trials=_trials(ledger, labels),
+        curves=Curves(columns),
+        trials=_trials(columns, labels),
         cells=_cells(scores),
         machines=machines,
         notes=[*outdated, *differences],
     )
 
 
-def _trials(ledger: Ledger, labels: Labels) -> dict[Axes, Trials]:
+def _trials(columns: Columns, labels: Labels) -> dict[Axes, Trials]:
     """The trials of every strategy; of one seed the last counts."""
-    axes = [Axes(**labels.axes(record)) for record in ledger.groups]
-    groups, seeds = ledger.trials["group"], ledger.trials["seed"]
+    axes = [Axes(**labels.axes(record)) for record in columns.groups]
+    groups, seeds = columns.trials["group"], columns.trials["seed"]
     trials: dict[Axes, Trials] = {}
-    for trial in np.flatnonzero(ledger.kept).tolist():
+    for trial in np.flatnonzero(columns.kept).tolist():
         strategy = axes[groups[trial]]
         if strategy not in trials:
-            trials[strategy] = np.full(len(ledger.seeds), -1, dtype=np.int64)
+            trials[strategy] = np.full(len(columns.seeds), -1, dtype=np.int64)
         trials[strategy][seeds[trial]] = trial
     return trials
 

@@ -62,7 +62,7 @@ def matches(
     ok: only of seeds in which both ended ok, instead of all that both ran.
     """
     seeds: NDArray[np.bool_] = np.all(evidence.ok(pair.trials) if ok else pair.trials >= 0, axis=0)
-    machine = evidence.ledger.trials["machine"][pair.trials]
+    machine = evidence.columns.trials["machine"][pair.trials]
     for unit in units:
         if unit != "seconds":
             yield Match(pair, evidence.curves, unit, "", seeds)

@@ -163,8 +163,8 @@ def _set_apart(evidence: Evidence, mine: Competitor, base: Competitor) -> str:
 
 def _subject(evidence: Evidence, mine: Competitor, base: Competitor, steps: str) -> Subject:
     job = evidence.job(mine.trials)
-    task = evidence.ledger.tasks[evidence.ledger.trials["group"][mine.trials.max()]]
-    weights = evidence.ledger.trials["parameters"][mine.trials[mine.trials >= 0]]
+    task = evidence.columns.tasks[evidence.columns.trials["group"][mine.trials.max()]]
+    weights = evidence.columns.trials["parameters"][mine.trials[mine.trials >= 0]]
     losses = [job["loss"], *(loss for p in job.get("phases", ()) if (loss := p["loss"]))]
     return {
         **mine.axes.row(),

@@ -56,7 +56,7 @@ def ranked(
                 "low": float(low[i]),
                 "high": float(high[i]),
                 "worst": float(values[i, worst]),
-                "worst_seed": evidence.ledger.seeds[worst] if n_ok[i] else None,
+                "worst_seed": evidence.columns.seeds[worst] if n_ok[i] else None,
                 "n": _n(candidate),
                 "n_ok": int(n_ok[i]),
                 "spent": candidate.spent,

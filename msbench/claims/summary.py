@@ -37,7 +37,7 @@ def open_questions(rows: Sequence[ClaimRow], evidence: Evidence) -> list[str]:
         )
     if max(row["pairs"] for row in rows) < 2:
         notes.append("one seed each: nothing can be shown without more (msbench run --seeds)")
-    failed = np.count_nonzero(~evidence.ledger.ok & evidence.ledger.kept)
+    failed = np.count_nonzero(~evidence.columns.ok & evidence.columns.kept)
     if failed:
         notes.append(
             f"{failed} trials did not end ok: they count as not reaching a target, else not"

@@ -51,28 +51,28 @@ DECODED = (
 )
 """What predicting the test split took and gave besides scores."""
 
-Columns = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Columns:
     """Columns over trials and over what they measured; what is not known is NaN."""
 
     groups: Sequence[Record]
     """A record without results for each group of trials."""
     tasks: Sequence[TaskData | None]
     """What the records of each group say of their task: its metric and the like."""
-    trials: Columns
+    trials: Arrays
     """Positions in `groups` (`group`), `seeds` (`seed`), STATUSES (`status`) and `machines`
     (`machine`); COSTS; the `best` and the `last` validation loss of the last phase, the
     `generalization_gap`, and the number of trained `parameters`."""
     kept: NDArray[np.bool_]
     """Which trials count: of equal keys the last one does."""
-    curve: Columns
+    curve: Arrays
     """Per measured point of the last phase: trial, passes, steps, seconds, loss."""
-    scores: Columns
+    scores: Arrays
     """Per trial, decoder and metric: trial, place (of the decoder in its job), metric, value."""
-    decoded: Columns
+    decoded: Arrays
     """Per trial and decoder: trial, place, and DECODED."""
     examples: Mapping[tuple[int, int, str], NDArray[np.float64]]
     """Scores per example by trial, place and metric, of the metrics that are shown."""
@@ -97,8 +97,8 @@ class Ledger:
         return self.groups[int(self.trials["group"][trial])]
 
 
-def collect(records: Iterable[Record], metric: str = "") -> Ledger:
-    """The ledger of all records, which may be a stream; of equal keys the last one counts.
+def collect(records: Iterable[Record], metric: str = "") -> Columns:
+    """The columns of all records, which may be a stream; of equal keys the last one counts.
 
     metric: also keep its scores per example. RecordsError names a record that is not whole.
     """
@@ -112,19 +112,19 @@ def collect(records: Iterable[Record], metric: str = "") -> Ledger:
                 raise RecordsError(
                     f"record {record.key}: its results are not whole ({reason})"
                 ) from error
-        return collector.ledger()
+        return collector.columns()
 
 
-def checked(ledger: Ledger, metric: str = "") -> Ledger:
-    """The ledger, if it holds trials and, where one is asked for, the metric."""
-    if not ledger.groups:
-        only = f" yet, only {len(ledger.searches)} of a search" if ledger.searches else ""
+def checked(columns: Columns, metric: str = "") -> Columns:
+    """The columns, if they hold trials and, where one is asked for, the metric."""
+    if not columns.groups:
+        only = f" yet, only {len(columns.searches)} of a search" if columns.searches else ""
         raise MsbenchError(f"there are no trials to compare{only}")
-    if metric and metric not in ledger.metrics:
+    if metric and metric not in columns.metrics:
         raise MsbenchError(
-            f"no metric {metric!r} in these results{did_you_mean(metric, ledger.metrics)}"
+            f"no metric {metric!r} in these results{did_you_mean(metric, columns.metrics)}"
         )
-    return ledger
+    return columns
 
 
 @dataclass(frozen=True)
@@ -136,23 +136,23 @@ class Trained:
     cell: NDArray[np.int64]
     """Per trial, the position of its cell."""
     trial: NDArray[np.int64]
-    """Per trial, its position in the ledger; of one strategy and seed only the last."""
+    """Per trial, its position in the columns; of one strategy and seed only the last."""
 
 
-def trained(ledger: Ledger, labels: Labels, machines: Sequence[str]) -> Trained:
-    """The trials by strategy and machine. machines: what the ledger's are called."""
-    axes = [labels.key(record) for record in ledger.groups]
+def trained(columns: Columns, labels: Labels, machines: Sequence[str]) -> Trained:
+    """The trials by strategy and machine; machines: names, in the order of `Columns.machines`."""
+    axes = [labels.key(record) for record in columns.groups]
     strategies = sorted(set(axes))
     numbers = {strategy: number for number, strategy in enumerate(strategies)}
     of_group = np.array([numbers[each] for each in axes], dtype=np.int64)
-    rows = {labels.key(record): labels.axes(record) for record in ledger.groups}
-    (trial,) = np.nonzero(ledger.kept)
-    strategy = of_group[ledger.trials["group"][trial]]
-    seed_of_strategy = strategy * max(1, len(ledger.seeds)) + ledger.trials["seed"][trial]
+    rows = {labels.key(record): labels.axes(record) for record in columns.groups}
+    (trial,) = np.nonzero(columns.kept)
+    strategy = of_group[columns.trials["group"][trial]]
+    seed_of_strategy = strategy * max(1, len(columns.seeds)) + columns.trials["seed"][trial]
     # A trial that was done again with another decoder beside has another key, but the same seed.
     _, newest = np.unique(seed_of_strategy[::-1], return_index=True)
     chosen = len(trial) - 1 - newest
-    codes = strategy[chosen] * len(machines) + ledger.trials["machine"][trial[chosen]]
+    codes = strategy[chosen] * len(machines) + columns.trials["machine"][trial[chosen]]
     cells, cell = np.unique(codes, return_inverse=True)
     described: list[MachineStrategyRow] = [
         {**rows[strategies[code // len(machines)]], "machine": machines[code % len(machines)]}
@@ -161,20 +161,20 @@ def trained(ledger: Ledger, labels: Labels, machines: Sequence[str]) -> Trained:
     return Trained(described, cell, trial[chosen])
 
 
-def newest_winners(ledger: Ledger, labels: Labels) -> tuple[Ledger, list[str]]:
-    """The ledger without trials of winners that a later search has replaced, and a note of it."""
-    strategies = {t: labels.key(ledger.record(t)) for t in ledger.tuned if ledger.kept[t]}
-    newest = {strategies[trial]: ledger.tuned[trial]["options"] for trial in strategies}
+def newest_winners(columns: Columns, labels: Labels) -> tuple[Columns, list[str]]:
+    """The columns without trials of winners that a later search has replaced, and a note of it."""
+    strategies = {t: labels.key(columns.record(t)) for t in columns.tuned if columns.kept[t]}
+    newest = {strategies[trial]: columns.tuned[trial]["options"] for trial in strategies}
     replaced = [
         trial
         for trial, strategy in strategies.items()
-        if ledger.tuned[trial]["options"] != newest[strategy]
+        if columns.tuned[trial]["options"] != newest[strategy]
     ]
     if not replaced:
-        return ledger, []
-    kept = ledger.kept.copy()
+        return columns, []
+    kept = columns.kept.copy()
     kept[replaced] = False
-    return replace(ledger, kept=kept), [
+    return replace(columns, kept=kept), [
         f"{len(replaced)} trials of winners of an earlier search are left out"
     ]
 
@@ -203,7 +203,7 @@ _POINT = itemgetter("passes", "steps", "seconds", "validation_loss")
 
 
 class _Collector:
-    """A ledger that is being filled, record by record."""
+    """Columns that are being filled, record by record."""
 
     def __init__(self, metric: str):
         self.metric = metric
@@ -333,13 +333,13 @@ class _Collector:
         self.scored.add((trial, place, self.sets.setdefault(names, len(self.sets))))
         self.values += values
 
-    def ledger(self) -> Ledger:
+    def columns(self) -> Columns:
         """All of it as columns."""
         for trial, group, place in self.lacking:
             names = tuple(self.names.get(self.texts[group][1][place], ("-",)))
             self._scores(trial, place, names, [math.nan] * len(names))
         trials = self.trials.columns()
-        # Columns by seed, so that sums do not depend on who finished first.
+        # In the order of seeds, so that sums do not depend on who finished first.
         order = sorted(self.seeds)
         numbers = {seed: number for number, seed in enumerate(order)}
         renumbered = np.array([numbers[seed] for seed in self.seeds], dtype=np.int64)
@@ -348,7 +348,7 @@ class _Collector:
         kept[list(self.last.values())] = True
         points = self.points.columns()
         metrics = list(dict.fromkeys(name for names in self.sets for name in names))
-        return Ledger(
+        return Columns(
             groups=self.firsts,
             tasks=[self.tasks.get(task) for task, _ in self.texts],
             trials=trials,
@@ -369,19 +369,19 @@ class _Collector:
             searches=[record for record in self.others.values() if record.is_trial],
         )
 
-    def _score_columns(self, metrics: Sequence[str]) -> Columns:
+    def _score_columns(self, metrics: Sequence[str]) -> Arrays:
         """A row for every score, by trial."""
         scored = self.scored.columns()
         codes = [[metrics.index(name) for name in names] for names in self.sets]
         sizes = np.array([len(names) for names in self.sets], dtype=np.int64)[scored["set"]]
-        columns = {
+        table = {
             "trial": np.repeat(scored["trial"], sizes),
             "place": np.repeat(scored["place"], sizes),
             "metric": np.array([c for s in scored["set"].tolist() for c in codes[s]], np.int64),
             "value": np.array(self.values, dtype=float),
         }
-        order = np.argsort(columns["trial"], kind="stable")
-        return {name: column[order] for name, column in columns.items()}
+        order = np.argsort(table["trial"], kind="stable")
+        return {name: column[order] for name, column in table.items()}
 
 
 @contextmanager

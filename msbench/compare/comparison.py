@@ -55,29 +55,29 @@ def compare(
         raise MsbenchError(f"cannot compare by {by!r}{did_you_mean(by, COMPARED)}")
     if margin is not None and not (margin > 0 and math.isfinite(margin)):
         raise MsbenchError(f"a margin of equivalence must be positive, not {margin:g}")
-    ledger = checked(collect(records, metric), metric)
-    measured = [record for record in ledger.measured if record.status == "ok"]
-    labels = Labels([*ledger.groups, *measured, *ledger.searches])
-    ledger, replaced = newest_winners(ledger, labels)
-    machines = [*ledger.machines]  # in its order, which the ledger's numbers are of
+    columns = checked(collect(records, metric), metric)
+    measured = [record for record in columns.measured if record.status == "ok"]
+    labels = Labels([*columns.groups, *measured, *columns.searches])
+    columns, replaced = newest_winners(columns, labels)
+    machines = [*columns.machines]  # in this order, which the numbers of machines are of
     for record in measured:
         machines += [] if record.machine in machines else [record.machine]
     names, differing = machine_names(machines)
-    scores = scored(ledger, labels, metric)
+    scores = scored(columns, labels, metric)
     if not scores.cells:
         raise MsbenchError("no trial has a decoder: there are no scores to compare")
     bases, baseline = _bases(scores, labels, by, baseline or _default(by, scores, measured, labels))
     machine_of = {record.key: names[machines.index(record.machine)] for record in measured}
     throughput = throughput_rows(measured, labels, by, bases, machine_of)
-    trials = trained(ledger, labels, names)
-    training = training_rows(ledger, trials, throughput, by, bases)
+    trials = trained(columns, labels, names)
+    training = training_rows(columns, trials, throughput, by, bases)
     costs = costs_by_strategy(training)
     accuracy = verdict_rows(
-        ledger, scores, by, bases, lambda cell: costs[strategy_key(cell)], margin
+        columns, scores, by, bases, lambda cell: costs[strategy_key(cell)], margin
     )
-    automatic = auto_targets(ledger, trials, by, bases)
+    automatic = auto_targets(columns, trials, by, bases)
     targets = resolved(target, trials.cells, automatic, labels)
-    took = reaching(ledger, trials, targets)
+    took = reaching(columns, trials, targets)
     ranks, unranked = rank_rows(accuracy, by)
     several = [f"seconds come from {len(names)} machines: side by side"] if len(names) > 1 else []
     return Comparison(
@@ -85,24 +85,24 @@ def compare(
         throughput=throughput,
         baseline=baseline,
         by=by,
-        tuning=tuning_rows(ledger, labels),
+        tuning=tuning_rows(columns, labels),
         training=training,
-        decoding=decoding_rows(ledger, trials, labels, accuracy, by, bases),
+        decoding=decoding_rows(columns, trials, labels, accuracy, by, bases),
         targets=target_rows(trials, targets, took, by, bases),
         freezing=freezing(automatic, labels) if target is None else [],
         ranks=ranks,
         profiles=[]
         if by == "decoder"  # decoders do not train
-        else profile_rows(ledger, trials, took["passes"], by, bases),
-        curves=curve_rows(ledger, trials, by, bases),
-        failures=failure_rows(ledger, labels, trials),
-        parts=part_rows(ledger, labels),
+        else profile_rows(columns, trials, took["passes"], by, bases),
+        curves=curve_rows(columns, trials, by, bases),
+        failures=failure_rows(columns, labels, trials),
+        parts=part_rows(columns, labels),
         machines=machine_rows(machines, names),
         notes=[
             *missing_evidence(accuracy),
             *hidden_tasks(accuracy, metric),
-            *failed_trials(ledger, labels, trials.trial.tolist()),
-            *lost_measurements(ledger),
+            *failed_trials(columns, labels, trials.trial.tolist()),
+            *lost_measurements(columns),
             *replaced,
             *unranked,
             *several,

@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.columns import COSTS, DECODED, Ledger, Trained
+from msbench.compare.columns import COSTS, DECODED, Columns, Trained
 from msbench.compare.labels import Labels, axes_of, strategy_key
 from msbench.compare.rows import (
     AccuracyRow,
@@ -28,17 +28,17 @@ OF_MACHINE = ("train_seconds", "tokens_per_second", "peak_memory", "throughput",
 
 
 def training_rows(
-    ledger: Ledger,
+    columns: Columns,
     trials: Trained,
     throughput: Sequence[ThroughputRow],
     by: Compared,
     bases: Bases,
 ) -> list[TrainingRow]:
     """A row per strategy and machine: means over the seeds that ended ok."""
-    ok = ledger.ok[trials.trial]
-    columns = {**ledger.trials, "overfitting": ledger.trials["last"] - ledger.trials["best"]}
+    ok = columns.ok[trials.trial]
+    table = {**columns.trials, "overfitting": columns.trials["last"] - columns.trials["best"]}
     means = {
-        name: _means(trials.cell[ok], columns[name][trials.trial[ok]], len(trials.cells))
+        name: _means(trials.cell[ok], table[name][trials.trial[ok]], len(trials.cells))
         for name in (*MEASURED, "best")
     }
     n = np.bincount(trials.cell, minlength=len(trials.cells))
@@ -87,7 +87,7 @@ def _pooled(rows: Sequence[TrainingRow]) -> CostRow:
 
 
 def decoding_rows(
-    ledger: Ledger,
+    columns: Columns,
     trials: Trained,
     labels: Labels,
     accuracy: Sequence[AccuracyRow],
@@ -98,20 +98,20 @@ def decoding_rows(
 
     Empty where no record counts the steps of a decoder: older ones do not.
     """
-    if np.isnan(ledger.decoded["steps"]).all():
+    if np.isnan(columns.decoded["steps"]).all():
         return []
-    cell_of_trial = np.full(len(ledger.kept), -1)
+    cell_of_trial = np.full(len(columns.kept), -1)
     cell_of_trial[trials.trial] = trials.cell
-    counted = cell_of_trial[ledger.decoded["trial"]] >= 0
-    columns = {name: column[counted] for name, column in ledger.decoded.items()}
-    seconds = np.where(columns["seconds"] > 0, columns["seconds"], np.nan)
-    columns["tokens_per_second"] = columns["tokens"] / seconds
-    decoders, numbers = _decoders(ledger, labels)
-    decoder = numbers[ledger.trials["group"][columns["trial"]], columns["place"]]
-    codes = cell_of_trial[columns["trial"]] * len(decoders) + decoder
+    counted = cell_of_trial[columns.decoded["trial"]] >= 0
+    table = {name: column[counted] for name, column in columns.decoded.items()}
+    seconds = np.where(table["seconds"] > 0, table["seconds"], np.nan)
+    table["tokens_per_second"] = table["tokens"] / seconds
+    decoders, numbers = _decoders(columns, labels)
+    decoder = numbers[columns.trials["group"][table["trial"]], table["place"]]
+    codes = cell_of_trial[table["trial"]] * len(decoders) + decoder
     pairs, inverse = np.unique(codes, return_inverse=True)
     means = {
-        name: _means(inverse, columns[name], len(pairs)) for name in ("tokens_per_second", *DECODED)
+        name: _means(inverse, table[name], len(pairs)) for name in ("tokens_per_second", *DECODED)
     }
     n = np.bincount(inverse, minlength=len(pairs))
     scores = {(*strategy_key(row), row["decoder"]): row for row in accuracy if row["main"]}
@@ -133,11 +133,11 @@ def decoding_rows(
     return rows
 
 
-def _decoders(ledger: Ledger, labels: Labels) -> tuple[list[str], NDArray[np.int64]]:
+def _decoders(columns: Columns, labels: Labels) -> tuple[list[str], NDArray[np.int64]]:
     """(the labels of all decoders; for each group, which of them is at which place)."""
     by_group = [
         [labels.of(record, "decoder", part) for part in record.trial["decoders"]]
-        for record in ledger.groups
+        for record in columns.groups
     ]
     decoders = sorted({label for labels_of_group in by_group for label in labels_of_group})
     numbers = np.zeros((len(by_group), max(map(len, by_group))), dtype=np.int64)

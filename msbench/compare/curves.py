@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.columns import Ledger, Trained
+from msbench.compare.columns import Columns, Trained
 from msbench.compare.rows import Bases, CurveRow, is_baseline
 from msbench.spec import UNITS, Compared
 
@@ -52,32 +52,32 @@ class Curve:
 
 
 class Curves:
-    """The curves of a ledger, by trial."""
+    """The curves of a columns, by trial."""
 
-    def __init__(self, ledger: Ledger):
-        self._ledger = ledger
-        self._start = np.searchsorted(ledger.curve["trial"], np.arange(len(ledger.kept) + 1))
+    def __init__(self, columns: Columns):
+        self._columns = columns
+        self._start = np.searchsorted(columns.curve["trial"], np.arange(len(columns.kept) + 1))
 
     def ends(self, unit: str) -> Array:
         """Per trial, what had been spent at its last validation; NaN without one."""
-        columns, trials = self._ledger.curve, self._ledger.trials
+        table, trials = self._columns.curve, self._columns.trials
         some = self._start[1:] > self._start[:-1]
         found = np.full(len(some), np.nan)
-        found[some] = columns["passes" if unit == "flops" else unit][self._start[1:][some] - 1]
+        found[some] = table["passes" if unit == "flops" else unit][self._start[1:][some] - 1]
         return found * (trials["flops"] / trials["passes"]) if unit == "flops" else found
 
     def of(self, trial: int, unit: str) -> Curve:
         """Over passes, steps, seconds or FLOPs: those of the trial, by its share of passes."""
         at = slice(self._start[trial], self._start[trial + 1])
-        columns, trials = self._ledger.curve, self._ledger.trials
+        table, trials = self._columns.curve, self._columns.trials
         if unit == "flops":
-            spent = columns["passes"][at] * (trials["flops"][trial] / trials["passes"][trial])
+            spent = table["passes"][at] * (trials["flops"][trial] / trials["passes"][trial])
         else:
-            spent = columns[unit][at]
-        return Curve(spent, columns["loss"][at])
+            spent = table[unit][at]
+        return Curve(spent, table["loss"][at])
 
 
-def curve_rows(ledger: Ledger, trials: Trained, by: Compared, bases: Bases) -> list[CurveRow]:
+def curve_rows(columns: Columns, trials: Trained, by: Compared, bases: Bases) -> list[CurveRow]:
     """A row per strategy and machine with a measured point: its `n` trials and `n_ok`, and lists
     with one number a point: medians of UNITS and of `validation_loss` over the seeds that ended ok,
     and their `lowest` and `highest` loss.
@@ -85,10 +85,10 @@ def curve_rows(ledger: Ledger, trials: Trained, by: Compared, bases: Bases) -> l
     Points are matched by their number, since with a budget of seconds no two seeds measure at the
     same step. A loss that is not known is left out of its point.
     """
-    cell_of = np.full(len(ledger.kept), -1)
+    cell_of = np.full(len(columns.kept), -1)
     cell_of[trials.trial] = trials.cell
-    cell_of[~ledger.ok] = -1
-    trial, loss = ledger.curve["trial"], ledger.curve["loss"]
+    cell_of[~columns.ok] = -1
+    trial, loss = columns.curve["trial"], columns.curve["loss"]
     starts = np.flatnonzero(np.diff(trial, prepend=-1))
     number = np.arange(len(trial)) - np.repeat(starts, np.diff(starts, append=len(trial)))
     known = (cell_of[trial] >= 0) & ~np.isnan(loss)
@@ -96,11 +96,11 @@ def curve_rows(ledger: Ledger, trials: Trained, by: Compared, bases: Bases) -> l
     codes = (cell_of[trial] * length + number)[known]
     found, counts = np.unique(codes, return_counts=True)
     edges = np.concatenate([[0], np.cumsum(counts)])
-    values = {name: _sorted(codes, ledger.curve[name][known]) for name in (*UNITS, "loss")}
+    values = {name: _sorted(codes, columns.curve[name][known]) for name in (*UNITS, "loss")}
     medians = {name: _medians(column, edges) for name, column in values.items()}
     lowest, highest = values["loss"][edges[:-1]], values["loss"][edges[1:] - 1]
     n = np.bincount(trials.cell, minlength=len(trials.cells))
-    n_ok = np.bincount(trials.cell[ledger.ok[trials.trial]], minlength=len(trials.cells))
+    n_ok = np.bincount(trials.cell[columns.ok[trials.trial]], minlength=len(trials.cells))
     rows: list[CurveRow] = []
     for i, cell in enumerate(trials.cells):
         mine = found // length == i

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from msbench.compare.columns import Ledger
+from msbench.compare.columns import Columns
 from msbench.compare.labels import Labels
 from msbench.compare.rows import AccuracyRow
 from msbench.records.schema import STATUSES
@@ -32,29 +32,29 @@ def hidden_tasks(accuracy: Sequence[AccuracyRow], metric: str) -> list[str]:
     return [f"not shown, since {metric} is no metric of theirs: {', '.join(left)}"] if left else []
 
 
-def failed_trials(ledger: Ledger, labels: Labels, trials: Sequence[int]) -> list[str]:
+def failed_trials(columns: Columns, labels: Labels, trials: Sequence[int]) -> list[str]:
     """The first ten trials that did not end ok, and how many more there are."""
-    bad = [trial for trial in sorted(trials) if trial in ledger.reasons]
+    bad = [trial for trial in sorted(trials) if trial in columns.reasons]
     notes = []
     for trial in bad[:10]:
-        axes = labels.axes(ledger.record(trial))
-        seed = ledger.seeds[ledger.trials["seed"][trial]]
-        status = STATUSES[ledger.trials["status"][trial]]
+        axes = labels.axes(columns.record(trial))
+        seed = columns.seeds[columns.trials["seed"][trial]]
+        status = STATUSES[columns.trials["status"][trial]]
         what = f"{axes['task']} {axes['optimizer']} seed {seed}"
-        notes.append(f"{what}: {status}: {ledger.reasons[trial]}")
+        notes.append(f"{what}: {status}: {columns.reasons[trial]}")
     if len(bad) > 10:
         notes.append(f"and {len(bad) - 10} more trials that did not end ok")
     return notes
 
 
-def lost_measurements(ledger: Ledger) -> list[str]:
+def lost_measurements(columns: Columns) -> list[str]:
     """Search trials and measurements that were lost."""
     notes = []
-    lost = [r for r in ledger.searches if r.status not in ("ok", "diverged")]
+    lost = [r for r in columns.searches if r.status not in ("ok", "diverged")]
     if lost:
         counts = ", ".join(f"{s} {n}" for s, n in Counter(r.status for r in lost).items())
         notes.append(f"{len(lost)} search trials were lost ({counts}): {lost[0].reason}")
-    for record in ledger.measured:
+    for record in columns.measured:
         for each in record.measurement_results.get("failed", ()):
             notes.append(f"throughput of {each['strategy']}: {each['reason']}")
         if record.status != "ok":

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from msbench.compare.columns import Ledger, Trained
+from msbench.compare.columns import Columns, Trained
 from msbench.compare.labels import Labels, display_name
 from msbench.compare.rows import FailureRow, MachineRow, PartRow, StrategyRow
 from msbench.records.record import Record
@@ -16,11 +16,11 @@ KINDS = (*AXES, "learner", "decoder")
 NOTHING: StrategyRow = {"task": "", "model": "", "loss": "", "optimizer": "", "schedule": ""}
 
 
-def part_rows(ledger: Ledger, labels: Labels) -> list[PartRow]:
+def part_rows(columns: Columns, labels: Labels) -> list[PartRow]:
     """A row per part that was used: what it is called, its name, plugin, version and options, and
     for tasks the `data` fingerprint and the `sizes` of the splits."""
     rows: dict[str, PartRow] = {}
-    for record, task in zip(ledger.groups, ledger.tasks, strict=True):
+    for record, task in zip(columns.groups, columns.tasks, strict=True):
         for row in _parts(record, labels):
             if row["kind"] == "task":
                 row["data"] = record.trial["data"]
@@ -54,22 +54,22 @@ def machine_rows(machines: Sequence[Mapping[str, Any]], names: Sequence[str]) ->
     return [{"machine": n, "about": dict(m)} for n, m in zip(names, machines, strict=True)]
 
 
-def failure_rows(ledger: Ledger, labels: Labels, trials: Trained) -> list[FailureRow]:
+def failure_rows(columns: Columns, labels: Labels, trials: Trained) -> list[FailureRow]:
     """A row per strategy, stage, status and reason of what did not end ok, with its seeds: trials
     that count, trials of a search, and measurements of throughput."""
     failed = [
         (
-            ledger.record(trial),
+            columns.record(trial),
             "trial",
-            STATUSES[ledger.trials["status"][trial]],
-            ledger.reasons[trial],
-            ledger.seeds[ledger.trials["seed"][trial]],
+            STATUSES[columns.trials["status"][trial]],
+            columns.reasons[trial],
+            columns.seeds[columns.trials["seed"][trial]],
         )
-        for trial in sorted(set(trials.trial.tolist()) & set(ledger.reasons))
+        for trial in sorted(set(trials.trial.tolist()) & set(columns.reasons))
     ]
     failed += [
         (record, "search", record.status, record.reason, record.trial["seed"])
-        for record in ledger.searches
+        for record in columns.searches
         if record.status != "ok"
     ]
     rows: dict[tuple[str, ...], FailureRow] = {}
@@ -84,7 +84,7 @@ def failure_rows(ledger: Ledger, labels: Labels, trials: Trained) -> list[Failur
             "reason": reason,
             "seeds": sorted(seeds[key]),
         }
-    return [*rows.values(), *_lost_measurements(ledger.measured)]
+    return [*rows.values(), *_lost_measurements(columns.measured)]
 
 
 def _lost_measurements(measured: Sequence[Record]) -> Iterator[FailureRow]:

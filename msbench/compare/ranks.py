@@ -7,7 +7,7 @@ from string import ascii_lowercase
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.columns import Ledger, Trained
+from msbench.compare.columns import Columns, Trained
 from msbench.compare.rows import AccuracyRow, Bases, ProfileRow, RankRow, compared, is_baseline
 from msbench.compare.stats import (
     critical_difference,
@@ -72,7 +72,7 @@ def _letters(found: Sequence[Sequence[int]], size: int) -> list[str]:
 
 
 def profile_rows(
-    ledger: Ledger,
+    columns: Columns,
     trials: Trained,
     passes: NDArray[np.float64],
     by: Compared,
@@ -88,9 +88,9 @@ def profile_rows(
     rest = [tuple(cell[axis] for axis in AXES if axis != by) for cell in trials.cells]
     numbers = {others: number for number, others in enumerate(dict.fromkeys(rest))}
     other = np.array([numbers[each] for each in rest], dtype=np.int64)[trials.cell]
-    seed = ledger.trials["seed"][trials.trial]
+    seed = columns.trials["seed"][trials.trial]
     of_base = np.array([is_baseline(cell, by, bases) for cell in trials.cells])[trials.cell]
-    base = np.full((len(numbers), len(ledger.seeds)), np.nan)
+    base = np.full((len(numbers), len(columns.seeds)), np.nan)
     base[other[of_base], seed[of_base]] = passes[of_base]
     with np.errstate(invalid="ignore"):
         ratios = np.where(np.isinf(passes), np.inf, passes / base[other, seed])

@@ -4,17 +4,17 @@ import math
 import statistics
 from typing import Any
 
-from msbench.compare.columns import Ledger
+from msbench.compare.columns import Columns
 from msbench.compare.labels import Labels, strategy_key
 from msbench.compare.rows import StrategyRow, TuningRow
 
 
-def tuning_rows(ledger: Ledger, labels: Labels) -> list[TuningRow]:
+def tuning_rows(columns: Columns, labels: Labels) -> list[TuningRow]:
     """A row per search: how its points did on validation, and the winner that ran."""
     axes: dict[tuple[str, ...], StrategyRow] = {}
     losses: dict[tuple[str, ...], dict[int, list[float]]] = {}
     options: dict[tuple[str, ...], dict[int, dict[str, Any]]] = {}
-    for record in ledger.searches:
+    for record in columns.searches:
         strategy, tuned = labels.key(record), record.trial["tuned"]
         assert tuned is not None
         axes[strategy] = labels.axes(record)
@@ -22,9 +22,9 @@ def tuning_rows(ledger: Ledger, labels: Labels) -> list[TuningRow]:
         points.setdefault(tuned["point"], []).append(record.validation_loss)
         options.setdefault(strategy, {})[tuned["point"]] = tuned["options"]
     winners = {
-        labels.key(ledger.record(trial)): tuned
-        for trial, tuned in ledger.tuned.items()
-        if ledger.kept[trial]
+        labels.key(columns.record(trial)): tuned
+        for trial, tuned in columns.tuned.items()
+        if columns.kept[trial]
     }
     rows: list[TuningRow] = []
     for strategy, points in losses.items():

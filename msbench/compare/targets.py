@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.columns import Ledger, Trained
+from msbench.compare.columns import Columns, Trained
 from msbench.compare.labels import Labels
 from msbench.compare.rows import Bases, StrategyRow, TargetRow, is_baseline
 from msbench.spec import Compared
@@ -20,7 +20,7 @@ UNITS = ("passes", "flops", "seconds")
 
 
 def auto_targets(
-    ledger: Ledger, trials: Trained, by: Compared, bases: Bases
+    columns: Columns, trials: Trained, by: Compared, bases: Bases
 ) -> dict[tuple[str, str], float]:
     """Per task and loss, the median over the baseline's trials of their best validation loss.
 
@@ -28,7 +28,7 @@ def auto_targets(
     """
     if by == "decoder":
         return {}  # decoders do not train
-    best = np.where(ledger.ok, ledger.trials["best"], np.inf)[trials.trial]
+    best = np.where(columns.ok, columns.trials["best"], np.inf)[trials.trial]
     found: dict[tuple[str, str], list[float]] = {}
     for number, cell in enumerate(trials.cells):
         if is_baseline(cell, by, bases):
@@ -68,27 +68,27 @@ def resolved(
 
 
 def reaching(
-    ledger: Ledger, trials: Trained, targets: Sequence[float]
+    columns: Columns, trials: Trained, targets: Sequence[float]
 ) -> dict[str, NDArray[np.float64]]:
     """Per trial, in UNITS, what it took until the first measured point at its target or below.
 
     Infinite where it was not reached or the trial did not end ok; NaN where there is no target or
     nothing was measured. FLOPs are those of the trial, by its share of passes.
     """
-    wanted = np.full(len(ledger.kept), np.nan)
+    wanted = np.full(len(columns.kept), np.nan)
     wanted[trials.trial] = np.array(targets)[trials.cell]
-    at = ledger.curve["trial"]
-    hits = np.flatnonzero((ledger.curve["loss"] <= wanted[at]) & ledger.ok[at])
+    at = columns.curve["trial"]
+    hits = np.flatnonzero((columns.curve["loss"] <= wanted[at]) & columns.ok[at])
     trial, first = np.unique(at[hits], return_index=True)
-    unknown = np.isnan(wanted) | (ledger.ok & np.isnan(ledger.trials["best"]))
+    unknown = np.isnan(wanted) | (columns.ok & np.isnan(columns.trials["best"]))
     found = {}
     for unit in ("passes", "seconds"):
         took = np.where(unknown, np.nan, np.inf)
-        took[trial] = ledger.curve[unit][hits[first]]
+        took[trial] = columns.curve[unit][hits[first]]
         found[unit] = took
     with np.errstate(invalid="ignore"):
-        share = found["passes"] / ledger.trials["passes"]
-        flops = np.where(np.isinf(found["passes"]), np.inf, share * ledger.trials["flops"])
+        share = found["passes"] / columns.trials["passes"]
+        flops = np.where(np.isinf(found["passes"]), np.inf, share * columns.trials["flops"])
     found["flops"] = flops
     return {unit: found[unit][trials.trial] for unit in UNITS}
 

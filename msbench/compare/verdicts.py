@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.columns import Ledger
+from msbench.compare.columns import Columns
 from msbench.compare.labels import Labels, strategy_key
 from msbench.compare.rows import AccuracyRow, Bases, CellRow, CostRow, ExampleRow
 from msbench.compare.stats import equivalent, holm, mean_intervals, paired_examples, paired_tests
@@ -29,41 +29,41 @@ class Scored:
     status: NDArray[np.int8]
     """(cells, seeds): position in STATUSES, -1 where there was no trial."""
     trial: NDArray[np.int64]
-    """(cells, seeds): which trial of the ledger; 0 where there was none."""
+    """(cells, seeds): which trial of the columns; 0 where there was none."""
     place: NDArray[np.int64]
     """(cells, seeds): place of the decoder in that trial's job."""
 
 
-def scored(ledger: Ledger, labels: Labels, metric: str = "") -> Scored:
+def scored(columns: Columns, labels: Labels, metric: str = "") -> Scored:
     """The scores by cell and seed; of one cell and seed the last trial counts.
 
     metric: the one that is shown, instead of each task's own.
     """
-    columns = {k: v[ledger.kept[ledger.scores["trial"]]] for k, v in ledger.scores.items()}
-    group = ledger.trials["group"][columns["trial"]]
-    places = 1 + int(columns["place"].max(initial=0))
-    combined = (group * places + columns["place"]) * len(ledger.metrics) + columns["metric"]
+    table = {k: v[columns.kept[columns.scores["trial"]]] for k, v in columns.scores.items()}
+    group = columns.trials["group"][table["trial"]]
+    places = 1 + int(table["place"].max(initial=0))
+    combined = (group * places + table["place"]) * len(columns.metrics) + table["metric"]
     codes, inverse = np.unique(combined, return_inverse=True)
-    described = [_cell(ledger, labels, code, places) for code in codes.tolist()]
+    described = [_cell(columns, labels, code, places) for code in codes.tolist()]
     cells = {_key(cell): cell for cell in described}
     numbers = {key: number for number, key in enumerate(cells)}
     cell_of_code = [numbers[_key(cell)] for cell in described]
     _mark_shown(list(cells.values()), metric)
-    shape = (len(cells), len(ledger.seeds))
+    shape = (len(cells), len(columns.seeds))
     values, status = np.full(shape, np.nan), np.full(shape, -1, dtype=np.int8)
     trial, place = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     row = np.array(cell_of_code, dtype=np.int64)[inverse]
-    at = row, ledger.trials["seed"][columns["trial"]]
+    at = row, columns.trials["seed"][table["trial"]]
     # Of several trials of one cell and seed the last one is written last.
-    values[at], trial[at], place[at] = columns["value"], columns["trial"], columns["place"]
-    status[at] = ledger.trials["status"][columns["trial"]]
+    values[at], trial[at], place[at] = table["value"], table["trial"], table["place"]
+    status[at] = columns.trials["status"][table["trial"]]
     return Scored(list(cells.values()), values, status, trial, place)
 
 
-def _cell(ledger: Ledger, labels: Labels, code: int, places: int) -> CellRow:
-    rest, metric = divmod(code, len(ledger.metrics))
+def _cell(columns: Columns, labels: Labels, code: int, places: int) -> CellRow:
+    rest, metric = divmod(code, len(columns.metrics))
     group, place = divmod(rest, places)
-    record, task, name = ledger.groups[group], ledger.tasks[group], ledger.metrics[metric]
+    record, task, name = columns.groups[group], columns.tasks[group], columns.metrics[metric]
     facts = task["metrics"].get(name) if task else None
     return {
         **labels.axes(record),
@@ -96,7 +96,7 @@ def _mark_shown(cells: Sequence[CellRow], metric: str) -> None:
 
 
 def verdict_rows(
-    ledger: Ledger,
+    columns: Columns,
     scores: Scored,
     by: Compared,
     bases: Bases,
@@ -119,7 +119,7 @@ def verdict_rows(
     adjusted = _adjusted(tests.p, primary)
     within = equivalent(tests.low, tests.high, margins)
     examples = [
-        _examples(ledger, scores, i, int(at[i])) if paired[i] else UNPAIRED
+        _examples(columns, scores, i, int(at[i])) if paired[i] else UNPAIRED
         for i in range(len(paired))
     ]
     example_p = _adjusted(np.array([each["example_p"] for each in examples]), primary)
@@ -234,13 +234,13 @@ def _adjusted(p: NDArray[np.float64], primary: NDArray[np.bool_]) -> NDArray[np.
     return adjusted
 
 
-def _examples(ledger: Ledger, scores: Scored, mine: int, base: int) -> ExampleRow:
+def _examples(columns: Columns, scores: Scored, mine: int, base: int) -> ExampleRow:
     """The paired test over seeds and examples, where both kept scores of the same examples."""
     metric = scores.cells[mine]["metric"]
     pairs = []
     for seed in np.flatnonzero((scores.status[mine] == 0) & (scores.status[base] == 0)):
         one, other = (
-            ledger.examples.get((int(scores.trial[i, seed]), int(scores.place[i, seed]), metric))
+            columns.examples.get((int(scores.trial[i, seed]), int(scores.place[i, seed]), metric))
             for i in (mine, base)
         )
         if one is not None and other is not None and len(one) == len(other):

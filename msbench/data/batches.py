@@ -12,11 +12,11 @@ POOL = 64
 
 
 def training_batches(split: Split, size: int, order: np.random.Generator) -> Iterator[Batch]:
-    """Batches without end: every epoch a new order, examples of like length together.
+    """Endless batches: a new order in each epoch, examples of similar length together.
 
-    A pool of 64 batches at a time is sorted by length and cut into batches; all batches of the
-    epoch are shuffled, and gathered 64 at a time. What does not fill a batch waits for a later
-    epoch, so that every pass is over a whole batch.
+    The examples of 64 batches at a time are sorted by length and cut into batches; all batches of
+    the epoch are then shuffled. Examples that do not fill a batch are left out of the epoch, so
+    that every pass is over a whole batch.
     """
     size = min(size, len(split))
     while True:
@@ -25,20 +25,20 @@ def training_batches(split: Split, size: int, order: np.random.Generator) -> Ite
         chunks = [chunk for pool in pools for chunk in _by_length(split, pool, size)]
         shuffled = order.permutation(len(chunks))
         for start in range(0, len(chunks), POOL):
-            together = np.concatenate([chunks[i] for i in shuffled[start : start + POOL]])
-            yield from split.batches(together, size)
+            pool = np.concatenate([chunks[i] for i in shuffled[start : start + POOL]])
+            yield from split.batches(pool, size)
 
 
 def evaluation_batches(split: Split, size: int) -> list[Batch]:
-    """Every example once, those of like length together; `Batch.rows` says which."""
+    """Every example once, those of similar length together; `Batch.rows` says which."""
     return [split.batch(rows) for rows in _by_length(split, np.arange(len(split)), size)]
 
 
 def _by_length(split: Split, rows: Ids, size: int) -> list[Ids]:
-    """Batches of like lengths on both sides, the last one smaller if need be.
+    """Batches of similar lengths on both sides; the last one may be smaller.
 
-    Rows are cut into bands of like source length, each sorted by target length; the more source
-    lengths vary beside target lengths, the more bands.
+    Rows are cut into bands of similar source length, and each band is sorted by target length. The
+    more source lengths vary in comparison with target lengths, the more bands there are.
     """
     first, second = split.lengths[0][rows], split.lengths[-1][rows]
     if len(split.lengths) == 1 or split.prompted:

@@ -14,13 +14,13 @@ import numpy as np
 from msbench.data.sources import cache_folder
 
 TEXT = "text:"
-"""Marks what is stored as JSON."""
+"""Prefix of the names of what is stored as JSON."""
 
 Arrays = dict[str, Any]
 
 
 def cached(key: Any, make: Callable[[], Arrays]) -> Arrays:
-    """`make()`, or what it gave for the same key before, on disk without pickle.
+    """`make()`, or what it returned for the same key before, from the disk and without pickle.
 
     Arrays come back as arrays, texts and lists of texts as what they were.
     """
@@ -29,25 +29,19 @@ def cached(key: Any, make: Callable[[], Arrays]) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name.removeprefix(TEXT): _unpacked(name, stored[name]) for name in stored}
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        BadZipFile,
-    ):  # absent, or damaged: make it anew
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):  # missing, or damaged
         made = make()
         _store(path, dict(_packed(name, value) for name, value in made.items()))
         return {k: v if _is_text(v) else np.asarray(v) for k, v in made.items()}
 
 
 def _is_text(value: Any) -> bool:
-    several = [value] if isinstance(value, str) else value
-    return isinstance(several, list) and all(isinstance(each, str) for each in several)
+    texts = [value] if isinstance(value, str) else value
+    return isinstance(texts, list) and all(isinstance(each, str) for each in texts)
 
 
 def _packed(name: str, value: Any) -> tuple[str, Any]:
-    """Texts as bytes of JSON: an array of texts would give each the room of the longest."""
+    """Texts as bytes of JSON: in an array of texts each takes the space of the longest."""
     if _is_text(value):
         return TEXT + name, np.frombuffer(json.dumps(value).encode(), np.uint8)
     return name, np.asarray(value)
@@ -58,7 +52,7 @@ def _unpacked(name: str, array: Any) -> Any:
 
 
 def _store(path: Path, arrays: Arrays) -> None:
-    """Written beside and moved into place, so that parallel trials never read half a file."""
+    """Write to another file and move it, so that parallel trials never read half a file."""
     content = BytesIO()
     np.savez_compressed(content, **arrays)
     try:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from msbench.data.metrics import label_scores
-from msbench.data.task import Scores, Split, Task, Texts
-from msbench.data.text import Pair, as_one_text, check_splits, cleaned
-from msbench.data.tokens import SPLITS, tokenized
+from msbench.data.scores import label_scores
+from msbench.data.task import SPLITS, Scores, Split, Task, Texts
+from msbench.data.text import Pair, by_split, cleaned_pairs
+from msbench.data.tokens import tokenized
 from msbench.errors import DataError
 
 
@@ -24,8 +24,7 @@ def classification(
     max_length: tokens kept of each text; how many were cut is in `Task.notes`. vocabulary: tokens
     to learn from the training texts, at most.
     """
-    splits = {n: [(x, cleaned(y)) for x, y in splits.get(n, ())] for n in SPLITS}
-    check_splits(splits)
+    splits = cleaned_pairs(splits)
     labels = sorted({label for _, label in splits["train"]})
     if len(labels) < 2:
         raise DataError(f"a classification task needs two labels or more to learn, found: {labels}")
@@ -34,27 +33,29 @@ def classification(
             raise DataError(f"the {name} split has labels that training lacks: {strange[:5]}")
     texts = {name: [text for text, _ in splits[name]] for name in SPLITS}
     tokens = tokenized({"source": texts}, vocabulary, {"source": max_length})
-    ids = {name: [labels.index(label) for _, label in splits[name]] for name in SPLITS}
-    joined = {n: [(as_one_text(text), label) for text, label in splits[n]] for n in SPLITS}
+    number = {label: index for index, label in enumerate(labels)}
+
+    def make_split(name: str) -> Split:
+        ids = [number[label] for _, label in splits[name]]
+        return Split(tokens.arrays[f"source/{name}"], np.array(ids, np.int64), ids)
 
     def score_texts(predictions: Sequence[str], references: Sequence[str]) -> Scores:
-        known = {label: number for number, label in enumerate(labels)}
-        return label_scores([known.get(p, -1) for p in predictions], [known[r] for r in references])
+        ids = [number.get(prediction, -1) for prediction in predictions]
+        return label_scores(ids, [number[reference] for reference in references])
 
-    train, validation, test = (
-        Split(tokens.arrays[f"source/{n}"], np.array(ids[n], np.int64), ids[n]) for n in SPLITS
-    )
     return Task(
         "classify",
-        train,
-        validation,
-        test,
+        **by_split(make_split),
         score=label_scores,
         metric=metric,
         vocabulary=tokens.tokenizer.get_vocab_size(),
         classes=len(labels),
         segments=2 if isinstance(texts["train"][0], tuple) else 1,
-        lower_is_better=("nll", "calibration"),
-        texts=Texts(joined, score_texts),
+        texts=Texts({n: [(_joined(x), y) for x, y in splits[n]] for n in SPLITS}, score_texts),
         notes={"labels": labels, "cut": dict(tokens.cut)},
     )
+
+
+def _joined(text: str | Pair) -> str:
+    """A text, or a pair of texts as one."""
+    return text if isinstance(text, str) else " = ".join(text)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from msbench.data.cache import cached
-from msbench.data.metrics import continuation, perplexity
-from msbench.data.task import BEGIN, END, IGNORE, PAD, Scores, Split, Task
-from msbench.data.text import check_splits
-from msbench.data.tokens import SPLITS, padded, train_tokenizer
+from msbench.data.cache import Arrays, cached
+from msbench.data.scores import continuation, perplexity
+from msbench.data.task import BEGIN, END, IGNORE, PAD, SPLITS, Ids, Scores, Split, Task
+from msbench.data.text import by_split, check_splits
+from msbench.data.tokens import decoded, padded, train_tokenizer
 from msbench.errors import DataError
 
 
@@ -25,73 +25,74 @@ def language_modelling(
 ) -> Task:
     """An `lm` task from documents per split, cut into blocks of at most `block` tokens.
 
-    Nothing is lost: tokens are of bytes, a document goes on in its next block (which sees nothing
-    of the one before), and its end is a token to predict. prompt: tokens of a block that
-    generation goes on from, at most half of it. metric: `bits_per_byte`, which compares across
-    vocabularies, or `perplexity`, which is per token.
+    Nothing is lost: tokens are of bytes, a document continues in its next block (which sees
+    nothing of the one before), and its end is a token to predict. prompt: tokens at the beginning
+    of a block that generation continues, at most half of the block. metric: `bits_per_byte`, which
+    compares across vocabularies, or `perplexity`, which is per token.
     """
     check_splits({name: [(text,) for text in splits.get(name, ())] for name in SPLITS})
     if not 1 <= prompt < block:
         raise DataError(f"prompt must be 1 to below block={block}, not {prompt}")
-
-    def make() -> dict[str, Any]:
-        tokenizer = train_tokenizer(splits["train"], vocabulary, lossless=True)
-        arrays: dict[str, Any] = {"tokenizer": tokenizer.to_str()}
-        for name in SPLITS:
-            documents = [each.ids for each in tokenizer.encode_batch(list(splits[name]))]
-            starts = [(ids, at) for ids in documents for at in range(0, len(ids) or 1, block)]
-            arrays[f"tokens/{name}"] = padded([ids[at : at + block] for ids, at in starts])
-            arrays[f"ends/{name}"] = [at + block >= len(ids) for ids, at in starts]
-        return arrays
-
-    arrays = cached(["language", 2, version("tokenizers"), block, vocabulary, dict(splits)], make)
+    arrays = cached(
+        ["language", 2, version("tokenizers"), block, vocabulary, dict(splits)],
+        lambda: _blocks(splits, block, vocabulary),
+    )
     tokenizer = Tokenizer.from_str(arrays["tokenizer"])
-    words = {number: word for word, number in tokenizer.get_vocab().items()}
-    sizes = np.array([len(words[n]) for n in range(len(words))])  # a character of these is a byte
-    sizes[:4] = 0
+    sizes = _bytes_of(tokenizer)
 
-    def made(name: str) -> Split:
-        ids = arrays[f"tokens/{name}"]
+    def make_split(name: str) -> Split:
+        ids, ended = arrays[f"tokens/{name}"], arrays[f"ends/{name}"]
         lengths = (ids != PAD).sum(axis=1)
-        room = np.full((len(ids), 1), PAD)
-        input, target = np.hstack([room, ids]), np.hstack([ids, room])
+        column = np.full((len(ids), 1), PAD)
+        input, target = np.hstack([column, ids]), np.hstack([ids, column])
         input[:, 0] = BEGIN
-        last = np.arange(len(ids)), lengths
-        target[last] = END
         target[target == PAD] = IGNORE
-        ended = arrays[f"ends/{name}"]
-        target[last] = np.where(ended, END, IGNORE)
-        head = np.minimum(prompt, lengths // 2)[:, None]
-        wide = max(1, head.max())
-        source = np.where(np.arange(wide) < head, ids[:, :wide], PAD)
-        rest = np.where((np.arange(ids.shape[1]) >= head) & (ids != PAD), ids, PAD)
-        texts = tokenizer.decode_batch([row[row != PAD].tolist() for row in rest])
+        target[np.arange(len(ids)), lengths] = np.where(ended, END, IGNORE)
+        prompts = np.minimum(prompt, lengths // 2)[:, None]
+        width = max(1, prompts.max())
+        source = np.where(np.arange(width) < prompts, ids[:, :width], PAD)
+        rest = np.where((np.arange(ids.shape[1]) >= prompts) & (ids != PAD), ids, PAD)
+        texts = decoded(tokenizer, [row[row != PAD].tolist() for row in rest])
         size = sizes[ids].sum(axis=1)
         references = list(zip(size.tolist(), (lengths + ended).tolist(), texts, strict=True))
         return Split(source, target, references, input, prompted=True)
 
-    def spell(outputs: Sequence[Sequence[int]], references: Sequence[Any]) -> list[str]:
-        said: list[str] = tokenizer.decode_batch([list(output) for output in outputs])
-        return said
-
     def score(predictions: Sequence[Any], references: Sequence[tuple[int, int, str]]) -> Scores:
         if isinstance(predictions[0], float):
-            return perplexity(predictions, [r[:2] for r in references])
-        return continuation(spell(predictions, references), [r[2] for r in references])
+            return perplexity(predictions, [reference[:2] for reference in references])
+        texts = [text for _, _, text in references]
+        return continuation(decoded(tokenizer, predictions), texts)
 
-    train, validation, test = (made(name) for name in SPLITS)
     return Task(
         "lm",
-        train,
-        validation,
-        test,
+        **by_split(make_split),
         score=score,
         metric=metric,
         vocabulary=tokenizer.get_vocab_size(),
-        lower_is_better=("bits_per_byte", "perplexity", "repetition"),
-        spell=spell,
+        spell=lambda outputs, references: decoded(tokenizer, outputs),
         notes={
             "block": block,
             "bytes": {n: int(sizes[arrays[f"tokens/{n}"]].sum()) for n in SPLITS},
         },
     )
+
+
+def _blocks(splits: Mapping[str, Sequence[str]], block: int, vocabulary: int) -> Arrays:
+    """Per split the token ids of each block, and whether its document ends there."""
+    tokenizer = train_tokenizer(splits["train"], vocabulary, lossless=True)
+    arrays: Arrays = {"tokenizer": tokenizer.to_str()}
+    for name in SPLITS:
+        documents = [each.ids for each in tokenizer.encode_batch(list(splits[name]))]
+        starts = [(ids, at) for ids in documents for at in range(0, len(ids) or 1, block)]
+        arrays[f"tokens/{name}"] = padded([ids[at : at + block] for ids, at in starts])
+        arrays[f"ends/{name}"] = [at + block >= len(ids) for ids, at in starts]
+    return arrays
+
+
+def _bytes_of(tokenizer: Tokenizer) -> Ids:
+    """(vocabulary,) bytes of each token of a lossless tokenizer, which has a character for each."""
+    sizes = np.zeros(tokenizer.get_vocab_size(), int)
+    for token, number in tokenizer.get_vocab().items():
+        sizes[number] = len(token)
+    sizes[:4] = 0
+    return sizes

@@ -3,13 +3,28 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
 
 import numpy as np
 
-from msbench.data.task import BEGIN, END, IGNORE, PAD, UNKNOWN, Ids, Scores, Split, Task, Texts
-from msbench.data.text import Pair, Score, check_splits, cleaned
-from msbench.data.tokens import SPLITS, Tokens, padded, tokenized
+from msbench.data.task import (
+    BEGIN,
+    END,
+    IGNORE,
+    PAD,
+    SPLITS,
+    UNKNOWN,
+    Ids,
+    Split,
+    Task,
+    Texts,
+)
+from msbench.data.text import Pair, Score, by_split, cleaned_pairs
+from msbench.data.tokens import decoded, padded, tokenized
 from msbench.errors import DataError
+
+SIDES = ("source", "target")
 
 
 def translation(
@@ -28,27 +43,24 @@ def translation(
     texts were cut is in `Task.notes`. References are the whole texts, in normal form (NFC) and
     without spaces around them, as predictions are.
     """
-    splits = {n: [(x, cleaned(y)) for x, y in splits.get(n, ())] for n in SPLITS}
-    check_splits(splits)
+    splits = cleaned_pairs(splits)
     sides = {
         side: {name: [pair[index] for pair in splits[name]] for name in SPLITS}
-        for index, side in enumerate(("source", "target"))
+        for index, side in enumerate(SIDES)
     }
     tokens = tokenized(sides, vocabulary, {"source": max_source, "target": max_target})
 
-    def score_ids(predictions: Sequence[Sequence[int]], references: Sequence[str]) -> Scores:
-        return score(_decoded(tokens, predictions), references)
+    def make_split(name: str) -> Split:
+        input, target = _shifted(tokens.arrays[f"target/{name}"])
+        return Split(tokens.arrays[f"source/{name}"], target, sides["target"][name], input)
 
-    train, validation, test = (_pair_split(tokens, name, sides["target"][name]) for name in SPLITS)
     return Task(
         "seq2seq",
-        train,
-        validation,
-        test,
-        score=score_ids,
+        **by_split(make_split),
+        score=lambda outputs, references: score(decoded(tokens.tokenizer, outputs), references),
         metric=metric,
         vocabulary=tokens.tokenizer.get_vocab_size(),
-        spell=lambda outputs, references: _decoded(tokens, outputs),
+        spell=lambda outputs, references: decoded(tokens.tokenizer, outputs),
         texts=Texts(splits, score),
         notes={"cut": dict(tokens.cut)},
     )
@@ -73,72 +85,72 @@ def summarization(
     once in training are copied as new ones are. A word that has neither is UNKNOWN, and no target.
     Punctuation is not read. References are the whole texts as they are.
     """
-    splits = {n: [(x, cleaned(y)) for x, y in splits.get(n, ())] for n in SPLITS}
-    check_splits(splits)
+    splits = cleaned_pairs(splits)
     limits = max_source, max_target
     if min(limits) < 1:
         raise DataError(f"the limits on words must be 1 or more, not {limits}")
-    rows = {n: [(_words(x), _words(y)) for x, y in splits[n]] for n in SPLITS}
+    rows = {n: [(_split_words(x), _split_words(y)) for x, y in splits[n]] for n in SPLITS}
     counts = Counter(w for x, y in rows["train"] for w in {*x[:max_source], *y[:max_target]})
     common = [w for w, n in sorted(counts.items(), key=lambda each: (-each[1], each[0])) if n > 1]
-    words = common[: max(0, vocabulary - UNKNOWN - 1 - slots)]
-    ids = {word: number for number, word in enumerate(words, start=UNKNOWN + 1 + slots)}
+    words = _Vocabulary(common[: max(0, vocabulary - UNKNOWN - 1 - slots)], slots)
 
-    def made(name: str) -> Split:
+    def make_split(name: str) -> Split:
         sources, targets, references = [], [], []
         for (source, target), (_, text) in zip(rows[name], splits[name], strict=True):
-            read = source[:max_source]
-            rare = list(dict.fromkeys(word for word in read if word not in ids))[:slots]
-            known = ids | {word: number for number, word in enumerate(rare, start=UNKNOWN + 1)}
-            sources.append([*(known.get(word, UNKNOWN) for word in read), END])
-            targets.append([known.get(word, UNKNOWN) for word in target[:max_target]])
+            rare = words.rare(source[:max_source])
+            sources.append([*words.ids(source[:max_source], rare), END])
+            targets.append(words.ids(target[:max_target], rare))
             references.append((rare, text))
         input, output = _shifted(padded(targets))
         output[output == UNKNOWN] = IGNORE
         return Split(padded(sources), output, references, input)
 
-    def spell(
-        outputs: Sequence[Sequence[int]], references: Sequence[tuple[list[str], str]]
-    ) -> list[str]:
-        said = []
-        for numbers, (rare, _) in zip(outputs, references, strict=True):
-            spelt = [None] * (UNKNOWN + 1) + rare + [None] * (slots - len(rare)) + words
-            said.append(" ".join(filter(None, (spelt[number] for number in numbers))))
-        return said
+    def spell(outputs: Sequence[Sequence[int]], references: Sequence[Any]) -> list[str]:
+        pairs = zip(outputs, references, strict=True)
+        return [words.text(ids, rare) for ids, (rare, _) in pairs]
 
-    def score_ids(
-        predictions: Sequence[Sequence[int]], references: Sequence[tuple[list[str], str]]
-    ) -> Scores:
-        return score(spell(predictions, references), [text for _, text in references])
-
-    long = {
+    cut = {
         f"{side}/{n}": sum(len(row[index]) > limits[index] for row in rows[n])
-        for index, side in enumerate(("source", "target"))
+        for index, side in enumerate(SIDES)
         for n in SPLITS
     }
-    train, validation, test = (made(name) for name in SPLITS)
     return Task(
         "seq2seq",
-        train,
-        validation,
-        test,
-        score=score_ids,
+        **by_split(make_split),
+        score=lambda outputs, references: score(
+            spell(outputs, references), [text for _, text in references]
+        ),
         metric=metric,
-        vocabulary=UNKNOWN + 1 + slots + len(words),
+        vocabulary=words.first + len(words.common),
         spell=spell,
         texts=Texts(splits, score),
-        notes={"cut": long},
+        notes={"cut": cut},
     )
 
 
-def _decoded(tokens: Tokens, predictions: Sequence[Sequence[int]]) -> list[str]:
-    texts: list[str] = tokens.tokenizer.decode_batch([list(p) for p in predictions])
-    return texts
+class _Vocabulary:
+    """Whole words as tokens: the control tokens, then slots for rare words, then common words."""
 
+    def __init__(self, common: Sequence[str], slots: int):
+        self.common, self.slots = common, slots
+        self.first = UNKNOWN + 1 + slots
+        """The id of the first common word."""
+        self._known = dict(zip(common, count(self.first)))
 
-def _pair_split(tokens: Tokens, name: str, references: Sequence[str]) -> Split:
-    input, target = _shifted(tokens.arrays[f"target/{name}"])
-    return Split(tokens.arrays[f"source/{name}"], target, references, input)
+    def rare(self, source: Sequence[str]) -> list[str]:
+        """The words of a source that have slots, in the order of these."""
+        return list(dict.fromkeys(word for word in source if word not in self._known))[: self.slots]
+
+    def ids(self, text: Sequence[str], rare: Sequence[str]) -> list[int]:
+        """A text as tokens; rare: the words in the slots of its source."""
+        slots = dict(zip(rare, count(UNKNOWN + 1)))
+        return [self._known.get(word, slots.get(word, UNKNOWN)) for word in text]
+
+    def text(self, ids: Sequence[int], rare: Sequence[str]) -> str:
+        """Tokens as words; those that stand for none are left out."""
+        empty = self.slots - len(rare)
+        words = [*[""] * (UNKNOWN + 1), *rare, *[""] * empty, *self.common]
+        return " ".join(filter(None, (words[number] for number in ids)))
 
 
 def _shifted(ids: Ids) -> tuple[Ids, Ids]:
@@ -151,6 +163,6 @@ def _shifted(ids: Ids) -> tuple[Ids, Ids]:
     return input, target
 
 
-def _words(text: str) -> list[str]:
-    """Its words in lower case, as ROUGE has them."""
+def _split_words(text: str) -> list[str]:
+    """Its words in lower case, as ROUGE reads them."""
     return re.findall(r"[^\W_]+", text.lower())

@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 def shuffled(items: Sequence[Item], purpose: str) -> list[Item]:
-    """All items in an order that depends on nothing but their number and the purpose."""
+    """All items in an order that depends only on how many there are, and on the purpose."""
     return random.Random(f"msbench/{purpose}").sample(items, len(items))
 
 
@@ -20,61 +20,63 @@ def split(
 ) -> dict[str, list[Item]]:
     """A tenth for test, a tenth for validation, the rest for training.
 
-    group: items of equal group (the same film, chapter, question) land in the same split; the
-    held-out splits then have a tenth of the items or a little more. seed: another split.
+    group: items of one group (the same film, chapter, question) are in the same split; the
+    held-out splits then have a tenth of the items or a little more. seed: draws another split.
     """
     purpose = f"split {seed}" if seed else "split"
     if group is None:
-        order = shuffled(items, purpose)
-        tenth = len(order) // 10
-        bounds = [order[:tenth], order[tenth : 2 * tenth], order[2 * tenth :]]
-        return dict(zip(("test", "validation", "train"), bounds, strict=True))
+        order, tenth = shuffled(items, purpose), len(items) // 10
+        return {
+            "test": order[:tenth],
+            "validation": order[tenth : 2 * tenth],
+            "train": order[2 * tenth :],
+        }
     members: dict[Hashable, list[Item]] = {}
     for item in items:
         members.setdefault(group(item), []).append(item)
     parts: dict[str, list[Item]] = {"test": [], "validation": [], "train": []}
-    for each in shuffled(list(members.values()), purpose):
-        open_ones = (name for name, part in parts.items() if len(part) < len(items) // 10)
-        parts[next(open_ones, "train")].extend(each)
+    for group_items in shuffled(list(members.values()), purpose):
+        unfilled = (name for name, part in parts.items() if len(part) < len(items) // 10)
+        parts[next(unfilled, "train")].extend(group_items)
     return {name: shuffled(part, "order") for name, part in parts.items()}
 
 
 def plain(text: str) -> str:
-    """A text by its words alone, to tell what is alike."""
+    """A text reduced to its lower-case words, to recognize duplicates."""
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
 def sentences(text: str, words: int = 10) -> set[str]:
-    """Its sentences of so many words or more, in lower case."""
-    found = (" ".join(each.lower().split()) for each in re.split(r"(?<=[.!?])\W*\s", text))
-    return {each for each in found if len(each.split()) >= words}
+    """The sentences of a text that have at least so many words, in lower case."""
+    normalized = (" ".join(each.lower().split()) for each in re.split(r"(?<=[.!?])\W*\s", text))
+    return {each for each in normalized if len(each.split()) >= words}
 
 
 def passages(text: str, words: int = 10) -> set[str]:
-    """Every run of so many words on end, by the words alone: what a near copy shares."""
-    said = plain(text).split()
-    return {" ".join(said[i : i + words]) for i in range(len(said) - words + 1)}
+    """All runs of so many consecutive words, as in `plain`: near copies share some."""
+    plain_words = plain(text).split()
+    return {" ".join(plain_words[i : i + words]) for i in range(len(plain_words) - words + 1)}
 
 
 def linked(keys: Sequence[Iterable[Hashable]]) -> list[int]:
-    """For every item, given by its keys, the group it is in: items that share a key are together.
+    """The group of every item, given the keys of each: items that share a key are in one group.
 
     So are those that are connected through others. For `split`, where there is no one column to
     group by: texts that share a sentence, requests that share a function.
     """
-    above = list(range(len(keys)))
+    parent = list(range(len(keys)))
 
-    def top(item: int) -> int:
-        while above[item] != item:
-            above[item] = above[above[item]]
-            item = above[item]
+    def root(item: int) -> int:
+        while parent[item] != item:
+            parent[item] = parent[parent[item]]
+            item = parent[item]
         return item
 
     first: dict[Hashable, int] = {}
-    for item, its in enumerate(keys):
-        for key in its:
-            above[top(item)] = top(first.setdefault(key, item))
-    return [top(item) for item in range(len(keys))]
+    for item, item_keys in enumerate(keys):
+        for key in item_keys:
+            parent[root(item)] = root(first.setdefault(key, item))
+    return [root(item) for item in range(len(keys))]
 
 
 def take(splits: Mapping[str, Sequence[Item]], train_size: int) -> dict[str, Sequence[Item]]:

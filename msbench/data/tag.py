@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from msbench.data.metrics import span_f1
-from msbench.data.task import IGNORE, Scores, Split, Task
-from msbench.data.text import check_splits
-from msbench.data.tokens import SPLITS, tokenized
+from msbench.data.scores import span_f1
+from msbench.data.task import IGNORE, SPLITS, Scores, Split, Task
+from msbench.data.text import by_split, check_splits
+from msbench.data.tokens import tokenized
 from msbench.errors import DataError
 
 
@@ -22,8 +22,8 @@ def tagging(
 ) -> Task:
     """A `tag` task from (words, tags) per split, one tag a word, such as O, B-city, I-city.
 
-    A model labels tokens; a word has the label of its first one, and a word behind `max_length`
-    tokens is O. score: gets lists of tags. How many texts were cut is in `Task.notes`.
+    A model labels tokens; a word has the label of its first one, and words after `max_length`
+    tokens count as O. score: gets lists of tags. How many texts were cut is in `Task.notes`.
     """
     splits = {n: [(list(x), list(y)) for x, y in splits.get(n, ())] for n in SPLITS}
     check_splits(splits)
@@ -36,11 +36,11 @@ def tagging(
     labels = sorted({tag for _, tags in splits["train"] for tag in tags} | {"O"})
     if len(labels) < 2:
         raise DataError(f"a tagging task needs two tags or more to learn, found: {labels}")
-    known = {label: number for number, label in enumerate(labels)}
+    number = {label: index for index, label in enumerate(labels)}
     texts = {name: [words for words, _ in splits[name]] for name in SPLITS}
     tokens = tokenized({"source": texts}, vocabulary, {"source": max_length})
 
-    def made(name: str) -> Split:
+    def make_split(name: str) -> Split:
         source, words = (tokens.arrays[f"{what}/{name}"] for what in ("source", "words/source"))
         target = np.full_like(source, IGNORE)
         references = []
@@ -48,23 +48,20 @@ def tagging(
             places = words[row, : len(tags)].tolist()
             for place, tag in zip(places, tags, strict=True):
                 if place >= 0:  # a tag that training lacks cannot be learned, only missed
-                    target[row, place] = known.get(tag, IGNORE)
+                    target[row, place] = number.get(tag, IGNORE)
             references.append((places, list(tags)))
         return Split(source, target, references, words=words)
 
     def score_ids(predictions: Sequence[Sequence[int]], references: Sequence[Any]) -> Scores:
-        found = [
+        predicted = [
             [labels[ids[place]] if place >= 0 else "O" for place in places]
             for ids, (places, _) in zip(predictions, references, strict=True)
         ]
-        return score(found, [tags for _, tags in references])
+        return score(predicted, [tags for _, tags in references])
 
-    train, validation, test = (made(name) for name in SPLITS)
     return Task(
         "tag",
-        train,
-        validation,
-        test,
+        **by_split(make_split),
         score=score_ids,
         metric=metric,
         vocabulary=tokens.tokenizer.get_vocab_size(),

@@ -1,16 +1,17 @@
-"""A task: data and how to score it; and the batches that are drawn from it.
+"""A task: its data, how to score predictions on it, and batches of its examples.
 
 Arrays only (numpy), no framework: a learner turns a batch into its own tensors.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msbench.data.metrics import LOWER_IS_BETTER, METRICS, Metric
 from msbench.spec import TaskKind
 
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
@@ -19,31 +20,34 @@ PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
 IGNORE = -100
 """In `Batch.target`: no target unit here."""
 
+SPLITS = ("train", "validation", "test")
+
 Ids = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some examples of one split. A learner replaces the arrays by tensors with `map`."""
+    """Some examples of one split. A learner replaces its arrays by tensors with `map`."""
 
     source: Any
-    """(examples, source length) token ids, PAD behind the end; for `lm` the prompt that
-    generation goes on from, which `input` begins with too."""
+    """(examples, source length) token ids, padded with PAD; for `lm` the prompt that generation
+    continues, which `input` begins with too."""
     input: Any
-    """(examples, target length) ids a generating model reads: BEGIN, then the target; else None."""
+    """(examples, target length) ids that a generating model reads: BEGIN, then the target; None
+    for other models."""
     target: Any
     """What logits are compared with: (examples,) class ids for `classify`, else
     (examples, length) ids; IGNORE where there is nothing to predict."""
     rows: Ids
-    """(examples,) their positions in the split."""
+    """(examples,) positions of the examples in the split."""
     tokens: int
-    """Tokens that are not padding and that a training step reads: source and input; of a shard,
-    those of the whole batch."""
+    """Tokens without padding that a training step reads from source and input; in a shard, those
+    of the whole batch."""
     split: "Split | None" = None
-    """Where the examples are from."""
+    """The split that the examples are from."""
     words: Any = None
-    """(examples, words) positions in the source of each word's first token, which has its tag;
-    -1 where there is none (`tag`)."""
+    """(examples, words) positions in the source of each word's first token, which bears the
+    word's tag; -1 where there is none (`tag`)."""
 
     @property
     def references(self) -> list[Any]:
@@ -52,9 +56,9 @@ class Batch:
         return [self.split.references[row] for row in self.rows]
 
     def shard(self, index: int, of: int) -> "Batch":
-        """Every `of`-th example, from the one at `index` on."""
-        cut = self.map(lambda array: array[index::of])
-        return replace(cut, rows=self.rows[index::of])
+        """Every `of`-th example, starting with the one at `index`."""
+        part = self.map(lambda array: array[index::of])
+        return replace(part, rows=self.rows[index::of])
 
     def map(self, function: Callable[[Ids], Any]) -> "Batch":
         """The batch with `function` applied to source, input, target and words."""
@@ -74,13 +78,14 @@ class Split:
     references: Sequence[Any]
     """What predictions are scored against: class ids, or texts."""
     input: Ids | None = None
+    """(examples, longest target) what a generating model reads."""
     prompted: bool = False
-    """Whether the source is a prompt that the input begins with (`lm`), so that a training step
-    reads the input alone."""
+    """Whether the input begins with the source (`lm`), so that a training step reads only the
+    input."""
     words: Ids | None = None
     """(examples, most words) positions of each word's first token, -1 where there is none."""
     lengths: Sequence[Ids] = field(init=False, repr=False)
-    """(examples,) tokens that are not padding, of source and of input where there is one."""
+    """(examples,) tokens without padding: of the source, then of the input, if there are any."""
 
     def __post_init__(self) -> None:
         sides = [side for side in (self.source, self.input) if side is not None]
@@ -94,48 +99,49 @@ class Split:
         return self.batches(rows, len(rows))[0]
 
     def batches(self, rows: Ids, size: int) -> list[Batch]:
-        """The examples at `rows`, so many whole batches of `size`, each cut to its longest.
+        """The examples at `rows` as whole batches of `size`, each cut to its longest example.
 
-        Everything is gathered and counted once for all of them; a batch is then a slice.
+        Arrays are gathered and tokens counted once for all batches; each batch is then a slice.
         """
         lengths = [each[rows].reshape(-1, size) for each in self.lengths]
         widths = [each.max(axis=1).clip(min=1).tolist() for each in lengths]
         read = lengths[-1:] if self.prompted else lengths
         tokens = np.sum([each.sum(axis=1) for each in read], axis=0).tolist()
-        source, input = (None if a is None else a[rows] for a in (self.source, self.input))
+        source, input, words = (
+            None if array is None else array[rows]
+            for array in (self.source, self.input, self.words)
+        )
         target = self.target[rows]
-        words = None if self.words is None else self.words[rows]
-        made = []
-        for number, count in enumerate(tokens):
-            its = slice(number * size, (number + 1) * size)
+
+        def batch(number: int) -> Batch:
+            part = slice(number * size, (number + 1) * size)
             first, last = widths[0][number], widths[-1][number]
-            made.append(
-                Batch(
-                    None if source is None else source[its, :first],
-                    None if input is None else input[its, :last],
-                    target[its] if target.ndim == 1 else target[its, :last],
-                    rows[its],
-                    count,
-                    self,
-                    None if words is None else _without_empty_end(words[its]),
-                )
+            return Batch(
+                None if source is None else source[part, :first],
+                None if input is None else input[part, :last],
+                target[part] if target.ndim == 1 else target[part, :last],
+                rows[part],
+                tokens[number],
+                self,
+                None if words is None else _without_empty_end(words[part]),
             )
-        return made
+
+        return [batch(number) for number in range(len(tokens))]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Metrics of a list of predictions, and the same per example for paired tests."""
+    """Metrics of a list of predictions, and their values per example for paired tests."""
 
     metrics: Mapping[str, float]
     examples: Mapping[str, Sequence[float]] = field(default_factory=dict)
     signatures: Mapping[str, str] = field(default_factory=dict)
-    """Metric -> exactly how it was taken, as its library says it (sacrebleu's signature)."""
+    """Metric -> exactly how it was computed, in its library's terms (sacrebleu's signature)."""
 
 
 @dataclass(frozen=True)
 class Texts:
-    """A task as text to text: what a mixture of tasks is made of."""
+    """A task as text to text, as mixtures of tasks need it."""
 
     splits: Mapping[str, Sequence[tuple[str, str]]]
     """(source, target) texts of the three splits."""
@@ -152,47 +158,63 @@ class Task:
     validation: Split
     test: Split
     score: Callable[[Sequence[Any], Sequence[Any]], Scores]
-    """(predictions, references) -> Scores. Predictions are what decoders give. `classify`: class
+    """(predictions, references) -> Scores. Predictions are what decoders return. `classify`: class
     ids, or log-probabilities of all classes. `tag`: a label id for every token. `seq2seq`: lists
-    of token ids without BEGIN and END. `lm`: such lists, behind the prompt; or one number, the
+    of token ids without BEGIN and END. `lm`: such lists, without the prompt; or one number, the
     log-probability of the whole text."""
     metric: str
-    """The metric that ranks strategies, one of those `score` gives."""
+    """The metric that ranks strategies, one of those that `score` returns."""
     vocabulary: int
     """Size of the token vocabulary."""
     classes: int = 0
     """Number of labels (`classify`, `tag`)."""
     segments: int = 1
-    """Texts that a source holds, each ended by END: two where pairs are matched."""
-    lower_is_better: tuple[str, ...] = ()
+    """Texts in a source, each ended by END: two where pairs are matched."""
+    lower_is_better: tuple[str, ...] = LOWER_IS_BETTER
+    """Metrics, among those that `score` returns, whose lower values are better."""
     also: tuple[str, ...] = ()
     """Metrics that tables show besides `metric`."""
     spell: Callable[[Sequence[Sequence[int]], Sequence[Any]], list[str]] | None = None
-    """(outputs, references of their examples) -> what the outputs say, as text."""
+    """(outputs, references of their examples) -> the outputs as text."""
     texts: Texts | None = None
-    """The same as text to text, if it can be said so."""
+    """The same task as text to text, if it has such a form."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What a reader should know, such as how many texts were cut to the limit."""
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    """What metrics mean that `msbench.data.metrics.METRICS` lacks or knows otherwise."""
 
     @property
     def longest_source(self) -> int:
-        """Positions a model must offer on the source side."""
+        """Positions that a model needs on the source side."""
         return max(_width(split.source) for split in self.splits.values())
 
     @property
     def longest_target(self) -> int:
-        """Positions a generating model must offer on the target side, BEGIN included."""
+        """Positions that a generating model needs on the target side, BEGIN included."""
         return max(_width(split.input) for split in self.splits.values())
 
     @property
     def splits(self) -> Mapping[str, Split]:
         """The three splits by name."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: getattr(self, name) for name in SPLITS}
+
+    def metric_facts(self, names: Iterable[str]) -> dict[str, Metric]:
+        """What the metrics of these names mean.
+
+        As the task declares it, else as metrics of that name usually do (`METRICS`; a mixture puts
+        the name of a task and a slash before it). Of others only the direction is known.
+        """
+        return {
+            name: self.metrics.get(name)
+            or METRICS.get(name.rpartition("/")[2])
+            or Metric(name in self.lower_is_better)
+            for name in names
+        }
 
     def fingerprint(self) -> str:
-        """A hash of everything a trial can see of the data: arrays and references.
+        """A hash of everything that a trial can see of the data: arrays and references.
 
-        Where words begin is a matter of the same tokens, and in the references of tags too.
+        `words` is left out: it follows from the tokens and is in the references of tags.
         """
         content = hashlib.sha256(f"{self.kind}/{self.vocabulary}/{self.classes}".encode())
         for name, split in self.splits.items():
@@ -204,7 +226,7 @@ class Task:
 
 
 def _without_empty_end(words: Ids) -> Ids:
-    """Columns up to the last one with a position in it, one at the least."""
+    """The columns up to the last one with a position in it, at least one."""
     used = np.flatnonzero((words >= 0).any(axis=0))
     return words[:, : used.max(initial=0) + 1]
 

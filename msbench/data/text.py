@@ -1,19 +1,31 @@
-"""What the builders of tasks share: checked and normalized text."""
+"""What the builders of tasks share: checked and normalized text, and splits by name."""
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from msbench.data.task import Scores
-from msbench.data.tokens import SPLITS
+from msbench.data.task import SPLITS, Scores, Split
 from msbench.errors import DataError
 
 Pair = tuple[str, str]
 
+Text = TypeVar("Text")
+
 Score = Callable[[Sequence[str], Sequence[str]], Scores]
+"""(predicted texts, target texts) -> Scores."""
+
+
+def cleaned_pairs(
+    splits: Mapping[str, Sequence[tuple[Text, str]]],
+) -> dict[str, list[tuple[Text, str]]]:
+    """The three splits with clean labels or targets; DataError as from `check_splits`."""
+    cleaned = {n: [(text, clean(target)) for text, target in splits.get(n, ())] for n in SPLITS}
+    check_splits(cleaned)
+    return cleaned
 
 
 def check_splits(splits: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+    """DataError if a split is missing or empty, or any text or label in it is empty."""
     for name in SPLITS:
         if not splits.get(name):
             raise DataError(f"the {name} split is empty")
@@ -23,10 +35,11 @@ def check_splits(splits: Mapping[str, Sequence[Sequence[Any]]]) -> None:
                 raise DataError(f"an empty text or label: example {number} of the {name} split")
 
 
-def cleaned(text: str) -> str:
-    """A label or target in normal form and without spaces around it, as predictions are."""
+def clean(text: str) -> str:
+    """A label or target in normal form (NFC) and without spaces around it, as predictions are."""
     return unicodedata.normalize("NFC", text).strip()
 
 
-def as_one_text(text: str | Pair) -> str:
-    return text if isinstance(text, str) else " = ".join(text)
+def by_split(make: Callable[[str], Split]) -> dict[str, Any]:
+    """The arguments of `Task` that are splits, each made from its name."""
+    return {name: make(name) for name in SPLITS}

@@ -10,12 +10,10 @@ import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from msbench.data.cache import Arrays, cached
-from msbench.data.task import END, PAD, Ids
+from msbench.data.task import END, PAD, SPLITS, Ids
 from msbench.errors import DataError
 
 SPECIAL = ["<pad>", "<begin>", "<end>", "<unknown>"]
-
-SPLITS = ("train", "validation", "test")
 
 BYTES = 256
 
@@ -25,20 +23,20 @@ Sides = Mapping[str, Mapping[str, Sequence[Any]]]
 
 @dataclass(frozen=True)
 class Tokens:
-    """Every text of a task as token ids, and the tokenizer that made them."""
+    """All texts of a task as token ids, and the tokenizer they come from."""
 
     arrays: Arrays
-    """`"side/split"`: (texts, longest) ids, PAD behind the end."""
+    """`"side/split"`: (texts, longest) ids, padded with PAD."""
     tokenizer: Tokenizer
     cut: Mapping[str, int]
     """How many texts of `"side/split"` were cut to the limit."""
 
 
 def tokenized(sides: Sides, size: int, limits: Mapping[str, int]) -> Tokens:
-    """The texts as ids; END behind each on the source side. limits: tokens kept on each side.
+    """The texts as ids, each ended by END on the source side. limits: tokens kept on each side.
 
-    A text may be a tuple of texts, each cut and ended on its own, or a list of words, which are
-    told apart in `"words/side/split"`: the position of each word's first token, -1 if cut.
+    A text may be a tuple of texts, each cut and ended on its own, or a list of words; then
+    `"words/side/split"` has the position of each word's first token, -1 if it was cut.
     """
     for side, limit in limits.items():
         if limit < 1:
@@ -52,10 +50,10 @@ def tokenized(sides: Sides, size: int, limits: Mapping[str, int]) -> Tokens:
 
 
 def train_tokenizer(texts: Sequence[str], size: int, lossless: bool = False) -> Tokenizer:
-    """Byte-pair encoding (Sennrich et al., 2016) with `size` tokens, or one a character if more.
+    """Byte-pair encoding (Sennrich et al., 2016) with `size` tokens, or one per character if more.
 
-    Spaces survive; characters that the training texts lack become UNKNOWN. lossless: of bytes
-    (Radford et al., 2019), so that every text can be told back exactly, at `size` 260 or more.
+    Spaces survive; characters that the training texts lack become UNKNOWN. lossless: encode bytes
+    (Radford et al., 2019), so that every text decodes exactly; `size` must be 260 or more.
     """
     tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[3]))
     alphabet: list[str] = []
@@ -81,8 +79,14 @@ def train_tokenizer(texts: Sequence[str], size: int, lossless: bool = False) -> 
     return tokenizer
 
 
+def decoded(tokenizer: Tokenizer, outputs: Sequence[Sequence[int]]) -> list[str]:
+    """Token ids as texts."""
+    texts: list[str] = tokenizer.decode_batch([list(ids) for ids in outputs])
+    return texts
+
+
 def padded(rows: Sequence[Sequence[int]], filler: int = PAD) -> Ids:
-    """Rows of unequal length as one array, `filler` behind their ends."""
+    """Rows of unequal length as one array, filled up with `filler`."""
     array = np.full((len(rows), max((len(r) for r in rows), default=1) or 1), filler, np.int64)
     for index, row in enumerate(rows):
         array[index, : len(row)] = row
@@ -100,13 +104,12 @@ def _tokenize(sides: Sides, size: int, limits: Mapping[str, int]) -> Arrays:
         for name in SPLITS:
             texts = splits[name]
             if isinstance(texts[0], list):
-                rows, places, whole = _words(tokenizer, texts, limit)
+                rows, places, was_cut = _words(tokenizer, texts, limit)
                 arrays[f"words/{side}/{name}"] = padded(places, -1)
-                long = [len(ids) > limit for ids in whole]
             else:
-                rows, long = _texts(tokenizer, texts, limit, end)
+                rows, was_cut = _texts(tokenizer, texts, limit, end)
             arrays[f"{side}/{name}"] = padded(rows)
-            cut[f"{side}/{name}"] = sum(long)
+            cut[f"{side}/{name}"] = sum(was_cut)
     return {**arrays, "cut": json.dumps(cut), "tokenizer": tokenizer.to_str()}
 
 
@@ -115,28 +118,27 @@ def _texts(
 ) -> tuple[list[list[int]], list[bool]]:
     """Ids of texts, or of tuples of texts; and whether anything of them was cut."""
     parts = [(text,) if isinstance(text, str) else text for text in texts]
-    flat = iter(tokenizer.encode_batch([piece for part in parts for piece in part]))
-    rows, long = [], []
+    encoded = iter(tokenizer.encode_batch([piece for part in parts for piece in part]))
+    rows, was_cut = [], []
     for part in parts:
-        ids = [next(flat).ids for _ in part]
+        ids = [next(encoded).ids for _ in part]
         rows.append([token for each in ids for token in (*each[:limit], *end)])
-        long.append(any(len(each) > limit for each in ids))
-    return rows, long
+        was_cut.append(any(len(each) > limit for each in ids))
+    return rows, was_cut
 
 
 def _words(
     tokenizer: Tokenizer, texts: Sequence[Sequence[str]], limit: int
-) -> tuple[list[list[int]], list[list[int]], list[list[int]]]:
-    """Ids of lists of words, END behind them; the place of each word's first token; ids uncut."""
-    rows, places, whole = [], [], []
-    for words, encoded in zip(
-        texts, tokenizer.encode_batch(list(texts), is_pretokenized=True), strict=True
-    ):
+) -> tuple[list[list[int]], list[list[int]], list[bool]]:
+    """Ids of lists of words, with END; the place of each word's first token; what was cut."""
+    rows, places, was_cut = [], [], []
+    encodings = tokenizer.encode_batch(list(texts), is_pretokenized=True)
+    for words, encoded in zip(texts, encodings, strict=True):
         rows.append([*encoded.ids[:limit], END])
         first: dict[int, int] = {}
         for place, word in enumerate(encoded.word_ids[:limit]):
             if word is not None:
                 first.setdefault(word, place)
         places.append([first.get(number, -1) for number in range(len(words))])
-        whole.append(encoded.ids)
-    return rows, places, whole
+        was_cut.append(len(encoded.ids) > limit)
+    return rows, places, was_cut

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msbench.errors import PluginError, did_you_mean
-from msbench.plugins.registry import Entry, Registry
+from msbench.plugins.registry import Registry
 from msbench.spec import Choice
 
 Space = Mapping[str, Sequence[Any]]
@@ -70,7 +70,7 @@ def options_at_edge(
     """
     at_edge = []
     for name, bounds in space.items():
-        if _scale(bounds) == "choice":
+        if _split(bounds)[1] == "choice":
             continue
         shares = [_share_of(bounds, point[name]) for point in points]
         share = shares[number]
@@ -81,17 +81,13 @@ def options_at_edge(
 
 
 def _declared(registry: Registry, choice: Choice) -> dict[str, Sequence[Any]]:
-    entry = _optimizer(registry, choice)
-    space = {k: v for k, v in (entry.space or {}).items() if k not in choice.options}
+    declared = registry.find("optimizer", choice.name).space or {}
+    space = {name: bounds for name, bounds in declared.items() if name not in choice.options}
     base = choice.options.get("base")
     if isinstance(base, Choice):
         inner = _declared(registry, base)
         space |= {f"base.{name}": bounds for name, bounds in inner.items()}
     return space
-
-
-def _optimizer(registry: Registry, choice: Choice) -> Entry:
-    return registry.find("optimizer", choice.name)
 
 
 def _dimension_problems(registry: Registry, choice: Choice, name: str, bounds: Any) -> list[str]:
@@ -104,7 +100,7 @@ def _dimension_problems(registry: Registry, choice: Choice, name: str, bounds: A
         return _dimension_problems(registry, base, inner, bounds)
     if name == "seed":
         return ["a seed is not for tuning: the best of several seeds is luck"]
-    known = _optimizer(registry, choice).options()
+    known = registry.find("optimizer", choice.name).options()
     if name not in known:
         return [f"no such option{did_you_mean(name, known)}"]
     if name in choice.options:
@@ -115,7 +111,7 @@ def _dimension_problems(registry: Registry, choice: Choice, name: str, bounds: A
 def _bounds_problems(bounds: Any) -> list[str]:
     if not isinstance(bounds, Sequence) or isinstance(bounds, str):
         return [f'should be [low, high, "log"], not {bounds!r}']
-    values, scale = _values(bounds), _scale(bounds)
+    values, scale = _split(bounds)
     if scale == "choice":
         return [] if values else ["a choice of nothing"]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
@@ -129,17 +125,15 @@ def _bounds_problems(bounds: Any) -> list[str]:
     return []
 
 
-def _scale(bounds: Sequence[Any]) -> str:
-    return bounds[-1] if bounds and isinstance(bounds[-1], str) else "linear"
-
-
-def _values(bounds: Sequence[Any]) -> Sequence[Any]:
-    return bounds[:-1] if bounds and isinstance(bounds[-1], str) else bounds
+def _split(bounds: Sequence[Any]) -> tuple[Sequence[Any], str]:
+    """(the values, the scale)."""
+    has_scale = bool(bounds) and isinstance(bounds[-1], str)
+    return (bounds[:-1], bounds[-1]) if has_scale else (bounds, "linear")
 
 
 def _value_at(bounds: Sequence[Any], share: float) -> Any:
     """A share of the way from low to high -> the option's value; three significant digits."""
-    scale, values = _scale(bounds), _values(bounds)
+    values, scale = _split(bounds)
     if scale == "choice":
         return values[min(int(share * len(values)), len(values) - 1)]
     low, high = values
@@ -156,7 +150,7 @@ def _value_at(bounds: Sequence[Any], share: float) -> Any:
 
 def _share_of(bounds: Sequence[Any], value: float) -> float:
     """How far from low to high a value is; the inverse of `_value_at`."""
-    low, high = _values(bounds)
-    if _scale(bounds) == "log":
+    (low, high), scale = _split(bounds)
+    if scale == "log":
         low, high, value = math.log(low), math.log(high), math.log(value)
     return float((value - low) / (high - low))

@@ -10,17 +10,7 @@ from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_su
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
-from msbench.spec import (
-    AXES,
-    Choice,
-    Measurement,
-    Part,
-    Phase,
-    Suite,
-    Trial,
-    digest,
-    display_name,
-)
+from msbench.spec import AXES, Choice, Measurement, Part, Phase, Suite, Trial, digest, display_name
 
 Fingerprint = Callable[[Part], str]
 """Task part -> fingerprint of its prepared data."""
@@ -95,7 +85,7 @@ def with_overrides(
 def _cells(
     suite: Suite, registry: Registry, parts: Parts, fingerprint: Fingerprint
 ) -> Iterator[partial[Trial]]:
-    """Every combination of parts that fit each other: trials that lack only their seed."""
+    """Every combination of parts that fit each other: trials but for their seed."""
     learners = {
         name: registry.resolve("learner", Choice(name))
         for name in {model.entry.learner for model in parts["model"]}
@@ -127,8 +117,7 @@ def _cells(
 
 
 def _decoders(decoders: Sequence[Resolved], task: Resolved, framework: str) -> tuple[Part, ...]:
-    """Those for a task, in the order of their digests; one that two tables name (of which one may
-    be a grid) is one."""
+    """The decoders for a task, ordered by digest; one that two entries name counts once."""
     fitting = [d.part for d in decoders if fits(d, task) and d.entry.learner == framework]
     unique = {digest(part): part for part in fitting}
     return tuple(unique[each] for each in sorted(unique))

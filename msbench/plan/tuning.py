@@ -1,6 +1,6 @@
 """Equal tuning: each optimizer's own space, as many points of it for all, the best on validation.
 
-A search is planned as trials like any others; once they have records, its winner is.
+A search is planned as trials like any others; its winner is planned once they have records.
 """
 
 import math
@@ -31,7 +31,7 @@ class Search:
 
 
 def plan_searches(suite: Suite, registry: Registry) -> tuple[dict[str, Search], list[str]]:
-    """The search of every optimizer of the suite, by the digest of its part; and the problems."""
+    """The search of every optimizer of the suite by the digest of its part, and the problems."""
     if suite.tuning is None:
         spaced = [choice for choice in suite.optimizers if choice.space is not None]
         return {}, [f"{choice.where}.space: needs a [tuning] table" for choice in spaced]
@@ -68,8 +68,8 @@ def tune(
     searches: Mapping[str, Search],
     records: Mapping[str, Record],
 ) -> list[Trial]:
-    """The search of every cell (trials without a seed), then the cells with `seeds` whose search is
-    in, at its winner."""
+    """The search trials of every cell (all of a trial but its seed), then, of every cell whose
+    search is complete, the winner with each of `seeds`."""
     tried: list[Trial] = []
     winners: list[partial[Trial]] = []
     for cell in cells:
@@ -85,7 +85,7 @@ def tune(
 
 
 def _search_trials(how: Tuning, cell: partial[Trial], search: Search) -> list[Trial]:
-    """Every point with every seed; the test split is not read, nor decoded unless that decides."""
+    """Every point with every seed; no decoder is measured unless the metric selects."""
     if how.select == "loss":
         cell = partial(cell, decoders=())
     return [
@@ -123,7 +123,7 @@ def objective(record: Record, select: str) -> float:
     """What a search minimizes, on validation: the loss, or the metric of the best decoder."""
     if select == "loss" or record.status != "ok":
         return record.validation_loss
-    task = record.results["task"]
-    sign = 1 if task["metric"] in task["lower_is_better"] else -1
-    values = [each["metrics"].get(task["metric"]) for each in record.results["decoding"]]
-    return min((sign * float(value) for value in values if value is not None), default=math.inf)
+    task, decoding = record.trial_results["task"], record.trial_results["decoding"]
+    sign = 1 if task["metrics"][task["metric"]]["lower_is_better"] else -1
+    values = [decoded["metrics"].get(task["metric"]) for decoded in decoding]
+    return min((sign * value for value in values if value is not None), default=math.inf)

@@ -20,7 +20,7 @@ def _add_metrics(data: dict[str, Any]) -> None:
     if task is not None:
         scored = {name for each in data["results"].get("decoding", ()) for name in each["metrics"]}
         names = tuple(sorted({task["metric"], *task["also"], *scored}))
-        task["metrics"] = _known(names, tuple(task["lower_is_better"]))
+        task["metrics"] = _known(names, tuple(task.get("lower_is_better", ())))
 
 
 @cache
@@ -30,16 +30,19 @@ def _known(names: tuple[str, ...], lower_is_better: tuple[str, ...]) -> Mapping[
 
 
 def _metric(name: str, lower: bool) -> MetricData:
-    points, losses = ("bleu", "chrf"), ("nll", "bits_per_byte", "perplexity")
+    points = ("bleu", "chrf")
+    losses = {"nll": "nats", "bits_per_byte": "bits per byte", "perplexity": "perplexity"}
     name = name.rpartition("/")[2]  # a mixture of tasks puts the task before it
     known = name in (*points, *losses, *_SHARES)
     high = 100.0 if name in points else None if name in losses else 1.0
     margin = 1.0 if name in points else 0.01
+    unit = "points" if name in points else losses.get(name, "share" if known else "")
     return {
         "lower_is_better": lower,
         "low": 0.0 if known else None,
         "high": high if known else None,
         "margin": margin if known else None,
+        "unit": unit,
         "relative": name in losses,
     }
 

@@ -107,6 +107,7 @@ class MetricData(TypedDict):
     high: Number
     margin: Number
     """The largest difference that does not matter; null where nobody declared one."""
+    unit: str
     relative: bool
     """Whether the margin is a share of the baseline's mean instead of an amount."""
 
@@ -119,9 +120,10 @@ class TaskData(TypedDict):
     """The metric that ranks strategies."""
     also: list[str]
     """Metrics that tables show besides."""
-    lower_is_better: list[str]
     metrics: NotRequired[dict[str, MetricData]]
     """What is known of each metric; layout 1 lacks it, and reading fills it in."""
+    lower_is_better: NotRequired[list[str]]
+    """Metrics of which less is better, in layout 1."""
     sizes: dict[str, int]
     """Examples per split."""
     notes: dict[str, Any]

@@ -8,16 +8,16 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-from msbench.compare.rows import Row
 from msbench.errors import MsbenchError, PluginError, RecordsError, SuiteError, did_you_mean
 from msbench.plan.grid import describe
-from msbench.plan.resolve import Resolved, kind_fits, resolve, task_kinds
+from msbench.plan.resolve import Resolved, kind_fits, misfit, resolve
 from msbench.plan.trials import Fingerprint
 from msbench.plugins.parts import parts_in
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
+from msbench.records.schema import DecodedData, PartData
 from msbench.run.trial import TRAINED, check_versions
 from msbench.run.weights import check_weights, weights_file
 from msbench.spec import Choice, Kind, Part, Trial, digest
@@ -41,6 +41,24 @@ class Redecoding:
     """Trials that were chosen and have no weights, or a kind that no decoder works on."""
 
 
+class RedecodedRow(TypedDict):
+    """What one decoder gave with the weights of one trial."""
+
+    trial: str
+    """The key of the trial that was trained."""
+    task: str
+    optimizer: str
+    seed: int
+    decoder: str
+    metrics: Mapping[str, float | None]
+    """The main metric first."""
+    model_steps: float | None
+    tokens_per_second: float
+    length_ratio: float | None
+    log_probability: float | None
+    empty: float | None
+
+
 def chosen(
     records: Iterable[Record],
     *,
@@ -50,29 +68,27 @@ def chosen(
     optimizers: Sequence[str] = (),
 ) -> list[Record]:
     """The trained trials with all of this; RecordsError with the nearest name if there are none."""
-    trials = [r for r in records if r.is_trial and not r.is_search and _is_original(r)]
-    wanted: dict[str, tuple[Sequence[Any], Callable[[Record], set[Any]]]] = {
-        "key": ([key] if key else [], lambda r: {r.key}),
-        "seed": (seeds, lambda r: {r.job["seed"]}),
-        "task": (tasks, lambda r: _names(r.job["task"])),
-        "optimizer": (optimizers, lambda r: _names(r.job["optimizer"])),
-    }
-    for what, (values, of) in wanted.items():
-        known = {each for record in trials for each in of(record)}
+    trials = [r for r in records if r.is_trial and not r.is_search and not _is_redecoded(r)]
+    filters: list[tuple[str, Sequence[Any], Callable[[Record], set[Any]]]] = [
+        ("key", [key] if key else [], lambda record: {record.key}),
+        ("seed", seeds, lambda record: {record.trial["seed"]}),
+        ("task", tasks, lambda record: _names(record.trial["task"])),
+        ("optimizer", optimizers, lambda record: _names(record.trial["optimizer"])),
+    ]
+    for what, values, values_of in filters:
+        known = {each for record in trials for each in values_of(record)}
         for value in values:
             if value not in known:
-                raise RecordsError(
-                    f"no trial here has the {what} {value!r}"
-                    f"{did_you_mean(str(value), map(str, known))}"
-                )
-    found = [
+                hint = did_you_mean(str(value), map(str, known))
+                raise RecordsError(f"no trial here has the {what} {value!r}{hint}")
+    matching = [
         record
         for record in trials
-        if all(not values or of(record) & set(values) for values, of in wanted.values())
+        if all(not values or values_of(record) & set(values) for _, values, values_of in filters)
     ]
-    if not found:
+    if not matching:
         raise RecordsError("no trial here has all of that together" if trials else "no trials here")
-    return found
+    return matching
 
 
 def redecoding(
@@ -87,20 +103,19 @@ def redecoding(
     weights: the folder of them. SuiteError lists what is wrong with decoders, RecordsError and
     PluginError what is wrong with the trials.
     """
-    resolved, problems = list[Any](), list[str]()
-    for choice in decoders:
-        found, wrong = resolve(registry, "decoder", choice)
-        resolved += found
-        problems += wrong
-    if problems:
+    results = [resolve(registry, "decoder", choice) for choice in decoders]
+    if problems := [problem for _, found in results for problem in found]:
         raise SuiteError(problems)
-    able = [r for r in records if weights_file(weights, r.key).is_file() and r.status == "ok"]
-    if not able:
-        raise RecordsError(_without(records))
-    made = [(record, _again(record, resolved, registry)) for record in able]
-    if misfits := _misfits(resolved, [trial for _, trial in made], registry):
+    resolved = [each for found, _ in results for each in found]
+    with_weights = [
+        r for r in records if r.status == "ok" and weights_file(weights, r.key).is_file()
+    ]
+    if not with_weights:
+        raise RecordsError(_why_no_weights(records))
+    pairs = [(record, _with_decoders(record, resolved, registry)) for record in with_weights]
+    if misfits := _misfits(resolved, [trial for _, trial in pairs], registry):
         raise SuiteError(misfits)
-    fitting = [(record, trial) for record, trial in made if trial.decoders]
+    fitting = [(record, trial) for record, trial in pairs if trial.decoders]
     for record, trial in fitting:
         check_weights(weights_file(weights, record.key))
         if fingerprint(trial.task) != trial.data:
@@ -112,7 +127,7 @@ def redecoding(
         {trial.key: trial for _, trial in fitting},
         {trial.key: record for record, trial in fitting},
         {trial.key: weights_file(weights, record.key) for record, trial in fitting},
-        {digest(asdict(part)): describe(choice) for choice, _, part in resolved},
+        {digest(asdict(each.part)): describe(each.choice) for each in resolved},
         len(records) - len(fitting),
     )
 
@@ -123,40 +138,40 @@ def completed(record: Record, original: Record) -> Record:
     return replace(record, results=results)
 
 
-def rows(records: Iterable[Record], names: Mapping[str, str]) -> list[Row]:
+def rows(records: Iterable[Record], names: Mapping[str, str]) -> list[RedecodedRow]:
     """A row per trial and decoder: what it scored and cost, and what it wrote.
 
-    names: of decoders, by the digest of their parts, in the order of the rows. `metrics` is a
-    mapping, the main one first.
+    names: of decoders, by the digest of their parts, in the order of the rows.
     """
-    found = []
     order = list(names)
+    table = []
     for record in records:
-        task = record.results["task"]
-        parts = {digest(decoded["decoder"]): decoded for decoded in record.results["decoding"]}
-        for part in sorted(parts, key=order.index):
-            decoded = parts[part]
-            shown = [m for m in (task["metric"], *task["also"]) if m in decoded["metrics"]]
-            seconds = decoded["seconds"]
-            found.append(
-                {
-                    "trial": record.results[SOURCE],
-                    "task": _display(record.job["task"]),
-                    "optimizer": _display(record.job["optimizer"]),
-                    "seed": record.job["seed"],
-                    "decoder": names[part],
-                    "metrics": {m: decoded["metrics"][m] for m in shown or decoded["metrics"]},
-                    "model_steps": decoded["steps"],
-                    "tokens_per_second": decoded["tokens"] / seconds if seconds else math.nan,
-                    "length_ratio": decoded["length_ratio"],
-                    "log_probability": decoded["log_probability"],
-                    "empty": decoded["empty"],
-                }
-            )
-    return sorted(found, key=lambda row: (row["task"], row["optimizer"], row["seed"]))
+        decoding = {digest(each["decoder"]): each for each in record.trial_results["decoding"]}
+        for decoder in sorted(decoding, key=order.index):
+            table.append(_row(record, names[decoder], decoding[decoder]))
+    return sorted(table, key=lambda row: (row["task"], row["optimizer"], row["seed"]))
 
 
-def _again(record: Record, resolved: Sequence[Resolved], registry: Registry) -> Trial:
+def _row(record: Record, decoder: str, decoded: DecodedData) -> RedecodedRow:
+    trial, task = record.trial, record.trial_results["task"]
+    shown = [name for name in (task["metric"], *task["also"]) if name in decoded["metrics"]]
+    seconds, tokens = decoded["seconds"], decoded["tokens"]
+    return {
+        "trial": record.trial_results["weights_of"],
+        "task": _display_name(trial["task"]),
+        "optimizer": _display_name(trial["optimizer"]),
+        "seed": trial["seed"],
+        "decoder": decoder,
+        "metrics": {name: decoded["metrics"][name] for name in shown or decoded["metrics"]},
+        "model_steps": decoded["steps"],
+        "tokens_per_second": tokens / seconds if tokens is not None and seconds else math.nan,
+        "length_ratio": decoded["length_ratio"],
+        "log_probability": decoded["log_probability"],
+        "empty": decoded["empty"],
+    }
+
+
+def _with_decoders(record: Record, resolved: Sequence[Resolved], registry: Registry) -> Trial:
     """The record's trial with those of the decoders that fit it."""
     trial = Trial.of(record.job)
     parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in TRAINED]
@@ -175,10 +190,11 @@ def _again(record: Record, resolved: Sequence[Resolved], registry: Registry) -> 
         raise MsbenchError(
             f"trial {record.key}: {trial.device!r} cannot be used: {error}"
         ) from error
+    task = _task(trial, registry)
     fitting = {
-        digest(asdict(part)): part
-        for choice, entry, part in resolved
-        if kind_fits(entry, _task(trial, registry)) and entry.learner == trial.learner.name
+        digest(asdict(each.part)): each.part
+        for each in resolved
+        if kind_fits(each.entry, task) and each.entry.learner == trial.learner.name
     }
     return replace(trial, decoders=tuple(fitting[each] for each in sorted(fitting)))
 
@@ -187,26 +203,22 @@ def _misfits(
     resolved: Sequence[Resolved], trials: Sequence[Trial], registry: Registry
 ) -> list[str]:
     """A sentence for every decoder that fits none of the trials."""
-    problems = {}
-    for choice, entry, part in resolved:
-        if any(part in trial.decoders for trial in trials):
-            continue
-        task = _task(trials[0], registry)
-        problems[choice.where] = (
-            f"{choice.where}: decoder {entry.name!r} works on {' and '.join(entry.fits)} tasks, "
-            f"and {_display(asdict(task[2]))!r} is a {' or '.join(task_kinds(task))} task"
-            if not kind_fits(entry, task)
-            else f"{choice.where}: decoder {entry.name!r} is for {entry.learner}, and the trials "
-            f"are of {trials[0].learner.name}"
-        )
+    task = _task(trials[0], registry)
+    problems = {
+        each.choice.where: misfit(each.choice.where, each.entry, task)
+        if not kind_fits(each.entry, task)
+        else f"{each.choice.where}: decoder {each.entry.name!r} is for {each.entry.learner}, and "
+        f"the trials are of {trials[0].learner.name}"
+        for each in resolved
+        if not any(each.part in trial.decoders for trial in trials)
+    }
     return list(problems.values())
 
 
-def _without(records: Sequence[Record]) -> str:
-    """Why there is nothing to decode."""
-    bad = [record for record in records if record.status != "ok"]
-    if len(bad) == len(records):
-        first = bad[0]
+def _why_no_weights(records: Sequence[Record]) -> str:
+    failed = [record for record in records if record.status != "ok"]
+    if len(failed) == len(records):
+        first = failed[0]
         return (
             f"none of the {len(records)} chosen trials ended ok, so there are no weights: trial "
             f"{first.key} {first.status}: {first.reason}"
@@ -223,13 +235,13 @@ def _task(trial: Trial, registry: Registry) -> Resolved:
     return Resolved(choice, registry.find("task", trial.task.name), trial.task)
 
 
-def _is_original(record: Record) -> bool:
-    return bool(record.results.get(SOURCE, record.key) == record.key)
+def _is_redecoded(record: Record) -> bool:
+    return record.trial_results.get("weights_of", record.key) != record.key
 
 
-def _names(part: Mapping[str, Any]) -> set[str]:
+def _names(part: PartData) -> set[str]:
     return {part["name"], part["label"]} - {""}
 
 
-def _display(part: Mapping[str, Any]) -> str:
-    return str(part["label"] or part["name"])
+def _display_name(part: PartData) -> str:
+    return part["label"] or part["name"]

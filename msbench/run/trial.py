@@ -3,9 +3,10 @@
 import math
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
+from typing import cast
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from msbench.errors import MsbenchError
 from msbench.plugins.options import supplied
 from msbench.plugins.parts import parts_in
 from msbench.plugins.registry import Registry
-from msbench.records.schema import DecodedData, LossesData, TaskData, TrialResults
+from msbench.records.schema import DecodedData, LossesData, MetricData, TaskData, TrialResults
 from msbench.run.decode import decode
 from msbench.run.learner import Decoder, Learner
 from msbench.run.seeds import derive, stream
@@ -57,7 +58,7 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
     setup = perf_counter() - start
     training, cost = train_phases(learner, trial, task, registry)
     results: TrialResults = {
-        "task": _task_data(task),
+        "task": _task_data(task, []),
         "training": training.to_data(),
         "compute": {
             "flops": cost.flops,
@@ -71,6 +72,7 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
     }
     if not training.diverged:
         results["decoding"] = _decode_held_out(learner, trial, task, decoders)
+        results["task"] = _task_data(task, results["decoding"])
         if not trial.is_search:
             results["losses"] = final_losses(learner, task)
     return learner, results
@@ -186,13 +188,18 @@ def check_versions(trial: Trial, registry: Registry, kinds: Sequence[Kind] = TRA
             )
 
 
-def _task_data(task: Task) -> TaskData:
+def _task_data(task: Task, decoding: Sequence[DecodedData]) -> TaskData:
+    """What a record says of the task, and of every metric that decoders were scored by."""
+    names = dict.fromkeys([task.metric, *task.also])
+    names |= dict.fromkeys(name for decoded in decoding for name in decoded["metrics"])
     return {
         "kind": task.kind,
         "metric": task.metric,
         "also": list(task.also),
-        "lower_is_better": list(task.lower_is_better),
-        "metrics": {},
+        "metrics": {
+            name: cast(MetricData, asdict(metric))
+            for name, metric in task.metric_facts(names).items()
+        },
         "sizes": {name: len(split) for name, split in task.splits.items()},
         "notes": dict(task.notes),
     }

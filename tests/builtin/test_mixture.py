@@ -17,6 +17,9 @@ SUITE = """
 seeds = 1
 throughput = { rounds = 0 }
 training = { passes = 4, batch_size = 8, validations = 1 }
+model = [{ name = "encoder-decoder", width = 16 }]
+optimizer = [{ name = "adamw" }]
+decoder = [{ name = "greedy" }]
 
 [[task]]
 name = "mixture"
@@ -26,26 +29,13 @@ of = [
   { name = "numbers-fr", examples = 300, below = 300 },
   { name = "stories-qa", label = "stories", examples = 300 },
 ]
-
-[[model]]
-name = "encoder-decoder"
-width = 16
-
-[[optimizer]]
-name = "adamw"
-
-[[decoder]]
-name = "greedy"
 """
 
 
-def write(folder: Path, **changes: str) -> str:
-    text = SUITE
-    for old, new in changes.items():
-        assert old in text
-        text = text.replace(old, new)
+def write(folder: Path, old: str = "", new: str = "") -> str:
+    assert old in SUITE
     path = folder / "mix.toml"
-    path.write_text(text)
+    path.write_text(SUITE.replace(old, new) if old else SUITE)
     return str(path)
 
 
@@ -79,14 +69,13 @@ def test_a_mixture_survives_the_way_to_a_worker_and_back(
     tmp_path: Path, registry: Registry, fingerprint: Callable[..., str]
 ) -> None:
     (trial,) = plan(load_suite(write(tmp_path)), registry, (), fingerprint)
-    result = run_job(trial)
-    assert result.status == "ok", result.reason
-    assert result.results["task"]["also"] == ["numbers-fr/bleu", "stories/exact"]
-    again = Trial.of(type(result).from_json(result.to_json()).job)
+    first = run_job(trial)
+    assert first.status == "ok", first.reason
+    assert first.results["task"]["also"] == ["numbers-fr/bleu", "stories/exact"]
+    again = Trial.of(type(first).from_json(first.to_json()).job)
     assert again.key == trial.key
-    assert (
-        run_job(again).results["decoding"][0]["metrics"] == result.results["decoding"][0]["metrics"]
-    )
+    metrics = [r.results["decoding"][0]["metrics"] for r in (first, run_job(again))]
+    assert metrics[0] == metrics[1]
 
 
 def test_archives_of_tasks_inside_are_known(registry: Registry) -> None:
@@ -97,7 +86,7 @@ def test_archives_of_tasks_inside_are_known(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "error"),
     [
         ('"numbers-fr"', '"number-fr"', "unknown task 'number-fr'; did you mean 'numbers-fr'"),
         ("below = 300", "belo = 300", "task 'numbers-fr' has no option 'belo'; did you mean"),
@@ -107,11 +96,11 @@ def test_archives_of_tasks_inside_are_known(registry: Registry) -> None:
     ],
 )  # fmt: skip
 def test_mistakes_inside_are_said_in_plan(
-    tmp_path: Path, registry: Registry, old: str, new: str, said: str
+    tmp_path: Path, registry: Registry, old: str, new: str, error: str
 ) -> None:
     with pytest.raises(SuiteError) as caught:
-        plan(load_suite(write(tmp_path, **{old: new})), registry, (), lambda part: "data")
-    assert said in str(caught.value)
+        plan(load_suite(write(tmp_path, old, new)), registry, (), lambda part: "data")
+    assert error in str(caught.value)
     assert "mix.toml: task[1]" in str(caught.value)
 
 

@@ -1,6 +1,7 @@
 """Metrics against hand-worked figures and the libraries they come from."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import sacrebleu
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msbench import bleu_chrf, exact_f1, label_scores, rouge, span_f1
-from msbench.data.metrics import calibration_error, continuation, perplexity
+from msbench import Metric, Split, Task, bleu_chrf, exact_f1, label_scores, rouge, span_f1
+from msbench.data.metrics import METRICS
+from msbench.data.scores import calibration_error, continuation, perplexity
 
 WORDS = st.lists(st.text("abc ", max_size=12), min_size=1, max_size=6)
 
@@ -91,3 +93,31 @@ def test_every_metric_is_perfect_on_its_own_references(texts: list[str]) -> None
         scores = metric(texts, texts)
         assert all(len(each) == len(texts) for each in scores.examples.values())
     assert exact_f1(texts, texts).metrics["exact"] == 1.0
+
+
+def test_every_metric_has_facts_and_keeps_its_bounds() -> None:
+    logs = np.log([[0.9, 0.1], [0.2, 0.8]]).tolist()
+    texts, tags = ["a b c d " * 3, "x"], [["B-a", "O"]] * 2
+    scores = [label_scores(logs, [0, 0]), span_f1(tags, tags), perplexity([-9.0], [(8, 2)])]
+    scores += [continuation(texts, texts)]
+    scores += [metric(texts, texts[::-1]) for metric in (bleu_chrf, rouge, exact_f1)]
+    found = {name: value for each in scores for name, value in each.metrics.items()}
+    assert found.keys() == METRICS.keys()
+    for name, value in found.items():
+        assert METRICS[name].low <= value <= METRICS[name].high
+        assert METRICS[name].margin > 0
+
+
+def test_a_task_says_what_its_metrics_mean() -> None:
+    split = Split(None, np.zeros(1, int), [0])
+    score = lambda predictions, references: bleu_chrf([], [])  # noqa: E731
+    task = Task("classify", split, split, split, score, "chrf", 9)
+    facts = task.metric_facts(["chrf", "bbc-news/nll", "mine"])
+    assert facts["chrf"] == METRICS["chrf"] == Metric(low=0, high=100, margin=1, unit="points")
+    assert facts["bbc-news/nll"] == METRICS["nll"], "as a mixture calls it"
+    assert math.isnan(facts["mine"].margin)
+    assert not facts["mine"].lower_is_better
+    own = replace(task, lower_is_better=("mine",), metrics={"chrf": Metric(high=1)}, also=("mine",))
+    assert own.metric_facts(["chrf"]) == {"chrf": Metric(high=1)}
+    assert own.metric_facts(["mine"])["mine"].lower_is_better
+    assert own.fingerprint() == task.fingerprint()

@@ -10,19 +10,11 @@ from msbench.plan.suite import load_suite, shipped_suites
 from msbench.plan.trials import plan
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry
-from msbench.spec import Choice, Part
+from msbench.spec import Choice, Trial
 
 Write = Callable[..., Path]
-
-
-def no_data(part: Part) -> str:
-    raise AssertionError("data was read although the suite is wrong")
-
-
-def problems(path: Path | str, registry: Registry) -> list[str]:
-    with pytest.raises(SuiteError) as caught:
-        plan(load_suite(str(path)), registry, (), no_data)
-    return str(caught.value).splitlines()
+Planned = Callable[..., list[Trial]]
+Problems = Callable[..., list[str]]
 
 
 @pytest.mark.parametrize("name", shipped_suites())
@@ -41,22 +33,17 @@ def test_nested_choice_and_seeds(write_suite: Write) -> None:
     assert base.options == {"lr": 3e-3}
 
 
-def test_options_nest_two_levels_deep(write_suite: Write, registry: Registry) -> None:
+def test_options_nest_two_levels_deep(planned: Planned) -> None:
     deep = """
 [[optimizer]]
 name = "lookahead"
 base = { name = "sam", rho = 0.1, base = { name = "sgd", lr = 1 } }
 """
-    trials = plan(load_suite(str(write_suite(bottom=deep))), registry, (), lambda part: "data")
-    part = next(t.optimizer for t in trials if t.optimizer.name == "lookahead")
+    part = next(t.optimizer for t in planned(bottom=deep) if t.optimizer.name == "lookahead")
     sam = part.options["base"]
     assert part.options["k"] == 5
     assert sam.options["rho"] == 0.1
-    assert sam.options["base"].options == {
-        "lr": 1.0,
-        "weight_decay": 0.0,
-        "decay": "matrices",
-    }
+    assert sam.options["base"].options == {"lr": 1.0, "weight_decay": 0.0, "decay": "matrices"}
 
 
 def test_task_overrides_training(write_suite: Write) -> None:
@@ -68,136 +55,127 @@ def test_task_overrides_training(write_suite: Write) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("quik", "unknown suite 'quik'; did you mean 'quick'?"),
-        ("nowhere/x.toml", "nowhere/x.toml: no such suite file"),
+        ("quik", r"unknown suite 'quik'; did you mean 'quick'\?"),
+        ("nowhere/x.toml", r"nowhere/x\.toml: no such suite file"),
+        ("a" * 300 + ".toml", "cannot be read: File name too long"),
     ],
 )
 def test_missing_suite(name: str, expected: str) -> None:
-    with pytest.raises(SuiteError, match=expected.split("?")[0].replace(".", r"\.")):
+    with pytest.raises(SuiteError, match=expected):
         load_suite(name)
 
 
-def test_not_toml(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"[[task]\n", r"bad\.toml: not valid TOML: .*line 1"),
+        (b"\xff\xfe\x00", "not valid TOML"),
+        (b"x = " + b"9" * 5000, "not valid TOML"),
+        (b"x = " + b"[" * 5000, "not valid TOML"),
+        (b"limit = inf", "limit: Input should be a finite number, not inf"),
+    ],
+)
+def test_not_toml_and_absurd_files(tmp_path: Path, content: bytes, expected: str) -> None:
     path = tmp_path / "bad.toml"
-    path.write_text("[[task]\n")
-    with pytest.raises(SuiteError, match=r"bad\.toml: not valid TOML: .*line 1"):
-        load_suite(str(path))
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SuiteError, match="not valid TOML"):
+    path.write_bytes(content)
+    with pytest.raises(SuiteError, match=expected):
         load_suite(str(path))
 
 
 def test_all_shape_problems_at_once(tmp_path: Path) -> None:
     path = tmp_path / "bad.toml"
-    path.write_text(
-        "seeds = 0\noptimiser = 1\nthreads = 'two'\n[training]\npases = 3\n[[task]]\nname = 'x'\n"
-    )
+    path.write_text("""
+seeds = 0
+optimiser = 1
+threads = 'two'
+decoder = [3]
+training = { pases = 3 }
+tuning = { point = 3 }
+launcher = { name = "processes", tasks = ["x"] }
+phase = [{ passes = 0, optimizer = { lr = 3 } }]
+task = [{ name = 'x', training = { clip = -1 } }]
+""")
     with pytest.raises(SuiteError) as caught:
         load_suite(str(path))
-    said = "\n".join(caught.value.problems)
-    assert "seeds:" in said
-    assert "optimiser: unknown key; did you mean 'optimizer'?" in said
-    assert "threads: Input should be a valid integer, not 'two'" in said
-    assert "training.pases: unknown key; did you mean 'passes'?" in said
-    assert "model: missing" in said
+    expected = """
+model: missing; a suite needs it
+optimizer: missing; a suite needs it
+decoder[1]: should be a table, not 3
+phase[1].optimizer.name: missing; a suite needs it
+phase[1].passes: Input should be greater than or equal to 1, not 0
+training.pases: unknown key; did you mean 'passes'?
+task[1].training.clip: Input should be greater than or equal to 0, not -1
+launcher.tasks: only an entry of [[model]], [[loss]], [[optimizer]], [[schedule]] or [[decoder]] \
+can be restricted to some tasks
+tuning.point: unknown key; did you mean 'points'?
+seeds: Input should be a valid list, not 0
+threads: Input should be a valid integer, not 'two'
+optimiser: unknown key; did you mean 'optimizer'?
+"""
+    lines = expected.strip().split("\n")
+    assert sorted(caught.value.problems) == sorted(f"{path}: {line}" for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("x = " + "9" * 5000, "not valid TOML"),
-        ("x = " + "[" * 5000, "not valid TOML"),
-        ('limit = inf\n[[task]]\nname = "x"', "limit: Input should be a finite number"),
-    ],
-)
-def test_absurd_files(tmp_path: Path, text: str, expected: str) -> None:
-    path = tmp_path / "absurd.toml"
-    path.write_text(text)
-    with pytest.raises(SuiteError, match=expected):
-        load_suite(str(path))
-
-
-def test_absurd_names() -> None:
-    with pytest.raises(SuiteError, match="cannot be read: File name too long"):
-        load_suite("a" * 300 + ".toml")
-
-
-@pytest.mark.parametrize("extra", ["tasks = ['x']", "label = 7"])
-def test_nested_choices_are_checked(write_suite: Write, extra: str) -> None:
-    path = write_suite(**{'"adamw", lr = 3e-3 }': '"adamw", ' + extra + " }"})
-    with pytest.raises(SuiteError, match=r"optimizer\[2\]\.base\."):
-        load_suite(str(path))
-
-
-def test_task_training_problems_name_the_task(write_suite: Write) -> None:
-    path = write_suite(**{"examples = 200": "examples = 200\ntraining = { pases = 7 }"})
-    with pytest.raises(SuiteError, match=r"task\[1\]\.training\.pases: unknown key"):
-        load_suite(str(path))
+BASE = 'base = { name = "adamw", lr = 3e-3 }'
+LR = "lr = 3e-3\n"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ('name = "sam"', 'name = "smam"', "unknown optimizer 'smam'; did you mean 'sam'?"),
-        ("lr = 3e-3\n", "lrr = 3e-3\n", "optimizer 'adamw' has no option 'lrr'; did you mean 'lr'"),
-        ("lr = 3e-3\n", 'lr = "big"\n', "option 'lr': Input should be a valid number, not 'big'"),
-        ("lr = 3e-3\n", "lr = true\n", "option 'lr': Input should be a valid number, not True"),
+        ("top", "name = 'x'", "name: unknown key; there is: baseline, decoder, description"),
+        ("seeds = 2", "seeds = []", "seeds: is empty; a suite needs one"),
+        ("seeds = 2", "seeds = [1, -1]", "seeds[2]: Input should be greater than or equal to 0"),
+        ("[[model]]", "[model]", "model: Input should be a valid list, not {'name': 'encoder-"),
+        ("below = 200", "training = { pases = 7 }", "task[1].training.pases: unknown key; did you"),
+        ("3e-3 }", "3, tasks = ['x'] }", "optimizer[2].base.tasks: only an entry of [[model]]"),
+        ("3e-3 }", "3, label = 7 }", "optimizer[2].base.label: Input should be a valid string"),
+        ('"sam"', '"smam"', "unknown optimizer 'smam'; did you mean 'sam'?"),
+        (LR, "lrr = 3e-3\n", "optimizer 'adamw' has no option 'lrr'; did you mean 'lr'"),
+        (LR, 'lr = "big"\n', "option 'lr': Input should be a valid number, not 'big'"),
+        (LR, "lr = true\n", "option 'lr': Input should be a valid number, not True"),
+        (LR, "lr = -1\n", "option 'lr': Input should be greater than 0, not -1"),
+        (LR, "lr = 2020-01-01\n", "option 'lr': Input should be a valid number"),
         ("below = 200", "below = 2.5", "option 'below': Input should be a valid integer"),
-        ('"adamw", lr = 3e-3 }', '"adamww" }', "base: unknown optimizer 'adamww'; did you mean"),
-        ('base = { name = "adamw", lr = 3e-3 }', "rho = 0.1", "option 'base' is missing"),
-        ('base = { name = "adamw", lr = 3e-3 }', 'base = "adamw"', "base must be a table with a"),
-        ('name = "beam"', 'name = "argmax"', "no option 'width'"),
+        (BASE, 'base = { name = "adamww" }', "base: unknown optimizer 'adamww'; did you mean"),
+        (BASE, "rho = 0.1", "option 'base' is missing"),
+        (BASE, 'base = "adamw"', "base must be a table with a"),
+        ('"beam"', '"argmax"', "no option 'width'"),
         ("width = 2", "width = 0", "option 'width': Input should be greater than or equal to 1"),
-        (
-            '"greedy"',
-            '"sample"\ntop_p = 1.5',
-            "option 'top_p': Input should be less than or equal to 1",
-        ),
-        (
-            '"greedy"',
-            '"sample"\ntemperature = 0.0',
-            "option 'temperature': Input should be greater",
-        ),
-        (
-            '"greedy"',
-            '"greedy"\nmin_length = 5\nmax_length = 2',
-            "min_length 5 is above max_length 2",
-        ),
-        ("lr = 3e-3\n", "lr = -1\n", "option 'lr': Input should be greater than 0, not -1"),
-        ("lr = 3e-3\n", "lr = 2020-01-01\n", "option 'lr': Input should be a valid number"),
         ("heads = 2", "heads = 0", "option 'heads': Input should be greater than or equal to 1"),
+        ('"greedy"', '"sample"\ntop_p = 1.5', "'top_p': Input should be less than or equal to 1"),
+        ('"greedy"', '"sample"\ntemperature = 0.0', "'temperature': Input should be greater"),
+        ('"greedy"', '"greedy"\nmin_length = 5\nmax_length = 2', "5 is above max_length 2"),
+        ('"greedy"', '"greedy"\ntasks = ["numbers"]', "no task 'numbers' in this suite; did you"),
         (
             '"encoder-decoder"',
             '"encoder"',
-            "works on classify and tag tasks, and 'numbers-fr' is a seq2seq",
+            "works on classify and tag tasks, and 'numbers-fr' is a",
         ),
         ('baseline = "adamw"', 'baseline = "adam"', "no optimizer 'adam' in this suite; did you"),
-        ('name = "greedy"', 'name = "greedy"\ntasks = ["numbers"]', "no task 'numbers' in this"),
+        ("bottom", '\n[[decoder]]\nname = "argmax"', "decoder[3]: decoder 'argmax' works on class"),
+        (
+            "bottom",
+            f'\n[[optimizer]]\nname = "sgd"\n{BASE}',
+            "optimizer 'sgd' has no option 'base'",
+        ),
+        ("bottom", "\n[target]\nnumbers-fx = 1.0", "target.numbers-fx: no such task; did you mean"),
+        (
+            "bottom",
+            '\n[target]\nnumbers-fr = "low"',
+            "target.numbers-fr: Input should be a valid nu",
+        ),
+        ("top", 'device = "cuda:77"', "device: 'cuda:77' cannot be used: torch"),
     ],
 )
-def test_wrong_parts(
-    write_suite: Write, registry: Registry, old: str, new: str, expected: str
-) -> None:
-    path = write_suite(**{old: new})
-    said = problems(path, registry)
-    assert any(expected in line for line in said), said
-    assert all(line.startswith(str(path)) for line in said), said
+def test_wrong_suites(problems: Problems, old: str, new: str, expected: str) -> None:
+    lines = problems(**{old: new})
+    assert any(expected in line for line in lines), lines
 
 
-def test_a_decoder_that_fits_no_task(write_suite: Write, registry: Registry) -> None:
-    path = write_suite(bottom='\n[[decoder]]\nname = "argmax"\n')
-    (said,) = problems(path, registry)
-    assert "decoder[3]: decoder 'argmax' works on classify and tag tasks" in said
-
-
-def test_a_device_that_is_not_there(write_suite: Write, registry: Registry) -> None:
-    said = problems(write_suite(top='device = "cuda:77"'), registry)
-    assert any("device: 'cuda:77' cannot be used: torch" in line for line in said)
-
-
-def test_every_problem_is_said_at_once(write_suite: Write, registry: Registry) -> None:
-    path = write_suite(**{'name = "sam"': 'name = "smam"', 'name = "greedy"': 'name = "gredy"'})
-    assert len(problems(path, registry)) == 2
+def test_every_problem_is_said_at_once(problems: Problems) -> None:
+    wrong = {'name = "sam"': 'name = "smam"', 'name = "greedy"': 'name = "gredy"'}
+    assert len(problems(**wrong)) == 2
 
 
 BROKEN = """
@@ -228,136 +206,17 @@ def strict(model, lr=-1.0):
     ],
 )
 def test_optimizers_that_cannot_work_are_refused(
-    name: str, expected: str, write_suite: Write, tmp_path: Path
+    name: str, expected: str, problems: Problems, tmp_path: Path
 ) -> None:
     file = tmp_path / "broken.py"
     file.write_text(BROKEN)
-    path = write_suite(bottom=f'\n[[optimizer]]\nname = "{name}"\n')
-    said = "\n".join(problems(path, load_plugins([str(file)])))
-    assert f"optimizer[3]: optimizer '{name}': " in said
-    assert expected in said
+    bottom = f'\n[[optimizer]]\nname = "{name}"\n'
+    (line,) = problems(load_plugins([str(file)]), bottom=bottom)
+    assert line.startswith(f"optimizer[3]: optimizer '{name}': ")
+    assert expected in line
 
 
-def test_an_optimizer_that_takes_no_base_is_told(write_suite: Write, registry: Registry) -> None:
-    bottom = '\n[[optimizer]]\nname = "sgd"\nbase = { name = "adamw" }\n'
-    said = "\n".join(problems(write_suite(bottom=bottom), registry))
-    assert "optimizer[3]: optimizer 'sgd' has no option 'base'" in said
-
-
-def test_targets_belong_to_tasks_and_change_no_trial(
-    write_suite: Write, registry: Registry
-) -> None:
-    plain = plan(load_suite(str(write_suite())), registry, (), lambda part: "data")
-    suite = load_suite(str(write_suite(bottom="\n[target]\nnumbers-fr = 0.5\n")))
-    assert suite.targets == {"numbers-fr": 0.5}
-    assert plan(suite, registry, (), lambda part: "data") == plain
-    wrong = write_suite(bottom="\n[target]\nnumbers-fx = 0.5\n")
-    (said,) = problems(wrong, registry)
-    assert "target.numbers-fx: no such task; did you mean 'numbers-fr'?" in said
-    (said,) = problems(write_suite(bottom='\n[target]\nnumbers-fr = "low"\n'), registry)
-    assert "target.numbers-fr: Input should be a valid number, not 'low'" in said
-
-
-BEAM = 'name = "beam"\nwidth = 2'
-
-
-def decoders(path: Path, registry: Registry) -> list[Part]:
-    (trial, *_) = plan(load_suite(str(path)), registry, (), lambda part: "data")
-    return [part for part in trial.decoders if part.name == "beam"]
-
-
-def test_a_ladder_is_the_product_of_its_lists(write_suite: Write, registry: Registry) -> None:
-    ladder = 'name = "beam"\nlabel = "wide"\nwidth = [1, 2, 4]\nlength_penalty = [0.0, 1]'
-    found = decoders(write_suite(**{BEAM: ladder}), registry)
-    pairs = {(part.options["width"], part.options["length_penalty"]) for part in found}
-    assert len(found) == 6
-    assert pairs == {(w, p) for w in (1, 2, 4) for p in (0.0, 1.0)}
-    assert {part.label for part in found} == {"wide"}
-
-
-def test_a_rung_is_the_decoder_that_says_it_alone(write_suite: Write, registry: Registry) -> None:
-    bottom = '\n[[decoder]]\nname = "beam"\nwidth = 4\n'
-    ladder = decoders(write_suite(**{BEAM: BEAM.replace("2", "[4, 2]")}), registry)
-    assert ladder == decoders(write_suite(bottom=bottom), registry)
-    twice = write_suite(bottom=bottom, **{BEAM: BEAM.replace("2", "[2, 4]")})
-    assert ladder == decoders(twice, registry), "one that two tables name is one"
-
-
-LISTS = """
-from collections.abc import Sequence
-import msbench
-
-
-@msbench.hookimpl
-def register_decoders(register):
-    register("lists", lists, fits=["seq2seq"])
-    register("outer", outer, fits=["seq2seq"])
-
-
-def lists(
-    typed: tuple[float, ...] = (), several: Sequence[int] | None = None, defaulted=[1], free=None,
-    one: int | str = 1,
-):
-    return lambda model, batch: [[] for _ in batch.rows]
-
-
-def outer(decoder):
-    return decoder()
-"""
-
-
-@pytest.fixture
-def with_lists(tmp_path: Path) -> Registry:
-    file = tmp_path / "lists.py"
-    file.write_text(LISTS)
-    return load_plugins([str(file)])
-
-
-def test_a_list_stays_a_value_where_the_option_takes_lists(
-    write_suite: Write, with_lists: Registry
-) -> None:
-    text = (
-        '\n[[decoder]]\nname = "lists"\ntyped = [0.5, 1]\nseveral = [1, 2]\n'
-        'defaulted = [3, 4]\nfree = [5, 6]\none = [7, "8"]\n'
-    )
-    suite = load_suite(str(write_suite(bottom=text)))
-    (trial, *_) = plan(suite, with_lists, (), lambda part: "data")
-    found = [dict(part.options) for part in trial.decoders if part.name == "lists"]
-    whole = {"typed": (0.5, 1.0), "several": [1, 2], "defaulted": [3, 4], "free": [5, 6]}
-    assert sorted(map(str, found)) == sorted(str({**whole, "one": one}) for one in (7, "8"))
-
-
-@pytest.mark.parametrize(
-    ("ladder", "expected"),
-    [
-        ("width = []", ["option 'width': an empty list leaves no decoder"]),
-        ("width = [4, 2, 4]", ["option 'width': 4 is in the list twice"]),
-        (
-            'width = [1, "x", true]\nlength_penalty = [0, "y"]',
-            [
-                "option 'width': Input should be a valid integer, not 'x'",
-                "option 'width': Input should be a valid integer, not True",
-                "option 'length_penalty': Input should be a valid number, not 'y'",
-            ],
-        ),
-        ("width = [2, 0]", ["option 'width': Input should be greater than or equal to 1, not 0"]),
-        ("widht = [1, 2]", ["decoder 'beam' has no option 'widht'; did you mean 'width'?"]),
-    ],
-)
-def test_wrong_ladders(
-    write_suite: Write, registry: Registry, ladder: str, expected: list[str]
-) -> None:
-    said = problems(write_suite(**{BEAM: f'name = "beam"\n{ladder}'}), registry)
-    assert len(said) == len(expected), said
-    assert all("decoder[2]: " in line for line in said)
-    assert all(any(each in line for line in said) for each in expected), said
-
-
-def test_only_a_decoder_itself_has_ladders(write_suite: Write, with_lists: Registry) -> None:
-    nested = '\n[[decoder]]\nname = "outer"\ndecoder = { name = "beam", width = [2, 4] }\n'
-    path = write_suite(bottom=nested, **{"lr = 3e-3\n": "lr = [1e-3, 3e-3]\n"})
-    said = problems(path, with_lists)
-    hint = "; several values are for the options of a [[decoder]] itself and for [tuning]"
-    assert len(said) == 2
-    assert all(line.endswith(hint) for line in said), said
-    assert "decoder: decoder 'beam': option 'width': Input should be a valid integer" in said[1]
+def test_targets_belong_to_tasks_and_change_no_trial(write_suite: Write, planned: Planned) -> None:
+    bottom = "\n[target]\nnumbers-fr = 0.5\n"
+    assert load_suite(str(write_suite(bottom=bottom))).targets == {"numbers-fr": 0.5}
+    assert planned(bottom=bottom) == planned()

@@ -16,13 +16,13 @@ QUICK = Path(__file__).parents[2] / "results/reference/quick"
 
 def test_frames_hold_what_json_holds() -> None:
     tables = frames(str(QUICK), by="optimizer")
-    said = json.loads(render(compare(read(QUICK).records), "json"))
-    assert set(tables) == {name for name in tables if said[name]}
+    tables_as_json = json.loads(render(compare(read(QUICK).records), "json"))
+    assert set(tables) == {name for name in tables if tables_as_json[name]}
     assert {"accuracy", "training", "throughput", "ranks"} <= set(tables)
     for name, frame in tables.items():
-        assert len(frame) == len(said[name])
+        assert len(frame) == len(tables_as_json[name])
         for column in frame:
-            for mine, other in zip(frame[column], said[name], strict=True):
+            for mine, other in zip(frame[column], tables_as_json[name], strict=True):
                 if isinstance(mine, float) and math.isnan(mine):
                     assert other[column] is None
                 elif not (isinstance(mine, float) and math.isinf(mine)):

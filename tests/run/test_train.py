@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from itertools import repeat
-from time import sleep
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,16 @@ BATCH = Batch(None, None, None, np.arange(4), 40)
 
 
 class Counting:
-    """A learner without a model: every step costs `passes`, every validation takes a while."""
+    """A learner without a model: every step costs `passes`, and a second of `time`."""
 
-    def __init__(self, passes: int = 1, losses: Sequence[float] = (1.0,), pause: float = 0.0):
-        self.passes, self.losses, self.pause = passes, list(losses), pause
+    def __init__(self, passes: int = 1, losses: Sequence[float] = (1.0,), time: Any = None):
+        self.passes, self.losses, self.time = passes, list(losses), time
         self.rates: list[float] = []
         self.calls: list[str] = []
 
     def train_step(self, batch: Batch) -> Step:
         self.calls.append("step")
+        self.spend(1)
         loss = self.losses.pop(0) if len(self.losses) > 1 else self.losses[0]
         return Step(self.passes, loss)
 
@@ -36,8 +36,12 @@ class Counting:
 
     def validate(self, batches: Any) -> float:
         self.calls.append("validate")
-        sleep(self.pause)
+        self.spend(1000)
         return 2.0
+
+    def spend(self, seconds: float) -> None:
+        if self.time is not None:
+            self.time.now += seconds
 
     def mode(self, training: bool) -> None:
         self.calls.append("train" if training else "eval")
@@ -66,10 +70,10 @@ def test_validations_are_even_and_the_last_is_at_the_end() -> None:
     assert [p.passes for p in run(Counting(), passes=3, validations=9).curve] == [1, 2, 3]
 
 
-def test_validation_stops_the_clock() -> None:
-    result = run(Counting(pause=0.1))
+def test_validation_stops_the_clock(fake_time: Any) -> None:
+    result = run(Counting(time=fake_time))
     assert len(result.curve) == 4
-    assert result.seconds < 0.1
+    assert result.seconds == pytest.approx(100)
 
 
 def test_modes_surround_validation() -> None:
@@ -97,13 +101,13 @@ def test_a_last_bad_step_is_seen() -> None:
     assert "training loss nan by step 6" in result.diverged
 
 
-def test_clock_synchronizes_at_every_edge() -> None:
+def test_clock_synchronizes_at_every_edge(fake_time: Any) -> None:
     edges: list[int] = []
     clock = Clock(lambda: edges.append(1))
     with clock.running():
-        sleep(0.02)
+        fake_time.now += 2
         with clock.paused():
-            sleep(0.1)
-        sleep(0.02)
+            fake_time.now += 100
+        fake_time.now += 3
     assert len(edges) == 4
-    assert 0.04 <= clock.seconds < 0.1
+    assert clock.seconds == pytest.approx(5)

@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -126,24 +124,17 @@ def test_views_of_one_block_are_saved_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "expected"),
-    [
-        (lambda data: data[:-10], "no whole weights"),
-        (lambda data: b"not at all", "no whole weights"),
-        (lambda data: b"", "no whole weights"),
-    ],
+    "spoil", [lambda data: data[:-10], lambda data: b"not at all", lambda data: b""]
 )
-def test_spoiled_files_are_one_sentence(
-    tmp_path: Path, spoil: Callable[[bytes], bytes], expected: str
-) -> None:
+def test_spoiled_files_are_one_sentence(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
     file = tmp_path / "x.safetensors"
     made = learner("lm", "plain", 0)
     made.save(file, {"trial": "x"})
     check_weights(file)
     file.write_bytes(spoil(file.read_bytes()))
-    with pytest.raises(MsbenchError, match=expected):
+    with pytest.raises(MsbenchError, match="no whole weights"):
         made.load(file)
-    with pytest.raises(RecordsError, match=expected):
+    with pytest.raises(RecordsError, match="no whole weights"):
         check_weights(file)
 
 
@@ -172,11 +163,9 @@ SAMPLE = (
 
 
 @pytest.fixture
-def dice(tmp_path: Path) -> str:
+def dice(write_plugin: Callable[..., str]) -> str:
     """A plugin with a decoder that draws."""
-    file = tmp_path / "dice.py"
-    file.write_text(SAMPLE)
-    return str(file)
+    return write_plugin(SAMPLE, "dice.py")
 
 
 @pytest.fixture
@@ -375,21 +364,15 @@ def test_wrong_decoders_of_a_command_line(text: str, expected: str) -> None:
         choice_of(text, "here")
 
 
-def msbench(*words: str | Path, cwd: Path, check: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "msbench", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
-    assert done.returncode == check, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr + done.stdout
-    return done
-
-
-def test_keep_and_decode_from_the_command_line(write_suite: Write, tmp_path: Path) -> None:
+def test_keep_and_decode_from_the_command_line(
+    write_suite: Write, write_plugin: Callable[..., str], tmp_path: Path, program: Any
+) -> None:
     folder = tmp_path / "results" / "tiny"
     lists = {'name = "beam"\nwidth = 2': 'name = "beam"\nlabel = "wide"\nwidth = [2, 3]'}
-    msbench("run", write_suite(**lists), "--seeds", "1", cwd=tmp_path)
+    program("run", write_suite(**lists), "--seeds", "1")
     assert not (folder / "weights").exists()
 
-    more = msbench("run", write_suite(top="keep_weights = true", **lists), cwd=tmp_path)
+    more = program("run", write_suite(top="keep_weights = true", **lists))
     assert "2 of 4 trials are done already" in more.stderr, "what is kept changes no trial"
     assert "2 of 4 trials have no kept weights" in more.stderr
     assert "wide (width=2)" in more.stdout
@@ -400,7 +383,7 @@ def test_keep_and_decode_from_the_command_line(write_suite: Write, tmp_path: Pat
     assert kept == {f"{key}.safetensors" for key in keys}
 
     words = ("--decoder", "beam: width = [2, 4]", "--decoder", "greedy")
-    done = msbench("decode", keys[0][:8], *words, cwd=tmp_path)
+    done = program("decode", keys[0][:8], *words)
     for line, name in zip(
         done.stdout.splitlines()[2:], ("beam (width=2)", "beam (width=4)", "greedy"), strict=True
     ):
@@ -413,18 +396,17 @@ def test_keep_and_decode_from_the_command_line(write_suite: Write, tmp_path: Pat
     assert {row["decoder"] for row in rows} == {"beam (width=2)", "beam (width=4)"}
     assert all((row["n"], row["passes"]) == (1, 12) for row in rows)
 
-    plugin = tmp_path / "mine.py"
-    plugin.write_text(
+    plugin = write_plugin(
         "import msbench\n\n@msbench.hookimpl\ndef register_decoders(register):\n"
         "    register('fails', lambda: lambda model, batch: 1 / 0)\n"
     )
     words = ("--plugin", plugin, "--decoder", "fails", "--decoder", "greedy")
-    fails = msbench("decode", "tiny", *words, cwd=tmp_path, check=3)
+    fails = program("decode", "tiny", *words, check=3)
     assert "failed: ZeroDivisionError: division by zero (mine.py:5)" in fails.stderr
     assert "2 of 2 could not be decoded" in fails.stderr
 
     file = weights_file(folder / "weights", keys[0])
     file.write_bytes(file.read_bytes()[:-1])
-    bad = msbench("decode", "tiny", "--decoder", "greedy", cwd=tmp_path, check=2)
+    bad = program("decode", "tiny", "--decoder", "greedy", check=2)
     assert f"{file.name}: these are no whole weights" in bad.stderr
     assert len(read(folder / "trials.jsonl").records) == 5

@@ -51,24 +51,21 @@ def check_sources(names: tuple[str, ...]) -> None:
 
 def _sources(registry: Registry) -> dict[Source, list[str]]:
     """Every source with the tasks that read it."""
-    found: dict[Source, list[str]] = {}
+    tasks: dict[Source, list[str]] = {}
     for entry in registry.of("task"):
         for source in entry.sources:
-            found.setdefault(source, []).append(entry.name)
-    return found
+            tasks.setdefault(source, []).append(entry.name)
+    return tasks
 
 
 def _wanted(names: tuple[str, ...]) -> list[Source]:
-    sources = _sources(load_plugins())
-    known = {name for source, tasks in sources.items() for name in (source.package, *tasks)}
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise DataError(
-            f"no archive and no task that reads one is called {unknown[0]!r}; "
-            f"there is: {', '.join(sorted(known))}"
-        )
-    return [
-        source
-        for source, tasks in sources.items()
-        if not names or {source.package, *tasks} & set(names)
-    ]
+    """The sources of the given names, which are of archives or tasks; all without a name."""
+    named = {s: {s.package, *tasks} for s, tasks in _sources(load_plugins()).items()}
+    known = sorted(set().union(*named.values()))
+    for name in names:
+        if name not in known:
+            raise DataError(
+                f"no archive and no task that reads one is called {name!r}; "
+                f"there is: {', '.join(known)}"
+            )
+    return [source for source, own in named.items() if not names or own & set(names)]

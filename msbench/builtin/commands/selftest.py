@@ -1,12 +1,13 @@
-"""`msbench selftest`: identities that hold exactly, or to rounding, on a small real model.
+"""`msbench selftest`: identities that hold exactly, or up to rounding, on a small real model.
 
-Each compares a strategy with something simpler that it must be equal to, or must differ from.
+Each compares a strategy with something simpler that it must equal or must differ from.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from msbench import Batch, PluginError, Task
 from msbench.builtin.learner import TorchLearner
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.models.encoder_decoder import EncoderDecoder
+from msbench.builtin.optimizers.inspection import Make
 from msbench.builtin.optimizers.local_sgd import local_sgd
 from msbench.builtin.optimizers.torch_optim import adam, adamw, sgd
 from msbench.builtin.optimizers.wrappers import EMA, SAM, SWA, Lookahead
@@ -27,20 +29,18 @@ from msbench.builtin.tasks.numbers import numbers_fr
 
 STEPS, SIZE = 6, 8
 
-Make = Callable[[nn.Module], Optimizer]
-
 
 @dataclass(frozen=True)
 class Check:
-    """One identity between two results: both lists of tensors, such as all weights."""
+    """One identity between two results, each a list of tensors, such as all weights."""
 
     name: str
     expected: Sequence[Tensor]
     got: Sequence[Tensor]
     limit: float = 0.0
-    """How far apart any two of their numbers may be."""
+    """The largest difference allowed between two numbers."""
     differs: bool = False
-    """Whether some must be further apart than `limit` instead."""
+    """Whether some numbers must differ by more than `limit` instead."""
 
     @property
     def error(self) -> float:
@@ -50,18 +50,17 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether it holds; what is no number neither equals nor differs."""
+        """Whether it holds; NaN and infinity neither equal nor differ."""
         return math.isfinite(self.error) and (self.error > self.limit) == self.differs
 
     def row(self) -> list[str]:
-        """Name, both results (the sum of all absolute values), error, what it may be, verdict."""
-        sums = [f"{float(sum(t.double().abs().sum() for t in s)):.9g}" for s in self.sides()]
+        """Name, both results (the sum of all absolute values), error, allowed error, verdict."""
+        sums = [
+            f"{float(sum(t.double().abs().sum() for t in side)):.9g}"
+            for side in (self.expected, self.got)
+        ]
         allowed = f"{'>' if self.differs else '<=' if self.limit else '='} {self.limit:g}"
         return [self.name, *sums, f"{self.error:.3g}", allowed, "ok" if self.ok else "FAILED"]
-
-    def sides(self) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-        """What was expected, and what was got."""
-        return self.expected, self.got
 
 
 @click.command()
@@ -87,8 +86,8 @@ def accumulation() -> Iterator[Check]:
     """A gradient in ragged parts is that of the whole batch; the mean of means is not."""
     whole, parts = learner(sgd), learner(sgd, accumulate=3)
     batch = next(batches(whole.task))
-    for each in (whole, parts):
-        each.train_step(batch)
+    for either in (whole, parts):
+        either.train_step(batch)
     means = learner(sgd)
     for index in range(3):
         total, count = means.loss(means.model, placed(batch).shard(index, 3))
@@ -99,7 +98,7 @@ def accumulation() -> Iterator[Check]:
 
 
 def sharpness() -> Iterator[Check]:
-    """SAM of no radius is its base."""
+    """SAM with radius 0 is its base."""
     base, passes = trained(fast)
     wrapped, double = trained(lambda model: SAM(model, fast, rho=0.0))
     yield Check("SAM, rho 0 = its base", base, wrapped)
@@ -107,34 +106,34 @@ def sharpness() -> Iterator[Check]:
 
 
 def lookahead() -> Iterator[Check]:
-    """Lookahead that moves all the way, at once, is its base."""
+    """Lookahead that moves all the way after every step is its base."""
     wrapped, _ = trained(lambda model: Lookahead(model, fast, k=1, alpha=1.0))
     yield Check("Lookahead, k 1, alpha 1 = its base", trained(fast)[0], wrapped)
 
 
 def moving_average() -> Iterator[Check]:
-    """An average that forgets at once is the last iterate."""
+    """An average without memory is the last iterate."""
     wrapped, _ = trained(lambda model: EMA(model, fast, decay=0.0))
     yield Check("EMA, decay 0 = the last iterate", trained(fast)[0], wrapped)
 
 
 def plain_average() -> Iterator[Check]:
-    """The mean of equal weights is these weights."""
+    """The mean of constant weights is these weights."""
     still = partial(sgd, lr=1e-45)  # a rate that changes no weight
     wrapped, _ = trained(lambda model: SWA(model, still, start=0.0))
-    yield Check("SWA over constant weights = the weights", weights_of(learner(sgd)), wrapped)
+    yield Check("SWA over constant weights = the weights", weights_of(learner(sgd).model), wrapped)
 
 
 def schedule_free() -> Iterator[Check]:
     """Evaluation leaves no trace in training."""
     registry = msbench.load_plugins()
     part = registry.resolve("optimizer", msbench.Choice("schedulefree-adamw"))
-    made = learner(registry.build("optimizer", part), warm=STEPS)
-    before = weights_of(made)
-    made.mode(training=False)
-    evaluated = weights_of(made)
-    made.mode(training=True)
-    yield Check("schedule-free: eval, then train again", before, weights_of(made))
+    warm = learner(registry.build("optimizer", part), warm=STEPS)
+    before = weights_of(warm.model)
+    warm.mode(training=False)
+    evaluated = weights_of(warm.model)
+    warm.mode(training=True)
+    yield Check("schedule-free: eval, then train again", before, weights_of(warm.model))
     yield Check("schedule-free: other weights in eval", before, evaluated, differs=True)
 
 
@@ -142,9 +141,9 @@ def local() -> Iterator[Check]:
     """Workers that meet after every step are data-parallel with SGD, and not with Adam."""
     for name, inner, differs in (("SGD", partial(sgd, lr=0.5), False), ("Adam", adam, True)):
         workers, _ = trained(partial(local_sgd, base=inner, workers=4, every=1), exact=True)
-        told = "is not" if differs else "="
+        relation = "is not" if differs else "="
         yield Check(
-            f"local SGD, H 1, {name} inside {told} data-parallel {name}",
+            f"local SGD, H 1, {name} inside {relation} data-parallel {name}",
             data_parallel(inner, workers=4),
             workers,
             1e-4 if differs else 1e-12,
@@ -164,9 +163,9 @@ def decay() -> Iterator[Check]:
         def penalized(model: nn.Module, torchs: Any = torchs) -> Any:
             return torchs(model.parameters(), **rates)
 
-        told = "is not" if differs else "="
+        relation = "is not" if differs else "="
         yield Check(
-            f"decoupled decay {told} L2 for {name}",
+            f"decoupled decay {relation} L2 for {name}",
             trained(penalized, exact=True)[0],
             trained(partial(ours, decay="all", **rates), exact=True)[0],
             1e-4 if differs else 1e-12,
@@ -187,15 +186,15 @@ CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
 
 
 def fast(model: nn.Module) -> Optimizer:
-    """A base whose steps can be seen."""
+    """A base with large steps."""
     return adamw(model, lr=1e-2)
 
 
 def learner(
     optimizer: Make, accumulate: int = 1, warm: int = 0, exact: bool = False
 ) -> TorchLearner:
-    """A learner of a small encoder-decoder on numbers, after `warm` steps; in double if `exact`."""
-    made = TorchLearner(
+    """A small encoder-decoder on numbers after `warm` steps; in double precision if `exact`."""
+    small = TorchLearner(
         numbers_fr(below=200, examples=200),
         model=partial(EncoderDecoder, width=16, layers=1, heads=2, dropout=0.0),
         loss=cross_entropy,
@@ -204,34 +203,33 @@ def learner(
         dtype="float64" if exact else "float32",
         accumulate=accumulate,
     )
-    made.mode(training=True)
-    for _, batch in zip(range(warm), batches(made.task), strict=False):
-        made.train_step(batch)
-    return made
+    small.mode(training=True)
+    for batch in islice(batches(small.task), warm):
+        small.train_step(batch)
+    return small
 
 
 def trained(optimizer: Make, exact: bool = False) -> tuple[list[Tensor], float]:
     """The weights that are evaluated after some steps, and the passes they took."""
-    made = learner(optimizer, exact=exact)
+    trained = learner(optimizer, exact=exact)
     passes = 0.0
-    for step, batch in zip(range(STEPS), batches(made.task), strict=False):
-        made.set_rate(1.0, step / STEPS)
-        passes += made.train_step(batch).passes
-    made.mode(training=False)
-    return weights_of(made), passes
+    for step, batch in enumerate(islice(batches(trained.task), STEPS)):
+        trained.set_rate(1.0, step / STEPS)
+        passes += trained.train_step(batch).passes
+    trained.mode(training=False)
+    return weights_of(trained.model), passes
 
 
 def data_parallel(optimizer: Make, workers: int) -> list[Tensor]:
     """Weights after the same steps along the mean of the workers' gradients."""
-    made = learner(optimizer, exact=True)
-    weights = list(made.model.parameters())
-    for _, batch in zip(range(STEPS), batches(made.task), strict=False):
+    small = learner(optimizer, exact=True)
+    for batch in islice(batches(small.task), STEPS):
         shards = [placed(batch).shard(index, workers) for index in range(workers)]
-        losses = [total / count for total, count in (made.loss(made.model, s) for s in shards)]
-        made.optimizer.zero_grad()
+        losses = [total / count for total, count in (small.loss(small.model, s) for s in shards)]
+        small.optimizer.zero_grad()
         torch.stack(losses).mean().backward()  # type: ignore[no-untyped-call]
-        made.optimizer.step(lambda: torch.zeros(()))  # type: ignore[arg-type, return-value]
-    return [p.detach().clone() for p in weights]
+        small.optimizer.step(lambda: torch.zeros(()))  # type: ignore[arg-type, return-value]
+    return weights_of(small.model)
 
 
 def batches(task: Task) -> Iterator[Batch]:
@@ -247,11 +245,11 @@ def placed(batch: Batch) -> Batch:
     return batch.map(torch.from_numpy)
 
 
-def weights_of(made: TorchLearner) -> list[Tensor]:
+def weights_of(model: nn.Module) -> list[Tensor]:
     """A copy of the weights."""
-    return [p.detach().clone() for p in made.model.parameters()]
+    return [p.detach().clone() for p in model.parameters()]
 
 
-def gradients(made: TorchLearner) -> list[Tensor]:
-    """Those that the last backward pass left behind."""
-    return [p.grad for p in made.model.parameters() if p.grad is not None]
+def gradients(learner: TorchLearner) -> list[Tensor]:
+    """The gradients of the last backward pass."""
+    return [p.grad for p in learner.model.parameters() if p.grad is not None]

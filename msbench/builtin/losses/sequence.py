@@ -167,12 +167,12 @@ def _loss(losses: Callable[[Any, Batch], Tensor], judge: Judge, mix: float) -> L
 
     def loss(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
         if model.training:
-            each = losses(model, batch)
+            per_example = losses(model, batch)
             if mix:
-                each = (1 - mix) * each + mix * _token_loss(model, batch)
+                per_example = (1 - mix) * per_example + mix * _token_loss(model, batch)
         else:
-            each = 1 - torch.tensor(judge(batch, greedy()(model, batch)))
-        return each.sum(), torch.tensor(len(each), device=each.device)
+            per_example = 1 - torch.tensor(judge(batch, greedy()(model, batch)))
+        return per_example.sum(), torch.tensor(len(per_example), device=per_example.device)
 
     return loss
 

@@ -185,8 +185,8 @@ def _mixed(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, s
     keys = keys.transpose(1, 2)
     scores = torch.bmm(queries, keys) if mask is None else torch.baddbmm(mask, queries, keys)
     mixed = torch.bmm(scores.softmax(-1), values)
-    rows, new, each = mixed.shape
+    new = mixed.shape[1]
     if new == 1:
         return mixed.view(size, -1)
-    mixed = mixed.view(size, rows // size, new, each).transpose(1, 2)
+    mixed = mixed.view(size, -1, new, mixed.shape[2]).transpose(1, 2)
     return mixed.reshape(size * new, -1)

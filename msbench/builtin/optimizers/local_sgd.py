@@ -34,7 +34,7 @@ class Local(Optimizer):
         self.bases = [unshared(base(model)) for _ in range(workers)]
         super().__init__(self.bases[0].param_groups, {})
         # The workers take turns in the same parameters, which torch would not accept twice.
-        self.param_groups = [group for each in self.bases for group in each.param_groups]
+        self.param_groups = [group for inner in self.bases for group in inner.param_groups]
         self.weights = parameters(self.bases[0])
         self.workers = [[p.detach().clone() for p in self.weights] for _ in range(workers)]
         self.met = [nn.Parameter(p.detach().clone()) for p in self.weights]
@@ -45,9 +45,9 @@ class Local(Optimizer):
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """A step of every worker on its shard; a meeting after every `every` of them."""
         losses = []
-        for index, each in enumerate(self.bases):
+        for index, inner in enumerate(self.bases):
             self._seat(self.workers[index])
-            losses.append(each.step(partial(closure, index, len(self.bases))))  # type: ignore[arg-type]
+            losses.append(inner.step(partial(closure, index, len(self.bases))))  # type: ignore[arg-type]
         self.steps += 1
         if self.steps % self.every == 0:
             self._meet()
@@ -70,9 +70,9 @@ class Local(Optimizer):
 
     @spent.setter
     def spent(self, share: float) -> None:
-        for each in self.bases:
-            if hasattr(each, "spent"):
-                each.spent = share
+        for inner in self.bases:
+            if hasattr(inner, "spent"):
+                inner.spent = share
 
     @torch.no_grad()
     def eval(self) -> None:
@@ -86,9 +86,9 @@ class Local(Optimizer):
 
     def _switch(self, mode: str) -> None:
         """Switch every worker's optimizer, over that worker's weights; may be called twice."""
-        for each, own in zip(self.bases, self.workers, strict=True):
+        for inner, own in zip(self.bases, self.workers, strict=True):
             self._seat(own)
-            getattr(each, mode, lambda: None)()
+            getattr(inner, mode, lambda: None)()
 
     def _mean(self) -> list[Tensor]:
         return [torch.stack(copies).mean(0) for copies in zip(*self.workers, strict=True)]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import msbench
-from msbench import DataError, TaskKind, linked, mislabel, shuffled, split, take
+from msbench import DataError, TaskKind, linked, mislabel, shuffled, take
+from msbench.builtin.tasks.grouping import split_by
 from msbench.builtin.types import FilePath, Size
 
 METRICS: Mapping[TaskKind, Sequence[str]] = {
@@ -20,7 +21,7 @@ METRICS: Mapping[TaskKind, Sequence[str]] = {
     "seq2seq": ("bleu", *(name for name in msbench.TEXT_SCORES if name != "bleu")),
     "lm": ("bits_per_byte", "perplexity"),
 }
-"""What can rank strategies; the first is the default."""
+"""Metrics that can rank strategies; the first is the default."""
 
 _BIO = re.compile(r"O|[BI]-.+")
 
@@ -52,17 +53,17 @@ def files(
     """A task from files of your own.
 
     kind: `classify`, `tag`, `seq2seq` or `lm`. train, validation, test: paths of .csv, .tsv, .jsonl
-    or plain text, seen from the folder that msbench runs in. Without test (or validation): a tenth
-    of the training rows, drawn by split_seed; rows that recur are then kept once, and rows with the
-    same text, or the same value in the column `group`, stay together. source, second, target:
-    columns of the text, of the text to match it with, and of the label, tags or target text (left
-    out: label, tags, target). metric: what ranks strategies (left out: accuracy, span_f1, bleu,
+    or plain text files, relative to the folder that msbench runs in. Without test (or validation):
+    a tenth of the training rows, drawn by split_seed; duplicate rows are then kept once, and rows
+    with the same text, or the same value in the column `group`, stay together. source, second,
+    target: columns of the text, of the text to match it with, and of the label, tags or target text
+    (default: label, tags, target). metric: what ranks strategies (default: accuracy, span_f1, bleu,
     bits_per_byte). max_length, max_target: tokens that are read; for `lm` max_length is the block,
-    and prompt what generation goes on from. train_size, label_noise: as in other tasks.
+    and prompt what generation continues. train_size, label_noise: as in other tasks.
 
-    Plain text: for `lm` documents with an empty line between them; for `tag` a word and its tag
-    on a line, an empty line between texts; else text, tab, label or target. Words and tags in a
-    column: a list in JSON, else parted by spaces. A .tsv file has no quoting.
+    Plain text: for `lm` documents separated by empty lines; for `tag` a word and its tag on each
+    line, an empty line between texts; else text, tab, label or target. Words and tags in a column:
+    a list in JSON, else separated by spaces. A .tsv file has no quoting.
     """
     metric = metric or METRICS[kind][0]
     if metric not in METRICS[kind]:
@@ -75,12 +76,12 @@ def files(
     names = {"classify": "label", "tag": "tags", "seq2seq": "target", "lm": ""}
     columns = {"source": source, "second": second, "target": target or names[kind], "group": group}
     paths = {"train": train, "validation": validation, "test": test}
-    read = {name: _rows(kind, Path(path), columns) for name, path in paths.items() if path}
+    rows = {name: _rows(kind, Path(path), columns) for name, path in paths.items() if path}
     if kind == "tag" and metric != "tag_accuracy":
-        _check_spans(read)
-    splits = take(_splits(read, split_seed), train_size)
-    seen = {repr(source) for source, _ in splits["train"]}
-    again = {n: sum(repr(s) in seen for s, _ in splits[n]) for n in ("validation", "test")}
+        _check_spans(rows)
+    splits = take(_splits(rows, split_seed), train_size)
+    trained = {repr(source) for source, _ in splits["train"]}
+    leaked = {n: sum(repr(s) in trained for s, _ in splits[n]) for n in ("validation", "test")}
     hashes = {n: hashlib.sha256(Path(p).read_bytes()).hexdigest() for n, p in paths.items() if p}
     if kind == "classify":
         task = msbench.classification(
@@ -105,33 +106,34 @@ def files(
         task = msbench.language_modelling(
             documents, metric=metric, block=max_length, prompt=prompt, vocabulary=vocabulary
         )
-    return replace(task, notes={**task.notes, "sha256": hashes, "also_in_train": again})
+    return replace(task, notes={**task.notes, "sha256": hashes, "also_in_train": leaked})
 
 
-def _splits(read: Mapping[str, list[Grouped]], seed: int) -> dict[str, Sequence[Item]]:
-    """The files as they are; what has no file is drawn from the training rows.
+def _splits(rows: Mapping[str, list[Grouped]], seed: int) -> dict[str, Sequence[Item]]:
+    """The files as they are; splits without a file are drawn from the training rows.
 
-    Training rows are shuffled either way, so that the first of them are a fair sample.
+    Training rows are shuffled in any case, so that the first of them are a fair sample.
     """
-    parts: dict[str, Sequence[Item]] = {n: [item for _, item in rows] for n, rows in read.items()}
-    missing = [name for name in ("validation", "test") if name not in read]
+    parts: dict[str, Sequence[Item]] = {
+        name: [item for _, item in each] for name, each in rows.items()
+    }
+    missing = [name for name in ("validation", "test") if name not in rows]
     if not missing:
         return {**parts, "train": shuffled(parts["train"], "train size")}
-    unique = list({repr(row): row for row in read["train"]}.values())
+    unique = list({repr(row): row for row in rows["train"]}.values())
     keys = [{f"text {item[0]!r}", *([f"group {group}"] if group else [])} for group, item in unique]
-    rows = list(zip(linked(keys), (item for _, item in unique), strict=True))
-    drawn = split(rows, group=lambda row: row[0], seed=seed)
+    drawn = split_by(linked(keys), [item for _, item in unique], seed=seed)
     rest = [name for name in drawn if name not in missing]
     return {
         **parts,
-        "train": [item for name in rest for _, item in drawn[name]],
-        **{name: [item for _, item in drawn[name]] for name in missing},
+        "train": [item for name in rest for item in drawn[name]],
+        **{name: drawn[name] for name in missing},
     }
 
 
-def _check_spans(read: Mapping[str, list[Grouped]]) -> None:
-    for rows in read.values():
-        for _, (_, tags) in rows:
+def _check_spans(rows: Mapping[str, list[Grouped]]) -> None:
+    for part in rows.values():
+        for _, (_, tags) in part:
             if strange := [tag for tag in tags if not _BIO.fullmatch(tag)]:
                 raise DataError(
                     f"files: spans are tagged O, B-name and I-name, not {strange[0]!r}; for other "
@@ -147,10 +149,10 @@ def _rows(kind: TaskKind, path: Path, columns: Columns) -> list[Grouped]:
         raise DataError(f"files: {path} (from {Path.cwd()}): {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"files: {path} is not UTF-8: {error}") from error
-    form = path.suffix.lower()
-    if form in (".csv", ".tsv"):
-        rows = _table(text, path, tabs=form == ".tsv")
-    elif form in (".jsonl", ".ndjson", ".json"):
+    suffix = path.suffix.lower()
+    if suffix in (".csv", ".tsv"):
+        rows = _table(text, path, tabs=suffix == ".tsv")
+    elif suffix in (".jsonl", ".ndjson", ".json"):
         rows = _json_lines(text, path)
     else:
         for name in ("second", "group"):
@@ -159,30 +161,31 @@ def _rows(kind: TaskKind, path: Path, columns: Columns) -> list[Grouped]:
                     f"files: {path} is plain text and has no columns: {name} is of no use"
                 )
         return [("", item) for item in _plain(kind, text, path)]
-    found = [_row(kind, row, columns, f"{path}:{line}") for line, row in rows]
-    if not found:
+    items = [_row(kind, row, columns, f"{path}:{line}") for line, row in rows]
+    if not items:
         raise DataError(f"files: {path} has no rows")
-    return found
+    return items
 
 
 def _row(kind: TaskKind, row: Mapping[str, Any], columns: Columns, where: str) -> Grouped:
     def value(column: str) -> Any:
         if column not in row:
-            there = ", ".join(map(str, row))
-            raise DataError(f"files: {where} has no {column!r}; there is: {there}")
+            raise DataError(
+                f"files: {where} has no {column!r}; there is: {', '.join(map(str, row))}"
+            )
         if row[column] is None or row[column] == "":
             raise DataError(f"files: {where}: {column!r} is empty")
         return row[column]
 
     def text(column: str) -> str:
-        found = value(column)
-        if isinstance(found, list | dict):
-            raise DataError(f"files: {where}: {column!r} is not one text: {str(found)[:60]}")
-        return str(found)
+        cell = value(column)
+        if isinstance(cell, list | dict):
+            raise DataError(f"files: {where}: {column!r} is not one text: {str(cell)[:60]}")
+        return str(cell)
 
     def words(column: str) -> list[str]:
-        found = value(column)
-        return [str(v) for v in found] if isinstance(found, list) else str(found).split()
+        cell = value(column)
+        return [str(word) for word in cell] if isinstance(cell, list) else str(cell).split()
 
     group = text(columns["group"]) if columns["group"] else ""
     if kind == "lm":
@@ -215,16 +218,18 @@ def _table(text: str, path: Path, tabs: bool) -> Iterator[tuple[int, Mapping[str
 
 
 def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for line, each in enumerate(text.split("\n"), start=1):  # others may stand within a text
-        if each.strip():
+    for number, line in enumerate(text.split("\n"), start=1):  # other line ends may be in a text
+        if line.strip():
             try:
-                row = json.loads(each)
-                each.encode(), json.dumps(row, ensure_ascii=False).encode()
+                row = json.loads(line)
+                line.encode(), json.dumps(row, ensure_ascii=False).encode()
             except ValueError as error:
-                raise DataError(f"files: {path}:{line} is not JSON: {error}") from error
+                raise DataError(f"files: {path}:{number} is not JSON: {error}") from error
             if not isinstance(row, dict):
-                raise DataError(f'files: {path}:{line} is not a JSON object such as {{"text": ""}}')
-            yield line, row
+                raise DataError(
+                    f'files: {path}:{number} is not a JSON object such as {{"text": ""}}'
+                )
+            yield number, row
 
 
 def _plain(kind: TaskKind, text: str, path: Path) -> list[Item]:
@@ -250,6 +255,6 @@ def _lines(text: str) -> list[str]:
 def _cells(line: str, path: Path, separator: str) -> list[str]:
     cells = re.split(separator, line.strip(" "))
     if len(cells) < 2:
-        what = "a tab" if separator == "\t" else "a word and its tag"
-        raise DataError(f"files: {path}: a line without {what}: {line[:60]!r}")
+        missing = "a tab" if separator == "\t" else "a word and its tag"
+        raise DataError(f"files: {path}: a line without {missing}: {line[:60]!r}")
     return cells

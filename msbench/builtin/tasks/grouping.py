@@ -8,7 +8,7 @@ from msbench import split
 Item = TypeVar("Item")
 
 
-def split_by(groups: Iterable[int], items: Sequence[Item]) -> dict[str, list[Item]]:
-    """The splits of the items; those of one group are in the same split."""
-    parts = split(list(zip(groups, items, strict=True)), group=lambda pair: pair[0])
+def split_by(groups: Iterable[int], items: Sequence[Item], seed: int = 0) -> dict[str, list[Item]]:
+    """The splits of the items as `msbench.split` draws them, each group in one split."""
+    parts = split(list(zip(groups, items, strict=True)), group=lambda pair: pair[0], seed=seed)
     return {name: [item for _, item in part] for name, part in parts.items()}

@@ -1,4 +1,4 @@
-"""What panels have in common: strategies in grey, scales, and how names and numbers are written."""
+"""What panels have in common: strategies in grey, notes, scales, and how names are written."""
 
 import math
 from collections.abc import Sequence
@@ -76,11 +76,6 @@ def scale(axes: "Axes", which: str, values: Sequence[float], most: float = 10) -
 def in_text(name: str) -> str:
     """A name in a sentence."""
     return short(name, 60)
-
-
-def rounded(value: float) -> str:
-    """A number in a sentence."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def legend_name(name: str) -> str:

@@ -1,12 +1,12 @@
 """Learning curves: validation loss against what was spent."""
 
 from msbench.compare.rows import CurveRow
+from msbench.report.format import number
 from msbench.report.plots.axes import (
     draw_in_grey,
     in_text,
     legend_name,
     one_machine,
-    rounded,
     scale,
 )
 from msbench.report.plots.plot import Panel, Plot
@@ -28,7 +28,7 @@ def _draw(panel: Panel[CurveRow]) -> str:
         if row["n_ok"] > 1:
             band = {"color": line["color"], "alpha": 0.15 if len(named) < 5 else 0.08}
             axes.fill_between(x, row["lowest"], row["highest"], linewidth=0, **band)
-        first, last = (f"{rounded(y[at])} at {rounded(x[at])}" for at in (0, -1))
+        first, last = (f"{number(y[at])} at {number(x[at])}" for at in (0, -1))
         ends.append(f"{in_text(series.name(row))} {first} to {last}")
     scale(
         axes, "y", [loss for row in named or others for loss in (*row["lowest"], *row["highest"])]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msbench.compare.labels import flattened, strategy_key, text_of
 from msbench.compare.rows import AccuracyRow, Comparison, PartRow
-from msbench.report.format import grouped
+from msbench.report.format import grouped, number
 from msbench.report.plots.axes import (
     annotate,
     columns,
@@ -14,7 +14,6 @@ from msbench.report.plots.axes import (
     in_text,
     legend_name,
     one_machine,
-    rounded,
     scale,
 )
 from msbench.report.plots.plot import Panel, Plot
@@ -58,17 +57,18 @@ def _draw(panel: Panel[DecoderRow]) -> str:
 
 
 def _cost(row: DecoderRow) -> str:
-    time = rounded(row["milliseconds"])
-    return f"{in_text(row['decoder'])} {rounded(row['mean'])} in {time} ms"
+    time = number(row["milliseconds"])
+    return f"{in_text(row['decoder'])} {number(row['mean'])} in {time} ms"
 
 
 def _draw_strategies(axes: "Axes", named: dict[str, list[DecoderRow]], series: Series) -> None:
     """A line per strategy and family; the decoders of the first strategy are named."""
     for name, points in named.items():
         line = look(series.names.index(name))
-        for number, (_, members) in enumerate(families(points)):
-            label = "" if number else legend_name(name)
+        label = legend_name(name)
+        for _, members in families(points):
             axes.plot(*_line([row for _, row in members]), label=label, **line)
+            label = ""  # a strategy has one entry in the legend
     for row in next(iter(named.values()), [])[:6]:
         annotate(axes, short(row["decoder"], 18), _point(row), (0, 7), 9, "center")
 
@@ -77,16 +77,16 @@ def _draw_families(axes: "Axes", rows: Sequence[DecoderRow]) -> None:
     """Of one strategy: a line per family with its numbers beside it, and points for the rest."""
     every = families(rows)
     lines = [family for family in every if len(family[1]) > 1][:MOST]
-    for number, (name, members) in enumerate(lines):
-        axes.plot(*_line([row for _, row in members]), label=legend_name(name), **look(number))
+    for place, (name, members) in enumerate(lines):
+        axes.plot(*_line([row for _, row in members]), label=legend_name(name), **look(place))
         for value, row in members:
             annotate(axes, short(value, 8), _point(row), (4, 4), 8)
     costs = [row["milliseconds"] for row in rows]
     middle = math.sqrt(min(costs) * max(costs))
     rest = [row for family in every if family not in lines for _, row in family[1]]
-    for number, row in enumerate(rest):
+    for place, row in enumerate(rest):
         axes.plot(*_point(row), ".", color=INK, markersize=7)
-        below = -12 - number % 2 * 10  # at two heights, so that neighbours stay apart
+        below = -12 - place % 2 * 10  # at two heights, so that neighbours stay apart
         align = "right" if row["milliseconds"] > middle else "left"
         annotate(axes, short(row["decoder"], 22), _point(row), (0, below), 8, align)
 
@@ -136,33 +136,31 @@ def families(rows: Sequence[DecoderRow]) -> list[tuple[str, list[tuple[str, Deco
     The number is the option with the most values among decoders of a name. A decoder without such
     a number is a family of its own.
     """
-    numbers = {
-        name: _most_varied(alike) for name, alike in grouped(rows, lambda row: row["name"]).items()
-    }
+    alike = grouped(rows, lambda row: row["name"])
+    varied = {name: _most_varied(of_name) for name, of_name in alike.items()}
 
-    def same(row: DecoderRow) -> tuple[str, ...]:
-        name, options = row["name"], row["options"]
-        if not _is_number(options.get(numbers[name])):
+    def shared(row: DecoderRow) -> tuple[str, ...]:
+        option = varied[row["name"]]
+        if not _is_number(row["options"].get(option)):
             return (row["decoder"],)
-        return name, text_of({**options, numbers[name]: None})
+        return row["name"], text_of({**row["options"], option: None})
 
-    found = list(grouped(rows, same).values())
+    found = list(grouped(rows, shared).values())
     lines = [members[0] for members in found if len(members) > 1]
     named = []
     for members in found:
-        first = members[0]
-        number = numbers[first["name"]]
+        first, option = members[0], varied[members[0]["name"]]
         name = first["decoder"]
         if len(members) > 1:
-            members.sort(key=lambda row: row["options"][number])
+            members.sort(key=lambda row: row["options"][option])
             others = [row["options"] for row in lines if row["name"] == first["name"]]
             apart = [
                 f"{key}={value}"
                 for key, value in first["options"].items()
-                if key != number and any(other.get(key) != value for other in others)
+                if key != option and any(other.get(key) != value for other in others)
             ]
-            name = " ".join([first["name"], f"by {number}", *apart])
-        named.append((name, [(str(row["options"].get(number, "")), row) for row in members]))
+            name = " ".join([first["name"], f"by {option}", *apart])
+        named.append((name, [(str(row["options"].get(option, "")), row) for row in members]))
     return named
 
 

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from msbench.compare.rows import AccuracyRow, Comparison
-from msbench.report.format import grouped
+from msbench.report.format import grouped, number
 from msbench.report.plots.axes import (
     annotate,
     columns,
     draw_in_grey,
     in_text,
     legend_name,
-    rounded,
     scale,
 )
 from msbench.report.plots.plot import Panel, Plot
@@ -49,7 +48,7 @@ def _draw(panel: Panel[AccuracyRow]) -> str:
     axes.set_xlabel(unit)
     axes.set_ylabel(f"{short(metric)} ({'lower' if lower else 'higher'} is better)")
     best = ", ".join(
-        f"{in_text(series.name(row))} {rounded(row['mean'])} for {rounded(row[cost])}"
+        f"{in_text(series.name(row))} {number(row['mean'])} for {number(row[cost])}"
         for row in front
     )
     return (

@@ -3,7 +3,8 @@
 import math
 
 from msbench.compare.rows import Comparison, TuningRow
-from msbench.report.plots.axes import draw_in_grey, in_text, legend_name, rounded, scale
+from msbench.report.format import number
+from msbench.report.plots.axes import draw_in_grey, in_text, legend_name, scale
 from msbench.report.plots.plot import Panel, Plot
 from msbench.report.plots.series import and_others
 from msbench.report.plots.style import INK, look, short
@@ -26,7 +27,7 @@ def _draw(panel: Panel[TuningRow]) -> str:
         for x, y, won in _points(row):
             if won and math.isfinite(y):
                 axes.plot(x, y, marker="*", markersize=15, markeredgecolor=INK, color=line["color"])
-                winners.append(f"{in_text(name)} {rounded(y)} at {rounded(x)}")
+                winners.append(f"{in_text(name)} {number(y)} at {number(x)}")
     scale(axes, "x", [x for row in named or rows for x, _, _ in _points(row)], most=5)
     scale(axes, "y", losses)
     options = " / ".join(dict.fromkeys(next(iter(row["searched"][0]["options"])) for row in rows))

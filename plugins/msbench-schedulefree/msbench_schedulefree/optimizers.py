@@ -1,9 +1,9 @@
 """The factories. Schedule-free optimizers: Defazio et al., 2024, The road less scheduled.
 
-They train at a point between the iterate and its running mean, and are evaluated at the mean, which
-takes the place of a schedule: use them with `schedule = { name = "constant" }`. msbench calls their
-`train()` and `eval()`. Weight decay, which the package takes at the point where the gradient is,
-spares norms and biases.
+They take gradients at a point between the iterate and its running mean, and are evaluated at the
+mean, which replaces a schedule: use them with `schedule = { name = "constant" }`. msbench calls
+their `train()` and `eval()`. Weight decay spares norms and biases; the package applies it at the
+point where the gradient is taken.
 """
 
 from typing import Annotated, Any
@@ -15,21 +15,21 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 Rate = Annotated[float, Field(gt=0, le=100)]
-NotNegative = Annotated[float, Field(ge=0, le=100)]
+WeightDecay = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Between = Annotated[float, Field(gt=0, lt=1)]
-Steps = Annotated[int, Field(ge=0)]
+OpenShare = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
 
 
 def adamw(
     model: nn.Module,
     lr: Rate = 1e-2,
-    beta1: Between = 0.9,
+    beta1: OpenShare = 0.9,
     beta2: Share = 0.999,
-    warmup_steps: Steps = 0,
-    weight_decay: NotNegative = 0.0,
+    warmup_steps: Count = 0,
+    weight_decay: WeightDecay = 0.0,
 ) -> Optimizer:
-    """beta1: how far the point of the gradient lies from the iterate towards the mean."""
+    """beta1: how far from the iterate towards the mean the gradient is taken."""
     groups, betas = decayed(model, weight_decay), (beta1, beta2)
     return AdamW(groups, lr=lr, betas=betas, warmup_steps=warmup_steps)
 
@@ -37,31 +37,31 @@ def adamw(
 def radam(
     model: nn.Module,
     lr: Rate = 1e-2,
-    beta1: Between = 0.9,
+    beta1: OpenShare = 0.9,
     beta2: Share = 0.999,
-    weight_decay: NotNegative = 0.0,
+    weight_decay: WeightDecay = 0.0,
 ) -> Optimizer:
-    """beta1: how far the point of the gradient lies from the iterate towards the mean."""
+    """beta1: how far from the iterate towards the mean the gradient is taken."""
     return RAdam(decayed(model, weight_decay), lr=lr, betas=(beta1, beta2))
 
 
 def sgd(
     model: nn.Module,
     lr: Rate = 1.0,
-    momentum: Between = 0.9,
-    warmup_steps: Steps = 0,
-    weight_decay: NotNegative = 0.0,
+    momentum: OpenShare = 0.9,
+    warmup_steps: Count = 0,
+    weight_decay: WeightDecay = 0.0,
 ) -> Optimizer:
-    """momentum: how far the point of the gradient lies from the iterate towards the mean."""
+    """momentum: how far from the iterate towards the mean the gradient is taken."""
     groups = decayed(model, weight_decay)
     return SGD(groups, lr=lr, momentum=momentum, warmup_steps=warmup_steps)
 
 
 class Exact:
-    """Training goes on from the very weights it left for evaluation.
+    """Training continues from exactly the weights that it left for evaluation.
 
-    The package computes them back from the mean, which rounds: to validate more often would be to
-    train otherwise.
+    The package recomputes them from the mean, with rounding errors, so that validating more often
+    would change training.
     """
 
     param_groups: list[dict[str, Any]]
@@ -69,14 +69,14 @@ class Exact:
 
     @torch.no_grad()
     def eval(self) -> None:
-        """The mean into the model."""
+        """Put the mean into the model."""
         if self.left is None:
             self.left = [p.detach().clone() for g in self.param_groups for p in g["params"]]
             super().eval()  # type: ignore[misc]
 
     @torch.no_grad()
     def train(self) -> None:
-        """The weights as they were."""
+        """Put the trained weights back."""
         super().train()  # type: ignore[misc]
         if self.left is not None:
             weights = [p for g in self.param_groups for p in g["params"]]
