@@ -129,7 +129,7 @@ def run_in(checkout: Path, records: Path, suites: Sequence[str], jobs: int) -> d
 
 def judge(old: Outputs, new: Outputs) -> Iterator[tuple[str, str, str]]:
     """(command, one of VERDICTS, what differs) of every output of one suite."""
-    from intended_changes import as_intended, canonical, renamed_command
+    from intended_changes import as_intended, as_made, renamed_command
 
     old = {renamed_command(command): output for command, output in old.items()}
     for command in sorted({*old, *new} - {OWN_KEYS}):
@@ -139,7 +139,7 @@ def judge(old: Outputs, new: Outputs) -> Iterator[tuple[str, str, str]]:
         elif before is None or after is None:
             yield command, "different", f"only in {'NEW' if before is None else 'OLD'}"
         else:
-            expected, made = as_intended(*before), canonical(*after)
+            expected, made = as_intended(*before), as_made(*after)
             same = expected == made
             difference = unified_diff(expected.splitlines(), made.splitlines(), "OLD", "NEW", n=0)
             yield command, VERDICTS[1 if same else 2], "\n".join(islice(difference, 8))

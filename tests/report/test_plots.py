@@ -129,6 +129,12 @@ def test_the_baseline_is_first_and_looks_are_the_same_everywhere(optimizers: Com
         assert {*series.names, "10 others"} <= texts(draw(optimizers, kind))
 
 
+def test_names_begin_with_what_is_compared_then_the_optimizer() -> None:
+    records = read(REFERENCE / "model-scale").records
+    assert choose_series(compare(records, by="decoder")).axes == ["optimizer", "model"]
+    assert choose_series(compare(records, by="model")).axes == ["model", "optimizer"]
+
+
 def test_a_failed_throughput_measurement_is_named_by_what_is_known(quick: Comparison) -> None:
     series = choose_series(quick, ["optimizer", "loss"])
     assert series.name({"optimizer": "sgd", "loss": ""}) == "sgd"

@@ -51,7 +51,7 @@ def choose_series(comparison: Comparison, axes: Sequence[str] = ()) -> Series:
     by = comparison.by
     main = [row for row in comparison.accuracy if row["main"]] or list(comparison.accuracy)
     axes = axes or [axis for axis in AXES[1:] if axis == by or varies(main, axis)] or ["optimizer"]
-    axes = sorted(axes, key=lambda axis: axis != by)
+    axes = sorted(axes, key=lambda axis: (axis != by, axis != "optimizer"))
     ranks: dict[str, list[float]] = {}
     for rows in grouped(main, lambda row: (row["task"], row["metric"], row["decoder"])).values():
         for place, row in enumerate(sorted(rows, key=_best_first)):
