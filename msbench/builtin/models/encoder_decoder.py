@@ -144,7 +144,7 @@ class State:
     stack: Stack
     cache: Cache
     across: list[Across]
-    """What each layer looks at."""
+    """What each layer attends to."""
     pointed: "Pointed | None"
     written: Tensor
     """(S, H, length) whether a token of the source has been written already."""
@@ -251,8 +251,8 @@ def copying_clues(source: Tensor, input: Tensor, written: Tensor | None = None) 
     2017). written: (B, 1, S) the last of these, where `input` is not all that was read.
     """
     before = functional.pad(source, (1, 0), value=BEGIN)[:, :-1]
-    behind = before[:, None] == input[:, :, None]
-    ahead = behind.cummax(-1).values & (input != BEGIN)[:, :, None]
+    next_place = before[:, None] == input[:, :, None]
+    later = next_place.cummax(-1).values & (input != BEGIN)[:, :, None]
     if written is None:
         written = (source[:, None] == input[:, :, None]).cummax(1).values
-    return torch.stack([behind, ahead, written], dim=2)
+    return torch.stack([next_place, later, written], dim=2)
