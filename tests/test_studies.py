@@ -52,7 +52,9 @@ task    optimizer    first ms    gap
 news    adamw        1           -0.52
         sgd          2           0.03
 
-vs adamw, sees 0.1"""
+vs adamw, sees 0.1
+Speed: median.
+Ranks: 1 is best."""
 
 MARKDOWN = "| task | gap |\n|:---|:---|\n| a\\|b | 0.5 |\n| c | 0 |"
 
@@ -73,12 +75,13 @@ HTML = (
             TEXT.replace("first ms  ", "TTFT ms   ")
             .replace("-0.52", "0.52")
             .replace("0.03", "-0.03")
-            .replace("sees", "MDE"),
+            .replace("sees", "MDE")
+            .replace("median.", "median.\nTTFT: time to first token."),
         ),
         ("markdown", MARKDOWN, MARKDOWN.replace("0.5", "-0.5")),
         ("latex", "a & gap \\\\\n\\midrule\n b & 1 \\\\", "a & gap \\\\\n\\midrule\n b & -1 \\\\"),
         ("csv", "a,gap\n1,-0.5\n1,0.0", "a,generalization_gap\n1,0.5\n1,-0.0"),
-        ("json", '[{"gap": -0.5, "x": null}]', '[{"generalization_gap": 0.5, "x": null}]'),
+        ("json", '{"a": [{"gap": -0.5}]}', '{"a": [{"generalization_gap": 0.5}]}'),
         (
             "html",
             HTML,

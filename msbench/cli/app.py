@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
+from msbench.cli.inputs import installed
 from msbench.cli.output import INTERRUPTED, say
-from msbench.cli.registry import installed
 from msbench.errors import MsbenchError, PluginError
 from msbench.plugins.registry import Entry
 from msbench.version import __version__

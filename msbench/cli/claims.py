@@ -4,10 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from msbench.cli.inputs import load_registry, stream_records
 from msbench.cli.options import format_option, metric_option, plugin_option, results_argument
 from msbench.cli.output import write
-from msbench.cli.registry import load_registry
-from msbench.cli.results import stream_records
 
 if TYPE_CHECKING:
     from msbench.claims.pairs import Declared

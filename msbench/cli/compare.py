@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
+from msbench.cli.inputs import compare_results
 from msbench.cli.options import comparison_options, format_option, results_argument
 from msbench.cli.output import write
-from msbench.cli.results import compare_results
 
 
 @click.command("compare")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import quit_on_interrupt
 from msbench.cli.options import plugin_option, results_argument, workers_option
 from msbench.cli.output import NOT_OK, leave, say, say_skipped, write_table
-from msbench.cli.registry import load_registry
 from msbench.spec import Choice, Suite
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from msbench.cli.inputs import load_registry
 from msbench.cli.options import plugin_option
-from msbench.cli.registry import load_registry
 from msbench.errors import MsbenchError, printable
 from msbench.kinds import kind_of
 

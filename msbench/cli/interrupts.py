@@ -14,24 +14,21 @@ def quit_on_interrupt() -> None:
 
     An exception would surface anywhere, such as in the middle of an import.
     """
-    signal.signal(signal.SIGINT, _quit)
+
+    def leave(*_: Any) -> NoReturn:
+        os.write(2, b"msbench: interrupted\n")
+        os._exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, leave)
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM raise KeyboardInterrupt inside: workers are ended, records kept."""
-    handlers = {each: signal.signal(each, _interrupt) for each in (signal.SIGTERM, signal.SIGINT)}
+    signals = (signal.SIGTERM, signal.SIGINT)
+    handlers = {each: signal.signal(each, signal.default_int_handler) for each in signals}
     try:
         yield
     finally:
         for each, handler in handlers.items():
             signal.signal(each, handler)
-
-
-def _quit(*_: Any) -> NoReturn:
-    os.write(2, b"msbench: interrupted\n")
-    os._exit(INTERRUPTED)
-
-
-def _interrupt(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt

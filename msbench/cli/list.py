@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from msbench.cli.inputs import load_registry
 from msbench.cli.options import plugin_option
 from msbench.cli.output import write_table
-from msbench.cli.registry import load_registry
 from msbench.kinds import KINDS, kind_of
 from msbench.version import __version__
 

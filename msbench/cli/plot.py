@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
+from msbench.cli.inputs import compare_results
 from msbench.cli.options import comparison_options, results_argument
 from msbench.cli.output import write_file
-from msbench.cli.results import compare_results
 from msbench.errors import MsbenchError, printable
 from msbench.spec import PICTURES, UNITS, Unit
 

@@ -3,7 +3,6 @@
 from collections.abc import Generator
 from contextlib import ExitStack, closing
 from time import monotonic
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -49,8 +48,9 @@ class _Display:
         self._bars.close()
         self._tally = _Tally(stage.title, stage.total)
         if self._console.is_terminal:
-            columns = (_TallyColumn(), BarColumn(), TimeElapsedColumn())
-            self._bar = self._bars.enter_context(Progress(*columns, console=self._console))
+            tally = TextColumn("{task.fields[tally]}", markup=False)
+            bar = Progress(tally, BarColumn(), TimeElapsedColumn(), console=self._console)
+            self._bar = self._bars.enter_context(bar)
             self._bar.add_task("", total=stage.total, tally=self._tally)
 
     def _finish(self, record: Record) -> None:
@@ -83,14 +83,6 @@ class _Tally:
     def _seconds_left(self) -> float:
         worked = self.done + self.running / 2  # running jobs are half done, on average
         return (monotonic() - self._start) * (self.total - worked) / worked
-
-
-class _TallyColumn(TextColumn):
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task: Any) -> Text:
-        return Text(str(task.fields["tally"]))
 
 
 def _job_name(record: Record) -> str:

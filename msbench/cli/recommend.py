@@ -2,9 +2,9 @@
 
 import click
 
+from msbench.cli.inputs import stream_records
 from msbench.cli.options import format_option, metric_option, results_argument
 from msbench.cli.output import write
-from msbench.cli.results import stream_records
 
 
 @click.command("recommend")

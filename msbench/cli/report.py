@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from msbench.cli.inputs import compare_results, installed
 from msbench.cli.options import comparison_options, results_argument
 from msbench.cli.output import write_file
-from msbench.cli.registry import installed
-from msbench.cli.results import compare_results
 
 if TYPE_CHECKING:
     from msbench.compare.rows import Comparison

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import quit_on_interrupt
 from msbench.cli.options import plugin_option, workers_option
 from msbench.cli.output import NOT_OK, leave, say, say_skipped, write
-from msbench.cli.registry import load_registry
 from msbench.errors import printable
 
 if TYPE_CHECKING:

@@ -79,11 +79,8 @@ def _download(source: Source, scratch: Path, progress: Callable[[int], None]) ->
 
 
 def _bytes_below(folder: Path) -> int:
-    total = 0
-    for root, _, files in os.walk(folder):
-        for name in files:
-            try:
-                total += (Path(root) / name).stat().st_size
-            except FileNotFoundError:  # pip has just moved it
-                continue
-    return total
+    """Size of all files; 0 in the moment when pip moves one."""
+    try:
+        return sum(path.stat().st_size for path in folder.rglob("*"))
+    except FileNotFoundError:
+        return 0

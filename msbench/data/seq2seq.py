@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from msbench.data.task import (
     SPLITS,
     UNKNOWN,
     Ids,
-    Scores,
     Split,
     Task,
     Texts,
@@ -54,13 +54,10 @@ def translation(
         input, target = _shifted(tokens.arrays[f"target/{name}"])
         return Split(tokens.arrays[f"source/{name}"], target, sides["target"][name], input)
 
-    def score_ids(predictions: Sequence[Sequence[int]], references: Sequence[str]) -> Scores:
-        return score(decoded(tokens.tokenizer, predictions), references)
-
     return Task(
         "seq2seq",
         **by_split(make_split),
-        score=score_ids,
+        score=lambda outputs, references: score(decoded(tokens.tokenizer, outputs), references),
         metric=metric,
         vocabulary=tokens.tokenizer.get_vocab_size(),
         spell=lambda outputs, references: decoded(tokens.tokenizer, outputs),
@@ -108,32 +105,26 @@ def summarization(
         output[output == UNKNOWN] = IGNORE
         return Split(padded(sources), output, references, input)
 
-    def spell(
-        outputs: Sequence[Sequence[int]], references: Sequence[tuple[list[str], str]]
-    ) -> list[str]:
+    def spell(outputs: Sequence[Sequence[int]], references: Sequence[Any]) -> list[str]:
         pairs = zip(outputs, references, strict=True)
         return [words.text(ids, rare) for ids, (rare, _) in pairs]
 
-    def score_ids(
-        predictions: Sequence[Sequence[int]], references: Sequence[tuple[list[str], str]]
-    ) -> Scores:
-        return score(spell(predictions, references), [text for _, text in references])
-
+    cut = {
+        f"{side}/{n}": sum(len(row[index]) > limits[index] for row in rows[n])
+        for index, side in enumerate(SIDES)
+        for n in SPLITS
+    }
     return Task(
         "seq2seq",
         **by_split(make_split),
-        score=score_ids,
+        score=lambda outputs, references: score(
+            spell(outputs, references), [text for _, text in references]
+        ),
         metric=metric,
         vocabulary=words.first + len(words.common),
         spell=spell,
         texts=Texts(splits, score),
-        notes={
-            "cut": {
-                f"{side}/{n}": sum(len(row[index]) > limits[index] for row in rows[n])
-                for index, side in enumerate(SIDES)
-                for n in SPLITS
-            }
-        },
+        notes={"cut": cut},
     )
 
 

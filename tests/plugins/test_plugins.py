@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -27,15 +26,9 @@ def rprop(model, lr=1e-3, centered: bool = False):
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[[str], str]:
-    """Writes a plugin file and returns its path."""
-
-    def write(text: str) -> str:
-        path = tmp_path / "a-plugin.py"
-        path.write_text(text)
-        return str(path)
-
-    return write
+def write(write_plugin: Callable[..., str]) -> Callable[[str], str]:
+    """Writes a plugin file whose name is no name of a module."""
+    return lambda text: write_plugin(text, "a-plugin.py")
 
 
 def test_file_plugin(write: Callable[[str], str]) -> None:
@@ -67,6 +60,11 @@ def test_the_version_of_a_file_is_its_content(write: Callable[[str], str]) -> No
             "'register_optimisers' is not marked",
         ),
         (GOOD.replace('steps="memory"', 'fits="classify"'), "fits is a list, not 'classify'"),
+        (
+            GOOD.replace('steps="memory"', 'base=1, space=[], passes="x"'),
+            "optimizer 'rprop': base is a text, not 1; space is a mapping of options, not []; "
+            "passes is a number, not 'x'",
+        ),
         (GOOD.replace("optimizers(", "optimizer("), "unknown hook 'register_optimizer'; did you"),
         (GOOD.replace("@msbench.hookimpl", ""), "'register_optimizers' is not marked"),
         (GOOD.replace("(register)", "(registry)", 1), "registry"),

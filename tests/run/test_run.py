@@ -215,11 +215,22 @@ def suite_of(tiny: Suite) -> Callable[..., Suite]:
     return lambda *choices: replace(tiny, optimizers=choices, seeds=(0,), baseline="")
 
 
-def test_every_bad_end_is_a_record_and_the_rest_go_on(
+@pytest.fixture
+def trials_of(
     bad: str, suite_of: Callable[..., Suite], fingerprint: Fingerprint
+) -> Callable[..., list[Trial]]:
+    """The trials of optimizers by name, those of `bad` included."""
+
+    def trials(*names: str) -> list[Trial]:
+        return plan(suite_of(*map(Choice, names)), load_plugins([bad]), (), fingerprint)
+
+    return trials
+
+
+def test_every_bad_end_is_a_record_and_the_rest_go_on(
+    bad: str, trials_of: Callable[..., list[Trial]]
 ) -> None:
-    names = ("tuples", "raises", "segfaults", "exits", "oom", "explodes", "talks", "adamw")
-    jobs = plan(suite_of(*map(Choice, names)), load_plugins([bad]), (), fingerprint)
+    jobs = trials_of("tuples", "raises", "segfaults", "exits", "oom", "explodes", "talks", "adamw")
     launched = processes(workers=2)(
         jobs, partial(run_job, files=(bad,)), limit=600.0, preload=["torch._dynamo"]
     )
@@ -242,10 +253,9 @@ def test_every_bad_end_is_a_record_and_the_rest_go_on(
 
 
 def test_a_trial_that_takes_too_long_is_ended(
-    bad: str, suite_of: Callable[..., Suite], fingerprint: Fingerprint
+    bad: str, trials_of: Callable[..., list[Trial]]
 ) -> None:
-    jobs = plan(suite_of(Choice("hangs")), load_plugins([bad]), (), fingerprint)
-    (made,) = records_of(processes()(jobs, partial(run_job, files=(bad,)), limit=5.0))
+    (made,) = records_of(processes()(trials_of("hangs"), partial(run_job, files=(bad,)), limit=5.0))
     assert (made.status, made.reason) == ("timeout", "no result after 5 s")
     assert made.machine
     assert made.finished
@@ -253,10 +263,9 @@ def test_a_trial_that_takes_too_long_is_ended(
 
 
 def test_a_launch_that_is_closed_ends_its_workers(
-    bad: str, suite_of: Callable[..., Suite], fingerprint: Fingerprint
+    bad: str, trials_of: Callable[..., list[Trial]]
 ) -> None:
-    suite = suite_of(Choice("hangs"), Choice("adamw"))
-    jobs = plan(suite, load_plugins([bad]), (), fingerprint)
+    jobs = trials_of("hangs", "adamw")
     records = processes(workers=2)(jobs, partial(run_job, files=(bad,)), limit=600)
     assert next(records_of(records)).job["optimizer"]["name"] == "adamw"
     records.close()
@@ -280,19 +289,18 @@ def test_throughput_is_paired_by_round(
 
 
 def test_speed_of_a_strategy_that_learns_nothing_is_refused(
-    bad: str, suite_of: Callable[..., Suite], fingerprint: Fingerprint
+    bad: str, tiny: Suite, trials_of: Callable[..., list[Trial]]
 ) -> None:
-    suite = suite_of(Choice("idle"))
-    (measurement,) = measurements(suite, plan(suite, load_plugins([bad]), (), fingerprint))
+    (measurement,) = measurements(tiny, trials_of("idle"))
     result = run_job(measurement, files=(bad,))
     assert result.status == "failed"
     assert "left every weight as it was" in result.reason
 
 
 def test_what_changed_since_planning_is_not_recorded_under_the_old_name(
-    bad: str, suite_of: Callable[..., Suite], fingerprint: Fingerprint
+    bad: str, trials_of: Callable[..., list[Trial]]
 ) -> None:
-    (trial,) = plan(suite_of(Choice("talks")), load_plugins([bad]), (), fingerprint)
+    (trial,) = trials_of("talks")
     other = run_job(replace(trial, data="other"), [bad])
     assert (other.status, "data changed" in other.reason) == ("failed", True)
     Path(bad).write_text(BAD + "\n# edited\n")

@@ -1,14 +1,37 @@
-"""Reading records for a command."""
+"""What commands read: plugins and records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from msbench.cli.output import say_skipped
+from msbench.cli.output import say, say_skipped
 
 if TYPE_CHECKING:
     from msbench.compare.rows import Comparison
+    from msbench.plugins.registry import Registry
     from msbench.records.record import Record
+
+
+@cache
+def installed() -> "Registry":
+    """The parts of all installed plugins; those that cannot be loaded are not mentioned."""
+    from msbench.plugins.loading import load_plugins
+
+    return load_plugins()
+
+
+def load_registry(files: Sequence[str]) -> "Registry":
+    """The parts of all installed plugins and of the given files.
+
+    Prints a message for every installed plugin that cannot be loaded.
+    """
+    from msbench.plugins.loading import load_plugins
+
+    registry = load_plugins(dict.fromkeys(files)) if files else installed()
+    for name, reason in registry.broken.items():
+        say(f"plugin {name} is not loaded: {reason}")
+    return registry
 
 
 @contextmanager
