@@ -78,9 +78,8 @@ def adagrad(
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Steps scaled per weight by the sum of all squared gradients."""
-    return decoupled(
-        Adagrad(decayed(model.parameters(), weight_decay, decay), lr=lr, eps=eps, fused=True)
-    )
+    groups = decayed(model.parameters(), weight_decay, decay)
+    return decoupled(Adagrad(groups, lr=lr, eps=eps, fused=True))
 
 
 def adam(
