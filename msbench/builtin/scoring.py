@@ -71,7 +71,7 @@ def answered(batch: Batch, outputs: Sequence[Output], limit: int) -> Batch:
 
 
 def reference_outputs(batch: Batch, limit: int) -> list[list[int]]:
-    """The outputs that the batch's targets stand for, cut to the limit."""
+    """The batch's targets as outputs, cut to the limit."""
     return [
         [token for token in row if token not in (IGNORE, END)][len(prompt) :][:limit]
         for row, prompt in zip(batch.target.tolist(), prompts(batch), strict=True)

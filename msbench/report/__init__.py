@@ -1,6 +1,8 @@
-"""Tables -> text, one HTML page, pictures."""
+"""Tables -> text, one HTML page, pictures.
 
-from msbench.report.page import report
+The page (`report.page`) brings the pictures with it; what prints tables needs neither.
+"""
+
 from msbench.report.render import render
 
-__all__ = ["render", "report"]
+__all__ = ["render"]

@@ -20,9 +20,10 @@ from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.models.bag import Bag
 from msbench.builtin.models.causal import CausalLM
 from msbench.builtin.models.encoder import Encoder
-from msbench.builtin.models.encoder_decoder import EncoderDecoder, Pointer, copying_clues
+from msbench.builtin.models.encoder_decoder import EncoderDecoder
 from msbench.builtin.models.layers import repeated, rotated
 from msbench.builtin.models.lstm import LSTM
+from msbench.builtin.models.pointer import Pointer, copying_clues
 
 
 @pytest.fixture(params=[*VARIANTS, {"repeats": True, "copy": True}], ids=str)

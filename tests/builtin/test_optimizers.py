@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from msbench import Choice, MsbenchError, PluginError, Registry, load_plugins
 from msbench.builtin.commands.selftest import batches, learner, weights_of
 from msbench.builtin.learner import TorchLearner
+from msbench.builtin.optimizers.decay import decayed
 from msbench.builtin.optimizers.inspection import Make
 from msbench.builtin.optimizers.local_sgd import diloco, local_sgd
 from msbench.builtin.optimizers.torch_optim import (
     Together,
     adamw,
-    decayed,
     lbfgs,
     momentum,
     muon,
@@ -148,12 +148,12 @@ def test_workers_send_their_weights_when_they_meet() -> None:
 
 def test_weight_decay_spares_norms_and_biases() -> None:
     for own, key in ((False, "decoupled_decay"), (True, "weight_decay")):
-        groups = decayed(network(), 0.1, own=own)
+        groups = decayed(network().parameters(), 0.1, own=own)
         assert [group[key] for group in groups] == [0.1, 0.0]
         assert [{p.ndim for p in group["params"]} for group in groups] == [{2}, {1}]
         weights = sum(len(group["params"]) for group in groups)
         assert weights == len(list(network().parameters()))
-    (everything,) = decayed(network(), 0.1, "all")
+    (everything,) = decayed(network().parameters(), 0.1, "all")
     assert len(everything["params"]) == weights
 
 

@@ -165,7 +165,10 @@ HEAVY = {"torch", "pandas", "scipy", "tokenizers", "sacrebleu", "matplotlib", "r
     [
         (["--help"], HEAVY | {"numpy", "pydantic", "subprocess", "json", "msbench.spec"}),
         (["list"], HEAVY | {"numpy"}),
-        (["compare", str(QUICK)], (HEAVY - {"scipy"}) | {"scipy.stats", "pydantic"}),
+        (
+            ["compare", str(QUICK)],
+            (HEAVY - {"scipy"}) | {"scipy.stats", "pydantic", "msbench.report.page"},
+        ),
     ],
 )
 def test_commands_load_only_what_they_need(words: list[str], heavy: set[str]) -> None:

@@ -255,7 +255,7 @@ def test_results_of_other_shapes(name: str, tmp_path: Path) -> None:
 def test_no_plugin_and_no_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from msbench.records import read;"
-        "from msbench.compare import compare; from msbench.report import report;"
+        "from msbench.compare import compare; from msbench.report.page import report;"
         f"report(compare(read(Path({str(REFERENCE / 'quick')!r})).records));"
         "loaded = {'torch', 'pandas', 'msbench.plugins.registry', 'matplotlib.pyplot'};"
         "assert not loaded & set(sys.modules)"

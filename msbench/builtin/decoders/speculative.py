@@ -5,7 +5,7 @@ proposes (Leviathan et al., 2023; Chen et al., 2023). Shapes: R rows, n proposal
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,20 +49,6 @@ def speculative(
     return Speculative(tokens, ngram, rule, Limits(0, max_length), second)
 
 
-class Draft(Protocol):
-    """What proposes tokens; it follows what was written in each row."""
-
-    def propose(self, last: Tensor, n: int) -> tuple[Tensor, Tensor | None]:
-        """(R,) last tokens -> (R, n) proposals or fewer, and the (R, n, V) probabilities by which
-        they were drawn; None if they were not drawn."""
-
-    def accept(self, written: Tensor, lengths: Tensor, counts: Tensor) -> None:
-        """(R, limit) written so far, (R,) how much of it, and how many proposals were taken."""
-
-    def select(self, rows: Tensor) -> None:
-        """Go on with these rows."""
-
-
 @dataclass(frozen=True)
 class Speculative:
     """See `speculative`."""
@@ -92,25 +78,26 @@ class Speculative:
         lengths = torch.zeros(rows, dtype=torch.long, device=device)
         alive = torch.arange(rows, device=device)
         outputs: list[list[int]] = [[] for _ in range(rows)]
-        draft: Draft = (
-            Lookup(batch.source, self.ngram)
+        draft: LookupDraft | ModelDraft = (
+            LookupDraft(batch.source, self.ngram)
             if self.second is None
-            else Small(self.second.model, batch, self.rule)
+            else ModelDraft(self.second.model, batch, self.rule)
         )
         while len(alive):
             # No row may get more tokens than the model can write.
             room = limit - int(lengths.max()) - 1
-            offered, drawn_by = draft.propose(last, min(self.tokens, room))
-            logits, state = model.step(state, torch.cat([last[:, None], offered], dim=1))
-            counts, last = verify(no_padding(logits), offered, drawn_by, self.rule)
-            state = state.keep(counts + 1, offered.shape[1] + 1)
-            places = lengths[:, None] + torch.arange(offered.shape[1] + 1, device=device)
-            mine = torch.cat([offered, last[:, None]], dim=1)
-            mine = mine.scatter(1, counts[:, None], last[:, None])
-            written.scatter_(1, places, mine)
+            proposed, drawn_by = draft.propose(last, min(self.tokens, room))
+            n = proposed.shape[1]
+            logits, state = model.step(state, torch.cat([last[:, None], proposed], dim=1))
+            counts, last = verify(no_padding(logits), proposed, drawn_by, self.rule)
+            state = state.keep(counts + 1, n + 1)
+            places = lengths[:, None] + torch.arange(n + 1, device=device)
+            new = torch.cat([proposed, last[:, None]], dim=1)
+            new = new.scatter(1, counts[:, None], last[:, None])
+            written.scatter_(1, places, new)
             lengths = lengths + counts + 1
             draft.accept(written, lengths, counts)
-            ended = (mine == END) & (places < lengths[:, None])
+            ended = (new == END) & (places < lengths[:, None])
             done = ended.any(1) | (lengths >= limit)
             if bool(done.any()):
                 for row in done.nonzero()[:, 0].tolist():
@@ -167,7 +154,7 @@ def check_keeps(model: Any, state: Any) -> None:
         )
 
 
-class Lookup:
+class LookupDraft:
     """Proposes what followed the last tokens before, in the source or in the output."""
 
     def __init__(self, source: Tensor, ngram: int):
@@ -176,7 +163,8 @@ class Lookup:
         self.ends = torch.zeros(len(source), dtype=torch.long, device=source.device)
 
     def propose(self, last: Tensor, n: int) -> tuple[Tensor, None]:
-        """After the longest match, of equals the last; END where there is none."""
+        """(R,) last tokens -> (R, n) the tokens after the longest match, of equals the last; END
+        where there is none. None, because they are not drawn."""
         text, length = self.text, self.text.shape[1]
         places = torch.arange(length, device=text.device)
         # matched[:, p]: how many tokens up to p equal those that were written last.
@@ -197,7 +185,7 @@ class Lookup:
         return torch.where(any_match & known, proposed, END), None
 
     def accept(self, written: Tensor, lengths: Tensor, counts: Tensor) -> None:
-        """Search what was written so far, too."""
+        """Search the output, too: (R, limit) tokens, of which (R,) `lengths` are written."""
         self.text = torch.cat([self.source, written], dim=1)
         self.ends = self.source.shape[1] + lengths
 
@@ -206,7 +194,7 @@ class Lookup:
         self.source, self.text, self.ends = self.source[rows], self.text[rows], self.ends[rows]
 
 
-class Small:
+class ModelDraft:
     """Proposes what a smaller model would write."""
 
     def __init__(self, model: Any, batch: Batch, rule: Sample):
@@ -217,7 +205,8 @@ class Small:
         check_keeps(model, self.state)
 
     def propose(self, last: Tensor, n: int) -> tuple[Tensor, Tensor | None]:
-        """By the rule by which the large model is decoded, up to its own limit."""
+        """(R,) last tokens -> (R, n) proposals by the rule of the large model, fewer at the small
+        one's limit, and the (R, n, V) probabilities by which they were drawn, if they were."""
         n = min(n, max(0, self.model.max_length - self.written - 1))
         self.read = n + 1 if self.written < self.model.max_length else 0
         proposed, probabilities = [], []
@@ -237,7 +226,7 @@ class Small:
         return torch.stack(proposed, dim=1), drawn_by
 
     def accept(self, written: Tensor, lengths: Tensor, counts: Tensor) -> None:
-        """Take back the proposals that were not taken."""
+        """Take back all but the (R,) `counts` proposals that were taken."""
         if self.read:
             self.state = self.state.keep(counts + 1, self.read)
         self.written = int(lengths.max())

