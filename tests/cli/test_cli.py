@@ -37,7 +37,7 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
 # Running a suite, each time in a process.
 
 
-def test_the_main_job(write_suite: Write, tmp_path: Path, program: Program) -> None:
+def test_the_main_job(write_suite: Write, tmp_path: Path, program: Program, call: Call) -> None:
     suite = write_suite()
     dry = program("run", suite, "--dry-run")
     assert "tiny: 4 of 4 trials to do, 1 throughput measurements" in dry.stdout
@@ -70,13 +70,13 @@ def test_the_main_job(write_suite: Write, tmp_path: Path, program: Program) -> N
     more = program("run", suite, "--seeds", "3", "--workers", "1")
     assert "4 of 6 trials are done already" in more.stderr
 
-    tables = json.loads(program("compare", "tiny", "--format", "json").stdout)
+    tables = json.loads(call("compare", "tiny", "--format", "json").stdout)
     assert {row["n"] for row in tables["accuracy"]} == {3}
     assert all(isinstance(row["generalization_gap"], float) for row in tables["training"])
     for style in ("text", "markdown", "csv", "latex"):
-        shown = program("compare", folder, "--format", style, "--baseline", "sam")
+        shown = call("compare", folder, "--format", style, "--baseline", "sam")
         assert "adamw" in shown.stdout
-    wrong = program("compare", "tiny", "--baseline", "adamv", check=2)
+    wrong = call("compare", "tiny", "--baseline", "adamv", check=2)
     assert "no optimizer 'adamv' in these results; did you mean 'adamw'?" in wrong.stderr
 
 
