@@ -89,9 +89,8 @@ def processes(workers: int = 0) -> Callable[..., Iterator[Job | Record]]:
                     ended = _ended(running, limit)
                     records = [_collect(worker, limit) for worker in ended]
                     running = [worker for worker in running if worker not in ended]
-                    started = fill()  # before the caller writes records: no core waits for a disk
+                    yield from fill()  # before the caller writes records: no core waits for a disk
                     yield from records
-                    yield from started
             finally:
                 for worker in running:
                     _kill(worker)
