@@ -3,9 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests plugins
+TORTURE = $(CURDIR)/results/reference/torture.jsonl
 PICTURES = quick-curves quick-decoders optimizers-pareto optimizers-tuning optimizers-profile optimizers-ranks
 
-.PHONY: run test large check bench docs pictures references browser format wheel clean
+.PHONY: run test large torture check bench docs pictures references browser format wheel clean
 
 run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
@@ -15,6 +16,10 @@ test: .venv/dev  ## all tests
 
 large: .venv/dev  ## the tests that fetch more than 15 MB (73 MB)
 	$(BIN)/python -m pytest -q -m large $(TESTS)
+
+torture: .venv/dev  ## every case of the attacks (hours), and the table of docs/reliability.md
+	rm -f $(TORTURE)
+	MSBENCH_TORTURE=$(TORTURE) $(BIN)/python -m pytest -q --timeout 14400 tests/attacks
 
 check: .venv/dev  ## format, lint, types, floors, generated documents, identities, tests
 	$(BIN)/ruff format --check .
