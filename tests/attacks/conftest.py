@@ -30,9 +30,8 @@ class Attack:
     notes: str = ""
     """Figures that the table shows beside the counts."""
 
-    @property
-    def random(self) -> random.Random:
-        """The same numbers in every run of this attack."""
+    def generator(self) -> random.Random:
+        """A source of the same numbers in every run of this attack."""
         return random.Random(self.name)
 
     def times(self, cheap: int, torture: int) -> int:
@@ -41,7 +40,7 @@ class Attack:
 
     @contextmanager
     def case(self, what: str) -> Iterator[None]:
-        """One case; if it fails the others are tried all the same, and the test fails at its end."""
+        """One case; if it fails, the others are tried all the same and the test fails at its end."""
         self.tried += 1
         try:
             yield
