@@ -40,7 +40,7 @@ class Attack:
 
     @contextmanager
     def case(self, what: str) -> Iterator[None]:
-        """One case; if it fails, the others are tried all the same and the test fails at its end."""
+        """One case; if it fails the others are still tried, and the test fails at its end."""
         self.tried += 1
         try:
             yield
