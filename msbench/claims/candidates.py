@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from msbench.claims.evidence import Array, Axes, Evidence, Trials
+from msbench.claims.evidence import Array, Evidence, Trials
 from msbench.claims.results import Better, Contested
 from msbench.compare.curves import NEAR
+from msbench.compare.rows import StrategyKey
 
 
 class Budget(NamedTuple):
@@ -25,7 +26,7 @@ class Budget(NamedTuple):
 class Candidate:
     """A strategy, and what it gave by seed within the budget."""
 
-    axes: Axes
+    axes: StrategyKey
     decoder: str
     """Empty where validation losses are compared."""
     trials: Trials
@@ -49,7 +50,7 @@ class Contest:
 
 
 def contests(
-    evidence: Evidence, trials: Mapping[Axes, Trials], budget: Budget
+    evidence: Evidence, trials: Mapping[StrategyKey, Trials], budget: Budget
 ) -> Iterator[Contest]:
     """By task, and where seconds count by machine: the test metric if all trials fit into the
     budget, else the validation loss, kind by kind."""
@@ -62,8 +63,8 @@ def contests(
 
 
 def _by_machine(
-    evidence: Evidence, trials: Mapping[Axes, Trials], unit: str
-) -> Iterator[tuple[str, Mapping[Axes, Trials]]]:
+    evidence: Evidence, trials: Mapping[StrategyKey, Trials], unit: str
+) -> Iterator[tuple[str, Mapping[StrategyKey, Trials]]]:
     if unit != "seconds" or len(evidence.machines) < 2:
         yield "", trials
         return
@@ -75,7 +76,7 @@ def _by_machine(
 
 
 def _measured(
-    evidence: Evidence, trials: Mapping[Axes, Trials], budget: Budget
+    evidence: Evidence, trials: Mapping[StrategyKey, Trials], budget: Budget
 ) -> Iterator[tuple[str, Better, list[Candidate]]]:
     """(quantity, which is better, candidates)."""
     ends = evidence.curves.ends(budget.unit)
@@ -96,7 +97,7 @@ def _measured(
 
 
 def _with_scores(
-    evidence: Evidence, trials: Mapping[Axes, Trials], spent: Mapping[Axes, Array]
+    evidence: Evidence, trials: Mapping[StrategyKey, Trials], spent: Mapping[StrategyKey, Array]
 ) -> list[Candidate]:
     """A candidate per strategy and decoder, by the test metric at the end of each trial."""
     candidates = []
@@ -107,7 +108,9 @@ def _with_scores(
     return candidates
 
 
-def _with_losses(evidence: Evidence, axes: Axes, trials: Trials, budget: Budget) -> Candidate:
+def _with_losses(
+    evidence: Evidence, axes: StrategyKey, trials: Trials, budget: Budget
+) -> Candidate:
     """By the validation loss at the budget, or at the end of a trial that took less."""
     values, spent = np.full((2, len(trials)), np.nan)
     for seed in np.flatnonzero(evidence.ok(trials)).tolist():

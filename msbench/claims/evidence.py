@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Columns, checked, collect, newest_winners
 from msbench.compare.curves import Curves
-from msbench.compare.labels import Labels, machine_names, strategy_key
-from msbench.compare.rows import StrategyRow
+from msbench.compare.labels import Labels, machine_names
+from msbench.compare.rows import StrategyKey
 from msbench.compare.verdicts import Scored, scored
 from msbench.records.record import Record
 from msbench.records.schema import TrialData
@@ -22,20 +22,6 @@ Trials = NDArray[np.int64]
 """Per seed, the position of a trial in the columns; -1 where there is none."""
 
 
-class Axes(NamedTuple):
-    """The labels of a strategy's axes, as a key."""
-
-    task: str
-    model: str
-    loss: str
-    optimizer: str
-    schedule: str
-
-    def row(self) -> StrategyRow:
-        """Their columns."""
-        return cast(StrategyRow, self._asdict())
-
-
 @dataclass(frozen=True)
 class Evidence:
     """What records hold on every strategy."""
@@ -44,9 +30,9 @@ class Evidence:
     labels: Labels
     scores: Scored
     curves: Curves
-    trials: Mapping[Axes, Trials]
+    trials: Mapping[StrategyKey, Trials]
     """The trials of every strategy."""
-    cells: Mapping[Axes, Mapping[str, int]]
+    cells: Mapping[StrategyKey, Mapping[str, int]]
     """By strategy and decoder, the row of `scores` with the task's metric."""
     machines: Sequence[str]
     """What the machines are called, in the order of their column."""
@@ -100,11 +86,11 @@ def gather(records: Iterable[Record], metric: str) -> Evidence:
     )
 
 
-def _trials(columns: Columns, labels: Labels) -> dict[Axes, Trials]:
+def _trials(columns: Columns, labels: Labels) -> dict[StrategyKey, Trials]:
     """The trials of every strategy; of one seed the last counts."""
-    axes = [Axes(**labels.axes(record)) for record in columns.groups]
+    axes = [StrategyKey(**labels.axes(record)) for record in columns.groups]
     groups, seeds = columns.trials["group"], columns.trials["seed"]
-    trials: dict[Axes, Trials] = {}
+    trials: dict[StrategyKey, Trials] = {}
     for trial in np.flatnonzero(columns.kept).tolist():
         strategy = axes[groups[trial]]
         if strategy not in trials:
@@ -113,9 +99,9 @@ def _trials(columns: Columns, labels: Labels) -> dict[Axes, Trials]:
     return trials
 
 
-def _cells(scores: Scored) -> dict[Axes, dict[str, int]]:
-    cells: dict[Axes, dict[str, int]] = {}
+def _cells(scores: Scored) -> dict[StrategyKey, dict[str, int]]:
+    cells: dict[StrategyKey, dict[str, int]] = {}
     for number, cell in enumerate(scores.cells):
         if cell["main"]:
-            cells.setdefault(Axes(*strategy_key(cell)), {})[cell["decoder"]] = number
+            cells.setdefault(StrategyKey.of(cell), {})[cell["decoder"]] = number
     return cells

@@ -10,8 +10,9 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.claims.evidence import Axes, Evidence, Trials
+from msbench.claims.evidence import Evidence, Trials
 from msbench.claims.results import Subject
+from msbench.compare.rows import StrategyKey
 from msbench.records.schema import PartData
 
 Declared = Mapping[tuple[str, str], tuple[str, str]]
@@ -29,7 +30,7 @@ class Competitor:
     """An optimizer or a decoder in records, with everything else that it ran with."""
 
     kind: Literal["optimizer", "decoder"]
-    axes: Axes
+    axes: StrategyKey
     label: str
     part: PartData
     """Its name, options and so on, as in the job."""
@@ -38,7 +39,7 @@ class Competitor:
     """Of a decoder, its row in the scores with the task's metric."""
 
     @property
-    def setting(self) -> tuple[str, Axes]:
+    def setting(self) -> tuple[str, StrategyKey]:
         """Those that can be compared with it have the same."""
         axes = self.axes._replace(optimizer="") if self.kind == "optimizer" else self.axes
         return self.kind, axes
@@ -73,7 +74,7 @@ def find_pairs(evidence: Evidence, declared: Declared) -> tuple[list[Pair], list
     predict with the same trained model.
     """
     competitors = [*_optimizers(evidence), *_decoders(evidence)]
-    rivals: dict[tuple[str, Axes], list[Competitor]] = defaultdict(list)
+    rivals: dict[tuple[str, StrategyKey], list[Competitor]] = defaultdict(list)
     for competitor in competitors:
         rivals[competitor.setting].append(competitor)
     pairs: list[Pair] = []

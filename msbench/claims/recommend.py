@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from msbench.claims.candidates import Budget, Contest, contests
-from msbench.claims.evidence import Axes, Evidence, Trials, gather
+from msbench.claims.evidence import Evidence, Trials, gather
 from msbench.claims.ranking import best_first, choice, ranked
 from msbench.claims.results import ChoiceRow, RankedRow, Recommendation
+from msbench.compare.rows import StrategyKey
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
 
@@ -59,7 +60,7 @@ def recommend(
     return Recommendation(rows, choices, unit, amount, [*notes, *evidence.notes])
 
 
-def _of(evidence: Evidence, task: str) -> dict[Axes, Trials]:
+def _of(evidence: Evidence, task: str) -> dict[StrategyKey, Trials]:
     """The trials of a task, or all; a bare name also means all that options tell apart."""
     means = evidence.labels.means
     chosen = {a: t for a, t in evidence.trials.items() if not task or means(task, a.task)}

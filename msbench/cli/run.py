@@ -11,6 +11,7 @@ from msbench.cli.interrupts import quit_on_interrupt
 from msbench.cli.options import plugin_option, workers_option
 from msbench.cli.output import NOT_OK, leave, say, say_skipped, write
 from msbench.errors import printable
+from msbench.spec import AXES, display_name
 
 if TYPE_CHECKING:
     from msbench.records.record import Record
@@ -92,8 +93,7 @@ def _print_plan(suite: "Suite", planned: "Planned") -> None:
     """A line for every trial to run, and how much there is to do."""
     trials = planned.trials
     for trial in trials:
-        parts = (trial.task, trial.model, trial.loss, trial.optimizer, trial.schedule)
-        names = " ".join(part.label or part.name for part in parts)
+        names = " ".join(display_name(getattr(trial, axis)) for axis in AXES)
         click.echo(printable(f"{trial.key}  {names}  seed {trial.seed}"))
     later = any(trial.is_search for trial in trials)
     click.echo(

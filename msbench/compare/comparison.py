@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from msbench.compare.columns import checked, collect, newest_winners, trained
 from msbench.compare.costs import costs_by_strategy, decoding_rows, training_rows
 from msbench.compare.curves import curve_rows
-from msbench.compare.labels import Labels, machine_names, strategy_key
+from msbench.compare.labels import Labels, machine_names
 from msbench.compare.notes import (
     failed_trials,
     hidden_tasks,
@@ -18,7 +18,7 @@ from msbench.compare.notes import (
 )
 from msbench.compare.provenance import failure_rows, machine_rows, part_rows
 from msbench.compare.ranks import profile_rows, rank_rows
-from msbench.compare.rows import Comparison
+from msbench.compare.rows import Comparison, StrategyKey
 from msbench.compare.searches import tuning_rows
 from msbench.compare.targets import Target, auto_targets, freezing, reaching, resolved, target_rows
 from msbench.compare.throughput import throughput_rows
@@ -73,7 +73,7 @@ def compare(
     training = training_rows(columns, trials, throughput, by, bases)
     costs = costs_by_strategy(training)
     accuracy = verdict_rows(
-        columns, scores, by, bases, lambda cell: costs[strategy_key(cell)], margin
+        columns, scores, by, bases, lambda cell: costs[StrategyKey.of(cell)], margin
     )
     automatic = auto_targets(columns, trials, by, bases)
     targets = resolved(target, trials.cells, automatic, labels)

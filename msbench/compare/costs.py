@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import COSTS, DECODED, Columns, Trained
-from msbench.compare.labels import Labels, axes_of, strategy_key
+from msbench.compare.labels import Labels
 from msbench.compare.rows import (
     AccuracyRow,
     Bases,
     CostRow,
     DecodingRow,
+    StrategyKey,
     ThroughputRow,
     TrainingRow,
     is_baseline,
@@ -43,10 +44,10 @@ def training_rows(
     }
     n = np.bincount(trials.cell, minlength=len(trials.cells))
     n_ok = np.bincount(trials.cell[ok], minlength=len(trials.cells))
-    timed = {(*strategy_key(row), row["machine"]): row for row in throughput if row["optimizer"]}
+    timed = {(*StrategyKey.of(row), row["machine"]): row for row in throughput if row["optimizer"]}
     rows = []
     for i, cell in enumerate(trials.cells):
-        alone = timed.get((*strategy_key(cell), cell["machine"]))
+        alone = timed.get((*StrategyKey.of(cell), cell["machine"]))
         row = {
             **cell,
             "n": int(n[i]),
@@ -63,11 +64,11 @@ def training_rows(
     return rows
 
 
-def costs_by_strategy(training: Sequence[TrainingRow]) -> dict[tuple[str, ...], CostRow]:
+def costs_by_strategy(training: Sequence[TrainingRow]) -> dict[StrategyKey, CostRow]:
     """The costs of every strategy over its machines; what is of a machine only if there was one."""
-    rows: dict[tuple[str, ...], list[TrainingRow]] = {}
+    rows: dict[StrategyKey, list[TrainingRow]] = {}
     for row in training:
-        rows.setdefault(strategy_key(row), []).append(row)
+        rows.setdefault(StrategyKey.of(row), []).append(row)
     return {strategy: _pooled(of_machines) for strategy, of_machines in rows.items()}
 
 
@@ -114,13 +115,13 @@ def decoding_rows(
         name: _means(inverse, table[name], len(pairs)) for name in ("tokens_per_second", *DECODED)
     }
     n = np.bincount(inverse, minlength=len(pairs))
-    scores = {(*strategy_key(row), row["decoder"]): row for row in accuracy if row["main"]}
+    scores = {(*StrategyKey.of(row), row["decoder"]): row for row in accuracy if row["main"]}
     rows = []
     for i, code in enumerate(pairs.tolist()):
         cell, name = trials.cells[code // len(decoders)], decoders[code % len(decoders)]
-        score = scores.get((*strategy_key(cell), name))
+        score = scores.get((*StrategyKey.of(cell), name))
         row = {
-            **axes_of(cell),
+            **StrategyKey.of(cell).row(),
             "decoder": name,
             "machine": cell["machine"],
             "n": int(n[i]),

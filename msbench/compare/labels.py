@@ -4,10 +4,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msbench.compare.rows import StrategyRow
+from msbench.compare.rows import StrategyKey, StrategyRow
 from msbench.records.record import Record
 from msbench.records.schema import PartData, StrategyData, TrialData
-from msbench.spec import AXES, Axis, identity
+from msbench.spec import AXES, identity
+
+_PLAIN = [axis for axis in AXES if axis not in ("task", "optimizer")]
+"""The axes whose parts are called what they are, whatever else a trial says."""
 
 
 class Labels:
@@ -49,22 +52,18 @@ class Labels:
             self._axes[record.group] = self.strategy(record, record.trial)
         return self._axes[record.group]
 
-    def key(self, record: Record) -> tuple[str, ...]:
-        """The labels of a trial's axes, in the order of AXES: what tells its strategy."""
-        return strategy_key(self.axes(record))
+    def key(self, record: Record) -> StrategyKey:
+        """The labels of a trial's axes: what tells its strategy."""
+        return StrategyKey.of(self.axes(record))
 
     def strategy(
         self, record: Record, trial: TrialData, timed: StrategyData | None = None
     ) -> StrategyRow:
         """The labels of one trial of a record's job; timed: of a strategy on its task and model."""
-        part = trial if timed is None else timed
-        return {
-            "task": self.task(record, trial),
-            "model": self.of(record, "model", trial["model"]),
-            "loss": self.of(record, "loss", part["loss"]),
-            "optimizer": self.of(record, "optimizer", _optimizer(part)),
-            "schedule": self.of(record, "schedule", part["schedule"]),
-        }
+        parts: Mapping[str, Any] = {**trial, **timed} if timed else trial
+        others = {axis: self.of(record, axis, parts[axis]) for axis in _PLAIN}
+        optimizer = self.of(record, "optimizer", _optimizer(timed or trial))
+        return StrategyKey(task=self.task(record, trial), optimizer=optimizer, **others).row()
 
     def task(self, record: Record, trial: TrialData) -> str:
         """The label of a trial's task."""
@@ -74,22 +73,6 @@ class Labels:
     def of(self, record: Record, kind: str, part: PartData) -> str:
         """The label of a part in a record."""
         return self._labels[kind, display_name(record.trial["task"]), text_of(part)]
-
-
-def strategy_key(row: StrategyRow) -> tuple[str, ...]:
-    """What tells the strategy of a row from others: its axes."""
-    return tuple(row[axis] for axis in AXES)
-
-
-def axes_of(row: StrategyRow) -> StrategyRow:
-    """The axes of a row alone."""
-    return {
-        "task": row["task"],
-        "model": row["model"],
-        "loss": row["loss"],
-        "optimizer": row["optimizer"],
-        "schedule": row["schedule"],
-    }
 
 
 def machine_names(machines: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
@@ -122,11 +105,10 @@ def text_of(part: Mapping[str, Any]) -> str:
 def _parts_of(record: Record) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
     """(kind, name of the task, part) of everything in a record's job."""
     trials = [record.trial] if record.is_trial else record.measurement["strategies"]
-    others: tuple[Axis, ...] = ("model", "loss", "schedule")
     for trial in trials:
         task = display_name(trial["task"])
         yield "task", task, _task_around(trial)
-        for axis in others:
+        for axis in _PLAIN:
             yield axis, task, trial[axis]
         yield "optimizer", task, _optimizer(trial)
         for part in trial["decoders"]:

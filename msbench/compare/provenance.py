@@ -5,15 +5,13 @@ from typing import Any
 
 from msbench.compare.columns import Columns, Trained
 from msbench.compare.labels import Labels, display_name
-from msbench.compare.rows import FailureRow, MachineRow, PartRow, StrategyRow
+from msbench.compare.rows import FailureRow, MachineRow, PartRow, StrategyKey
 from msbench.records.record import Record
 from msbench.records.schema import STATUSES, PartData
 from msbench.spec import AXES
 
 KINDS = (*AXES, "learner", "decoder")
 """In the order in which parts are listed."""
-
-NOTHING: StrategyRow = {"task": "", "model": "", "loss": "", "optimizer": "", "schedule": ""}
 
 
 def part_rows(columns: Columns, labels: Labels) -> list[PartRow]:
@@ -99,9 +97,7 @@ def _lost_measurements(measured: Sequence[Record]) -> Iterator[FailureRow]:
             lost.append(("", record.status, record.reason))
         for strategy, status, reason in lost:
             yield {
-                **NOTHING,
-                "task": task,
-                "optimizer": strategy,
+                **StrategyKey(task=task, optimizer=strategy).row(),
                 "stage": "throughput",
                 "seeds": [],
                 "status": status,

@@ -6,9 +6,9 @@ Values are plain and unrounded; NaN is "not known". The columns are those of the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict, cast
 
-from msbench.spec import Compared
+from msbench.spec import AXES, Compared
 
 Row = Mapping[str, Any]
 """Any of the rows below."""
@@ -25,6 +25,25 @@ class StrategyRow(TypedDict):
     loss: str
     optimizer: str
     schedule: str
+
+
+class StrategyKey(NamedTuple):
+    """The same as a key; "" where something is of no particular part."""
+
+    task: str = ""
+    model: str = ""
+    loss: str = ""
+    optimizer: str = ""
+    schedule: str = ""
+
+    @classmethod
+    def of(cls, row: StrategyRow) -> "StrategyKey":
+        """The axes of a row, whatever else it holds."""
+        return cls(*(row[axis] for axis in AXES))
+
+    def row(self) -> StrategyRow:
+        """Their columns."""
+        return cast(StrategyRow, self._asdict())
 
 
 class MachineStrategyRow(StrategyRow):

@@ -5,19 +5,17 @@ import statistics
 from typing import Any
 
 from msbench.compare.columns import Columns
-from msbench.compare.labels import Labels, strategy_key
-from msbench.compare.rows import StrategyRow, TuningRow
+from msbench.compare.labels import Labels
+from msbench.compare.rows import StrategyKey, TuningRow
 
 
 def tuning_rows(columns: Columns, labels: Labels) -> list[TuningRow]:
     """A row per search: how its points did on validation, and the winner that ran."""
-    axes: dict[tuple[str, ...], StrategyRow] = {}
-    losses: dict[tuple[str, ...], dict[int, list[float]]] = {}
-    options: dict[tuple[str, ...], dict[int, dict[str, Any]]] = {}
+    losses: dict[StrategyKey, dict[int, list[float]]] = {}
+    options: dict[StrategyKey, dict[int, dict[str, Any]]] = {}
     for record in columns.searches:
         strategy, tuned = labels.key(record), record.trial["tuned"]
         assert tuned is not None
-        axes[strategy] = labels.axes(record)
         points = losses.setdefault(strategy, {})
         points.setdefault(tuned["point"], []).append(record.validation_loss)
         options.setdefault(strategy, {})[tuned["point"]] = tuned["options"]
@@ -33,7 +31,7 @@ def tuning_rows(columns: Columns, labels: Labels) -> list[TuningRow]:
         winner = winners.get(strategy)
         rows.append(
             {
-                **axes[strategy],
+                **strategy.row(),
                 "points": len(points),
                 "ok": len(finite),
                 "point": winner["point"] if winner else None,
@@ -48,4 +46,4 @@ def tuning_rows(columns: Columns, labels: Labels) -> list[TuningRow]:
                 ],
             }
         )
-    return sorted(rows, key=strategy_key)
+    return sorted(rows, key=StrategyKey.of)

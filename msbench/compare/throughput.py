@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from msbench.compare.labels import Labels
-from msbench.compare.rows import Bases, StrategyRow, ThroughputRow, compared
+from msbench.compare.rows import Bases, StrategyKey, StrategyRow, ThroughputRow, compared
 from msbench.compare.stats import mean_interval
 from msbench.records.record import Record
 from msbench.records.schema import RatesData
@@ -62,7 +62,7 @@ def _decoding(
     bases: Bases,
 ) -> list[ThroughputRow]:
     timed = record.measurement_results["decoding"]
-    axes: StrategyRow = {"task": task, "model": model, "loss": "", "optimizer": "", "schedule": ""}
+    axes = StrategyKey(task=task, model=model).row()
     decoders = [labels.of(record, "decoder", each["decoder"]) for each in timed]
     names = [compared(axes, by, decoder) for decoder in decoders]
     return [

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import Columns
-from msbench.compare.labels import Labels, strategy_key
-from msbench.compare.rows import AccuracyRow, Bases, CellRow, CostRow, ExampleRow
+from msbench.compare.labels import Labels
+from msbench.compare.rows import AccuracyRow, Bases, CellRow, CostRow, ExampleRow, StrategyKey
 from msbench.compare.stats import equivalent, holm, mean_intervals, paired_examples, paired_tests
 from msbench.records.schema import STATUSES
 from msbench.spec import AXES, Compared
@@ -77,7 +77,7 @@ def _cell(columns: Columns, labels: Labels, code: int, places: int) -> CellRow:
 
 def _key(cell: CellRow) -> Key:
     """What a cell is of."""
-    return (*strategy_key(cell), cell["decoder"], cell["metric"])
+    return (*StrategyKey.of(cell), cell["decoder"], cell["metric"])
 
 
 def _mark_shown(cells: Sequence[CellRow], metric: str) -> None:
@@ -132,11 +132,7 @@ def verdict_rows(
         detectable = math.inf if tests.n[i] < 2 else float(tests.detectable[i])
         rows.append(
             {
-                "task": cell["task"],
-                "model": cell["model"],
-                "loss": cell["loss"],
-                "optimizer": cell["optimizer"],
-                "schedule": cell["schedule"],
+                **StrategyKey.of(cell).row(),
                 "decoder": cell["decoder"],
                 "metric": cell["metric"],
                 "n": int(n[i]),

@@ -4,13 +4,24 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from typing import Any
 
 from msbench.errors import SuiteError
 from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
-from msbench.spec import AXES, Choice, Measurement, Part, Phase, Suite, Trial, digest, display_name
+from msbench.spec import (
+    AXES,
+    Choice,
+    Measurement,
+    Part,
+    Phase,
+    Suite,
+    Trial,
+    digest,
+    display_name,
+)
 
 Fingerprint = Callable[[Part], str]
 """Task part -> fingerprint of its prepared data."""
@@ -93,18 +104,16 @@ def _cells(
     phases = tuple(_resolved_phase(registry, phase) for phase in suite.phases)
     for task in parts["task"]:
         data = fingerprint(task.part)
-        axes = [[each for each in parts[kind] if fits(each, task)] for kind in AXES[1:]]
-        for model, loss, optimizer, schedule in product(*axes):
-            framework = model.entry.learner
-            if {loss.entry.learner, optimizer.entry.learner} != {framework}:
+        fitting = [[each for each in parts[axis] if fits(each, task)] for axis in AXES[1:]]
+        for combination in product(*fitting):
+            chosen = dict(zip(AXES, (task, *combination), strict=True))
+            framework = chosen["model"].entry.learner
+            if {chosen["loss"].entry.learner, chosen["optimizer"].entry.learner} != {framework}:
                 continue
+            own: dict[str, Any] = {axis: each.part for axis, each in chosen.items()}
             yield partial(
                 Trial,
-                task=task.part,
-                model=model.part,
-                loss=loss.part,
-                optimizer=optimizer.part,
-                schedule=schedule.part,
+                **own,
                 decoders=_decoders(parts["decoder"], task, framework),
                 learner=learners[framework],
                 training=suite.training[display_name(task.choice)],
@@ -125,4 +134,4 @@ def _decoders(decoders: Sequence[Resolved], task: Resolved, framework: str) -> t
 
 def _resolved_phase(registry: Registry, phase: Phase) -> Phase:
     parts = {kind: registry.resolve(kind, choice) for kind, choice in phase.parts().items()}
-    return Phase(phase.passes, parts.get("loss"), parts.get("optimizer"), parts.get("schedule"))
+    return Phase(phase.passes, **parts)

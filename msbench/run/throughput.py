@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import cast
 
 from msbench.data.batches import evaluation_batches
 from msbench.data.task import Batch, Task
@@ -15,7 +16,7 @@ from msbench.run.clock import Clock
 from msbench.run.failure import reason_of
 from msbench.run.learner import Decoder, Learner
 from msbench.run.trial import EVALUATION_BATCH, build_decoders, make_learner, trial_batches
-from msbench.spec import Measurement, Trial
+from msbench.spec import STRATEGY, Measurement, Trial
 
 WARM_UP = 3
 """Steps before anything is timed."""
@@ -147,9 +148,5 @@ def _rates(mine: Sequence[Timing], base: Sequence[Timing]) -> RatesData:
 
 
 def _strategy_data(trial: Trial) -> StrategyData:
-    return {
-        "loss": part_data(trial.loss),
-        "optimizer": part_data(trial.optimizer),
-        "schedule": part_data(trial.schedule),
-        "tuned": trial.tuned and asdict(trial.tuned),  # type: ignore[typeddict-item]
-    }
+    parts = {axis: part_data(getattr(trial, axis)) for axis in STRATEGY}
+    return cast(StrategyData, {**parts, "tuned": trial.tuned and asdict(trial.tuned)})

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from msbench.compare.labels import flattened, strategy_key, text_of
-from msbench.compare.rows import AccuracyRow, Comparison, PartRow
+from msbench.compare.labels import flattened, text_of
+from msbench.compare.rows import AccuracyRow, Comparison, PartRow, StrategyKey
 from msbench.report.format import grouped, number
 from msbench.report.plots.axes import (
     annotate,
@@ -103,7 +103,7 @@ def _rows(comparison: Comparison) -> list[DecoderRow]:
     """Rows of the main metric, of tasks with two decoders. The time is that of throughput measured
     alone, else that of trials side by side."""
     side_by_side = {
-        (*strategy_key(row), row["decoder"]): 1e3 * row["seconds"] / max(row["count"], 1)
+        (*StrategyKey.of(row), row["decoder"]): 1e3 * row["seconds"] / max(row["count"], 1)
         for row in one_machine(comparison.decoding)
     }
     alone = {
@@ -113,7 +113,7 @@ def _rows(comparison: Comparison) -> list[DecoderRow]:
     parts = grouped(comparison.parts, lambda part: (part["kind"], part["label"]))
     rows: list[DecoderRow] = []
     for row in comparison.accuracy:
-        time = side_by_side.get((*strategy_key(row), row["decoder"]), math.nan)
+        time = side_by_side.get((*StrategyKey.of(row), row["decoder"]), math.nan)
         time = alone.get((row["task"], row["model"], row["decoder"]), time)
         if row["main"] and math.isfinite(row["mean"]) and math.isfinite(time):
             alike = parts["decoder", row["decoder"]]
