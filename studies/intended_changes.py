@@ -263,6 +263,15 @@ CHANGES = (
         ("svg", "html"),
         hides=True,
     ),
+    Change(
+        "mended: a picture of ranks has a left margin as wide as its names",
+        words(
+            r'(?s)(aria-labelledby="ranks(?:-[\dN]+)?-title"(?:(?!</svg>).)*?</desc>)(?:(?!</svg>).)*',
+            r"\1",
+        ),
+        ("svg", "html"),
+        hides=True,
+    ),
     *(Change("legends and findings use the standard terms", words(*each)) for each in SENTENCES),
     Change(
         "the legend says what TTFT is",

@@ -55,7 +55,7 @@ class _Display:
 
     def _finish(self, record: Record) -> None:
         self._tally.done += 1
-        self._tally.running -= 1
+        self._tally.running = max(0, self._tally.running - 1)  # launchers need not say what starts
         name = _job_name(record)
         if record.status != "ok" or record.reason:
             self._print(f"{name}: {record.status}: {record.reason}")

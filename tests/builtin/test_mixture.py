@@ -58,6 +58,9 @@ def test_each_task_is_there_and_scored_by_its_own_metrics(mix: Task) -> None:
     assert scores.metrics["numbers-fr/bleu"] == pytest.approx(100.0)
     assert scores.metrics["stories/exact"] == 1.0
     assert mix.also == ("numbers-fr/bleu", "stories/exact")
+    facts = mix.metric_facts(["mean", "numbers-fr/bleu"])
+    assert (facts["mean"].high, facts["mean"].unit) == (1, "share")
+    assert (facts["numbers-fr/bleu"].high, facts["numbers-fr/bleu"].unit) == (100, "points")
     half = [*perfect[:30], *[[] for _ in range(30)]]
     scores = mix.score(half, mix.test.references)
     assert scores.metrics["mean"] == pytest.approx(0.5)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import msbench
-from msbench import DataError, Scores, Task
+from msbench import DataError, Metric, Scores, Task
 from msbench.builtin.types import Count
 
 
@@ -63,6 +63,7 @@ def mixture(
         also=tuple(mains),
         notes={**joint.notes, "of": {name: dict(task.notes) for name, task in tasks.items()}},
         lower_is_better=tuple(lower),
+        metrics={"mean": Metric(low=0, high=1, margin=0.01, unit="share")},
         texts=None,
     )
 
