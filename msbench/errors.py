@@ -44,6 +44,12 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
+def shown(value: object) -> str:
+    """What was given, as Python writes it; of something long only the beginning."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`"; did you mean 'adamw'?"`, or the whole list when nothing is near.
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from time import sleep
 
-from msbench.data.sources import Source, check, open_source, source_path
+from msbench.data.sources import Source, check, source_path
 from msbench.errors import DataError
 
 
@@ -18,16 +17,20 @@ def fetch(source: Source, progress: Callable[[int], None] = lambda done: None) -
     """Bring the archive into the cache unless it is there; return its path.
 
     progress: called with the number of bytes downloaded so far. A file with the wrong hash is
-    never accepted, and one that is already in the cache is never overwritten.
+    never accepted; one that is in the cache is replaced when the right one has come.
     """
     path, state = source_path(source), check(source)
-    if state not in ("ok", "missing"):
-        open_source(source)  # raises, and says what is wrong with it
-    if state == "missing":
+    if state != "ok":
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as scratch:
-                shutil.move(_download(source, Path(scratch), progress), path)
+                _download(source, Path(scratch), progress).replace(path)
+        except DataError as error:
+            if state == "missing":
+                raise
+            raise DataError(
+                f"{path} {state}; it is damaged or another file, and {error}"
+            ) from error
         except OSError as error:
             raise DataError(f"cannot write to {path.parent}: {error.strerror}") from error
     progress(source.size)
