@@ -4,7 +4,15 @@ Every error that msbench raises on purpose is an `MsbenchError`: the command lin
 text without a traceback and leaves with its `exit_code`.
 """
 
+import json
+import re
 from collections.abc import Iterable, Sequence
+
+_UNPRINTABLE = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
+    "\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+"""Characters that JSON need not escape and a terminal would obey, or could not show."""
 
 
 class MsbenchError(Exception):
@@ -42,6 +50,11 @@ class RecordsError(MsbenchError):
 def printable(text: str) -> str:
     """Without characters that a terminal would obey: names and reasons may be anybody's."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def printable_json(text: str) -> str:
+    """JSON in which such characters are escaped: the same values, and a terminal obeys none."""
+    return _UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def shown(value: object) -> str:

