@@ -8,12 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-_UNPRINTABLE = re.compile(
-    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff"
-    "\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
-"""Characters that JSON need not escape and a terminal would obey, or could not show."""
-
 
 class MsbenchError(Exception):
     """Bad usage: what was asked, what exists, and where."""
@@ -22,10 +16,10 @@ class MsbenchError(Exception):
 
 
 class SuiteError(MsbenchError):
-    """Everything that is wrong with a suite, one problem a line."""
+    """Everything that is wrong with a suite, one problem a line, none longer than a screen."""
 
     def __init__(self, problems: Sequence[str]):
-        self.problems = tuple(problems)
+        self.problems = tuple(p if len(p) <= 2000 else f"{p[:2000]}..." for p in problems)
         super().__init__("\n".join(self.problems))
 
 
@@ -54,7 +48,11 @@ def printable(text: str) -> str:
 
 def printable_json(text: str) -> str:
     """JSON in which such characters are escaped: the same values, and a terminal obeys none."""
-    return _UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text)
+
+    def escaped(found: re.Match[str]) -> str:
+        return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
+
+    return re.sub(r"[^\n -~]", escaped, text)
 
 
 def shown(value: object) -> str:

@@ -25,7 +25,7 @@ def read_file(path: Path, most: int = 2**32) -> bytes:
             raise OSError(errno.EINVAL, "is not a regular file")
         if status.st_size > most:
             raise OSError(errno.EFBIG, f"has {status.st_size:,} bytes, more than {most:,}")
-        return file.read(most)
+        return file.read(status.st_size)
 
 
 def inside(folder: Path, name: str) -> Path:

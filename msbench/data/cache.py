@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Callable
 from io import BytesIO
@@ -69,6 +70,12 @@ def _load(path: Path) -> Arrays | None:
 
 
 def _array(content: bytes) -> Any:
+    """A stored array; ValueError if it claims another size, for which numpy would ask memory."""
+    file = BytesIO(content)
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+        raise ValueError(f"an array of {shape} {dtype} in {len(content)} bytes")
     return np.lib.format.read_array(BytesIO(content), allow_pickle=False)
 
 

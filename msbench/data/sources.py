@@ -86,7 +86,10 @@ class Archive(ZipFile):
         """A whole member. Told no size, zipfile would unpack first and compare sizes later."""
         info = name if isinstance(name, ZipInfo) else self.getinfo(name)
         with self.open(info, pwd=pwd) as member:
-            return member.read(info.file_size)
+            content = member.read(info.file_size)
+        if len(content) != info.file_size:
+            raise BadZipFile(f"{info.filename} has {len(content):,} bytes, not {info.file_size:,}")
+        return content
 
 
 def _checked(source: Source) -> tuple[str, bytes]:

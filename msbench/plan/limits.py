@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from math import isfinite
 from typing import Any
 
+from msbench.errors import shown
+
 MOST = {
-    "bytes": 1_000_000,
+    "bytes": 200_000,
     "values": 20_000,
     "parts": 1_000,
     "trials": 100_000,
@@ -35,12 +37,17 @@ def size_problems(table: dict[str, Any]) -> list[str]:
 
 
 def number_problems(table: dict[str, Any]) -> list[str]:
-    """Numbers of a table that are not finite: no option means them, and no record can hold them."""
-    return [
-        f"{where}: Input should be a finite number, not {value}"
-        for where, _, value in _values(table)
-        if isinstance(value, float) and not isfinite(value)
-    ]
+    """Numbers that are not finite, or integers of more than the 64 bits that TOML has.
+
+    No option means them, and no record can hold them.
+    """
+    problems = []
+    for where, _, value in _values(table):
+        if isinstance(value, float) and not isfinite(value):
+            problems.append(f"{where}: Input should be a finite number, not {value}")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            problems.append(f"{where}: Input should be a number of 64 bits, not {shown(value)}")
+    return problems
 
 
 def _values(table: dict[str, Any]) -> Iterator[tuple[str, int, Any]]:

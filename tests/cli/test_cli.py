@@ -288,7 +288,7 @@ def test_claims_and_recommend(call: Call) -> None:
         (["recommend", "quik", "--budget", "-5passes"], "a budget is an amount and its unit"),
         (["recommend", "quik"], "Missing option '--budget'"),
         (["run", "quick", "--workers", "0"], "0 is not in the range x>=1"),
-        (["run", "quick", "--device", "tpu"], "there is no 'tpu'; there is: cpu, cuda"),
+        (["run", "quick", "--device", "tpu"], "there is no 'tpu'; did you mean 'cpu'?"),
         (["compare", "quik"], "no results 'quik', neither a path nor under results"),
         (["compare", "."], "holds no .jsonl files"),
         (["compare", QUICK, "--baseline", "adamv"], "no optimizer 'adamv' in these results; did"),
