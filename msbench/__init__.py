@@ -7,7 +7,8 @@ used, so that importing msbench itself is fast.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from msbench.errors import DataError, MsbenchError, PluginError, SuiteError
+from msbench.errors import DataError, MsbenchError, PluginError, SuiteError, printable
+from msbench.paths import read_file
 from msbench.plugins.hookspecs import Register, hookimpl
 from msbench.version import __version__
 
@@ -150,7 +151,9 @@ __all__ = [
     "open_source",
     "passages",
     "plain",
+    "printable",
     "read",
+    "read_file",
     "rouge",
     "run_job",
     "run_suite",

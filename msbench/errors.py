@@ -4,6 +4,8 @@ Every error that msbench raises on purpose is an `MsbenchError`: the command lin
 text without a traceback and leaves with its `exit_code`.
 """
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -14,10 +16,10 @@ class MsbenchError(Exception):
 
 
 class SuiteError(MsbenchError):
-    """Everything that is wrong with a suite, one problem a line."""
+    """Everything that is wrong with a suite, one problem a line, none longer than a screen."""
 
     def __init__(self, problems: Sequence[str]):
-        self.problems = tuple(problems)
+        self.problems = tuple(p if len(p) <= 2000 else f"{p[:2000]}..." for p in problems)
         super().__init__("\n".join(self.problems))
 
 
@@ -42,6 +44,21 @@ class RecordsError(MsbenchError):
 def printable(text: str) -> str:
     """Without characters that a terminal would obey: names and reasons may be anybody's."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def printable_json(text: str) -> str:
+    """JSON in which such characters are escaped: the same values, and a terminal obeys none."""
+
+    def escaped(found: re.Match[str]) -> str:
+        return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
+
+    return re.sub(r"[^\n -~]", escaped, text)
+
+
+def shown(value: object) -> str:
+    """What was given, as Python writes it; of something long only the beginning."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

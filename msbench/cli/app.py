@@ -1,13 +1,15 @@
 """The group of commands: which there are, what errors look like, and exit codes."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from msbench.cli.inputs import installed
 from msbench.cli.output import INTERRUPTED, say
-from msbench.errors import MsbenchError, PluginError
+from msbench.errors import MsbenchError, PluginError, did_you_mean, printable
 from msbench.plugins.registry import Entry
 from msbench.version import __version__
 
@@ -47,6 +49,14 @@ class Commands(click.Group):
             raise PluginError(f"command {cmd_name!r} of plugin {entry.plugin} is no click command")
         return command
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """The command of that name; if there is none, the nearest name is told."""
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            near = did_you_mean(name, self.list_commands(ctx))
+            raise click.UsageError(f"No such command {name!r}{near}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Name and one line each, without importing any command."""
         others = installed().of("command")
@@ -56,7 +66,8 @@ class Commands(click.Group):
                     f"plugin {entry.plugin} claims the command {entry.name!r}, which is msbench's"
                 )
         with formatter.section("Commands"):
-            formatter.write_dl([(entry.name, entry.idea) for entry in (*OWN.values(), *others)])
+            entries = (*OWN.values(), *others)
+            formatter.write_dl([(printable(e.name), printable(e.idea)) for e in entries])
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Turn errors into messages, wherever they arise, also while commands are listed."""
@@ -66,13 +77,29 @@ class Commands(click.Group):
             say(str(error))
             sys.exit(error.exit_code)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse our own options."""
+        with _printable_usage():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; Ctrl-C is not an error."""
         try:
-            return super().invoke(ctx)
+            with _printable_usage():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             say("interrupted")
             ctx.exit(INTERRUPTED)
+
+
+@contextmanager
+def _printable_usage() -> Iterator[None]:
+    """What click says of wrong usage, without characters that a terminal would obey."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = printable(error.message)  # type: ignore[misc]
+        raise
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

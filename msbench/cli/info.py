@@ -8,7 +8,8 @@ import click
 
 from msbench.cli.inputs import load_registry
 from msbench.cli.options import plugin_option
-from msbench.errors import MsbenchError, printable
+from msbench.cli.output import echo
+from msbench.errors import MsbenchError
 from msbench.kinds import kind_of
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def command(part: str, plugins: tuple[str, ...]) -> None:
     registry = load_registry(plugins)
     entry = registry.find(kind_of(kind), name)
     for line in (*_facts(registry, entry), *_options(entry)):
-        click.echo(printable(line))
+        echo(line)
 
 
 def _facts(registry: "Registry", entry: "Entry") -> Iterator[str]:

@@ -6,8 +6,9 @@ from typing import Any
 import click
 
 from msbench.cli.inputs import load_registry
-from msbench.cli.options import plugin_option
-from msbench.cli.output import write_table
+from msbench.cli.options import Named, plugin_option
+from msbench.cli.output import write, write_table
+from msbench.errors import printable_json
 from msbench.kinds import KINDS, kind_of
 from msbench.version import __version__
 
@@ -19,9 +20,7 @@ TABLE = ("kind", "name", "plugin", "idea")
 
 @click.command("list")
 @click.argument("kind", required=False)
-@click.option(
-    "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@click.option("--format", "style", type=Named(["text", "json"]), default="text", show_default=True)
 @plugin_option
 def command(kind: str | None, style: str, plugins: tuple[str, ...]) -> None:
     """List parts (tasks, models, optimizers, ...) and suites.
@@ -42,7 +41,7 @@ def command(kind: str | None, style: str, plugins: tuple[str, ...]) -> None:
     if style == "json":
         import json
 
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        write(printable_json(json.dumps(rows, indent=1, ensure_ascii=False)))
     else:
         write_table([{column: row[column] for column in TABLE} for row in rows])
 

@@ -6,13 +6,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from msbench.errors import MsbenchError
+from msbench.errors import MsbenchError, did_you_mean
 from msbench.spec import COMPARED, FORMATS
 
 if TYPE_CHECKING:
     from msbench.compare.targets import Target
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Named(click.Choice[str]):
+    """One of some names; a wrong one is told the nearest."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """The nearest name, or all of them."""
+        return f"there is no {value!r}{did_you_mean(str(value), self.choices)}"
+
 
 results_argument = click.argument("results")
 """RESULTS: a folder or file of records, or the name of a suite that was run."""
@@ -28,7 +37,7 @@ plugin_option = click.option(
 format_option = click.option(
     "--format",
     "style",
-    type=click.Choice(FORMATS),
+    type=Named(FORMATS),
     metavar="FORMAT",
     default="text",
     show_default=True,
@@ -75,7 +84,7 @@ def _parse_target(context: click.Context, option: click.Parameter, text: str) ->
 _COMPARISON = (
     click.option(
         "--by",
-        type=click.Choice(COMPARED),
+        type=Named(COMPARED),
         metavar="AXIS",
         default="optimizer",
         show_default=True,

@@ -16,10 +16,15 @@ SHOWN = 10
 """Problems that are listed one by one."""
 
 
+def echo(line: str, err: bool = False) -> None:
+    """Print a line without characters that a terminal would obey, whoever wrote them."""
+    click.echo(printable(line), err=err)
+
+
 def say(message: str) -> None:
     """Print a message on the error stream, each of its lines marked as msbench's."""
     for line in message.split("\n"):
-        click.echo(f"msbench: {printable(line)}", err=True)
+        echo(f"msbench: {line}", err=True)
 
 
 def say_skipped(problems: Sequence[str]) -> None:

@@ -6,15 +6,15 @@ from typing import Any
 import click
 
 from msbench.cli.inputs import compare_results
-from msbench.cli.options import comparison_options, results_argument
-from msbench.cli.output import write_file
-from msbench.errors import MsbenchError, printable
+from msbench.cli.options import Named, comparison_options, results_argument
+from msbench.cli.output import echo, write_file
+from msbench.errors import MsbenchError
 from msbench.spec import PICTURES, UNITS, Unit
 
 
 @click.command("plot")
 @results_argument
-@click.option("--kind", type=click.Choice(PICTURES), required=True, help="What is drawn.")
+@click.option("--kind", type=Named(PICTURES), required=True, help="What is drawn.")
 @click.option(
     "-o",
     "--out",
@@ -26,12 +26,12 @@ from msbench.spec import PICTURES, UNITS, Unit
 @click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only this task (repeatable).")
 @click.option(
     "--along",
-    type=click.Choice(UNITS),
+    type=Named(UNITS),
     help="What learning curves are drawn against.  [default: passes]",
 )
 @click.option(
     "--theme",
-    type=click.Choice(["light", "dark"]),
+    type=Named(["light", "dark"]),
     default="light",
     show_default=True,
     help="The colours.",
@@ -60,4 +60,4 @@ def command(
     comparison, _ = compare_results(results, **options)
     drawn = picture(comparison, PLOTS[kind], tasks, along or "passes")
     write_file(out, svg(drawn, theme).encode() if out.suffix == ".svg" else png(drawn, theme))
-    click.echo(printable(drawn.alt))
+    echo(drawn.alt)

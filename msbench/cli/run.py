@@ -8,9 +8,9 @@ import click
 
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import quit_on_interrupt
-from msbench.cli.options import plugin_option, workers_option
-from msbench.cli.output import NOT_OK, leave, say, say_skipped, write
-from msbench.errors import printable
+from msbench.cli.options import Named, plugin_option, workers_option
+from msbench.cli.output import NOT_OK, echo, leave, say, say_skipped, write
+from msbench.paths import inside
 from msbench.spec import AXES, display_name
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Use the seeds 0 to N-1 instead of the suite's.",
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), help="Instead of the suite's.")
+@click.option("--device", type=Named(["cpu", "cuda"]), help="Instead of the suite's.")
 @plugin_option
 @click.option("--dry-run", is_flag=True, help="List the trials to run, and run nothing.")
 @click.option("--retry", is_flag=True, help="Run trials again that did not end ok.")
@@ -67,7 +67,7 @@ def command(
     quit_on_interrupt()
     registry = load_registry(plugins)
     chosen = with_overrides(load_suite(suite), seeds=seeds, device=device, workers=workers)
-    folder = out / chosen.name
+    folder = inside(out, chosen.name)
     fetch = None if dry_run else fetch_with_bar
     events = run_suite(chosen, registry, folder, retry=retry, fetch=fetch)
     planned = next(events)
@@ -94,16 +94,16 @@ def _print_plan(suite: "Suite", planned: "Planned") -> None:
     trials = planned.trials
     for trial in trials:
         names = " ".join(display_name(getattr(trial, axis)) for axis in AXES)
-        click.echo(printable(f"{trial.key}  {names}  seed {trial.seed}"))
+        echo(f"{trial.key}  {names}  seed {trial.seed}")
     later = any(trial.is_search for trial in trials)
-    click.echo(
+    echo(
         f"{suite.name}: {len(trials)} of {len(planned.expected)} trials to do, "
         f"{len(planned.measurements)} throughput measurements"
         + ("; then the winners' trials and their throughput" if later else "")
     )
     missing = sorted({trial.task.name for trial in trials if not trial.data})
     if missing:
-        click.echo(f"data not fetched yet, so nothing counts as done: {', '.join(missing)}")
+        echo(f"data not fetched yet, so nothing counts as done: {', '.join(missing)}")
 
 
 def _print_progress_before(planned: "Planned", folder: Path) -> None:
@@ -111,9 +111,9 @@ def _print_progress_before(planned: "Planned", folder: Path) -> None:
     total = len(planned.expected)
     if planned.trials or planned.measurements:
         done = total - len(planned.trials)
-        click.echo(f"{done} of {total} trials are done already", err=True)
+        echo(f"{done} of {total} trials are done already", err=True)
     else:
-        click.echo(f"all {total} trials are done already: {folder}", err=True)
+        echo(f"all {total} trials are done already: {folder}", err=True)
 
 
 def _print_tables(suite: "Suite", records: "Sequence[Record]") -> None:

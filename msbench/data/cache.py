@@ -2,19 +2,27 @@
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from msbench.data.sources import cache_folder
+from msbench.data.sources import Archive, cache_folder
+from msbench.errors import DataError
+from msbench.paths import read_file
 
 TEXT = "text:"
 """Prefix of the names of what is stored as JSON."""
+
+DIGEST = hashlib.sha256().digest_size
+"""Bytes at the end of a file that are the SHA-256 of all before them; zip readers skip them."""
+
+MOST = 2**32
+"""Bytes that a prepared task may take in memory."""
 
 Arrays = dict[str, Any]
 
@@ -22,17 +30,53 @@ Arrays = dict[str, Any]
 def cached(key: Any, make: Callable[[], Arrays]) -> Arrays:
     """`make()`, or what it returned for the same key before, from the disk and without pickle.
 
-    Arrays come back as arrays, texts and lists of texts as what they were.
+    Arrays come back as arrays, texts and lists of texts as what they were. A file that is not
+    bit by bit what was written is made again; DataError names it if that fails.
     """
     name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     path = cache_folder() / "prepared" / f"{name}.npz"
+    stored = _load(path)
+    if stored is not None:
+        return stored
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name.removeprefix(TEXT): _unpacked(name, stored[name]) for name in stored}
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile):  # missing, or damaged
         made = make()
-        _store(path, dict(_packed(name, value) for name, value in made.items()))
-        return {k: v if _is_text(v) else np.asarray(v) for k, v in made.items()}
+    except Exception as error:
+        if not path.exists():
+            raise
+        raise DataError(f"{path} is damaged, and cannot be made again: {error}") from error
+    _store(path, dict(_packed(name, value) for name, value in made.items()))
+    return {k: v if _is_text(v) else np.asarray(v) for k, v in made.items()}
+
+
+def _load(path: Path) -> Arrays | None:
+    """What was stored; None if it is missing, damaged, or of a time before there were digests."""
+    try:
+        stored = read_file(path)
+    except OSError:
+        return None
+    content, digest = stored[:-DIGEST], stored[-DIGEST:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    try:
+        with Archive(BytesIO(content), most=MOST) as archive:
+            arrays = {
+                name.removesuffix(".npy"): _array(archive.read(name)) for name in archive.namelist()
+            }
+            return {
+                name.removeprefix(TEXT): _unpacked(name, array) for name, array in arrays.items()
+            }
+    except Exception:  # with the right digest only a forger can fail here, in whatever way
+        return None
+
+
+def _array(content: bytes) -> Any:
+    """A stored array; ValueError if it claims another size, for which numpy would ask memory."""
+    file = BytesIO(content)
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+        raise ValueError(f"an array of {shape} {dtype} in {len(content)} bytes")
+    return np.lib.format.read_array(BytesIO(content), allow_pickle=False)
 
 
 def _is_text(value: Any) -> bool:
@@ -53,12 +97,13 @@ def _unpacked(name: str, array: Any) -> Any:
 
 def _store(path: Path, arrays: Arrays) -> None:
     """Write to another file and move it, so that parallel trials never read half a file."""
-    content = BytesIO()
-    np.savez_compressed(content, **arrays)
+    buffer = BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    content = buffer.getvalue()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(content.getvalue())
+            file.write(content + hashlib.sha256(content).digest())
         Path(file.name).replace(path)
     except OSError:  # a read-only cache costs time, not the run
         return

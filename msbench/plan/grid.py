@@ -8,11 +8,13 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
+from math import prod
 from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter
 
 from msbench.errors import PluginError
+from msbench.plan.limits import too_many
 from msbench.plugins.options import annotated
 from msbench.plugins.parts import NESTED
 from msbench.plugins.registry import Entry
@@ -22,21 +24,23 @@ from msbench.spec import Choice, display_name
 def expand_grid(entry: Entry, choice: Choice) -> list[Choice]:
     """The choice at each point of its grid, the last option fastest; without lists, itself.
 
-    PluginError if a list is empty or has a value twice. Options that the factory does not have stay
-    as they are: resolving them says what is wrong.
+    PluginError if a list is empty or has a value twice, or the points are too many. Options that
+    the factory does not have stay as they are: resolving them says what is wrong.
     """
-    known = entry.options()
-    grid = {
-        name: values
-        for name, values in choice.options.items()
-        if isinstance(values, list) and name not in NESTED and _is_single(known.get(name))
-    }
+    grid = _grid(entry, choice)
+    if problems := too_many("parts", grid_size(entry, choice)):
+        raise PluginError(f"{entry.kind} {entry.name!r}: {problems[0]}")
     if problems := [problem for name in grid for problem in _list_problems(name, grid[name])]:
         raise PluginError("\n".join(f"{entry.kind} {entry.name!r}: {each}" for each in problems))
     return [
         replace(choice, options={**choice.options, **dict(zip(grid, point, strict=True))})
         for point in product(*grid.values())
     ]
+
+
+def grid_size(entry: Entry, choice: Choice) -> int:
+    """The number of its points."""
+    return prod(map(len, _grid(entry, choice).values()))
 
 
 def describe(choice: Choice) -> str:
@@ -49,6 +53,16 @@ def _describe(value: Any) -> str:
     if isinstance(value, list) and any(isinstance(each, Choice) for each in value):
         return f"[{', '.join(map(_describe, value))}]"
     return describe(value) if isinstance(value, Choice) else str(value)
+
+
+def _grid(entry: Entry, choice: Choice) -> dict[str, list[Any]]:
+    """The options that span it."""
+    known = entry.options()
+    return {
+        name: values
+        for name, values in choice.options.items()
+        if isinstance(values, list) and name not in NESTED and _is_single(known.get(name))
+    }
 
 
 def _is_single(parameter: inspect.Parameter | None) -> bool:

@@ -1,13 +1,14 @@
 """Choices -> parts: do the names exist, are the options right, does every part fit a task."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import NamedTuple
 
 from msbench.errors import MsbenchError, PluginError, did_you_mean
-from msbench.plan.grid import expand_grid
-from msbench.plugins.parts import parts_in
+from msbench.plan.grid import expand_grid, grid_size
+from msbench.plan.limits import too_many
+from msbench.plugins.parts import DEEPEST, parts_in
 from msbench.plugins.registry import Entry, Registry
 from msbench.spec import COMPARED, Choice, Kind, Part, Suite, display_name
 
@@ -26,7 +27,8 @@ Parts = dict[Kind, list[Resolved]]
 def resolve_suite(suite: Suite, registry: Registry) -> tuple[Parts, list[str]]:
     """Every part that the suite names, by kind, and every problem with names and options."""
     parts: Parts = {}
-    problems = []
+    if problems := too_many("parts", _count_parts(suite, registry)):
+        return parts, [f"{suite.path}: {problem}" for problem in problems]
     for kind, choices in suite.choices().items():
         results = [resolve(registry, kind, choice) for choice in choices]
         parts[kind] = [each for resolved, _ in results for each in resolved]
@@ -40,6 +42,27 @@ def resolve_suite(suite: Suite, registry: Registry) -> tuple[Parts, list[str]]:
             f"{did_you_mean(suite.baseline, optimizers)}"
         )
     return parts, problems
+
+
+def _count_parts(suite: Suite, registry: Registry) -> int:
+    """How many parts the suite names, those inside of others and every point of a grid counted."""
+    in_phases = [each for phase in suite.phases for each in phase.parts().items()]
+    listed = [(kind, each) for kind, several in suite.choices().items() for each in several]
+    count = 0
+    for kind, choice in (*listed, *in_phases):
+        entry = registry.entries.get((kind, choice.name))
+        points = grid_size(entry, choice) if entry and kind == "decoder" else 1
+        count += points * sum(1 for _ in _choices_in(choice))
+    return count
+
+
+def _choices_in(choice: Choice, depth: int = 0) -> Iterator[Choice]:
+    """A choice and all choices among its options, as deep as they may be."""
+    yield choice
+    for value in choice.options.values() if depth <= DEEPEST else ():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, Choice):
+                yield from _choices_in(each, depth + 1)
 
 
 def resolve(registry: Registry, kind: Kind, choice: Choice) -> tuple[list[Resolved], list[str]]:

@@ -50,14 +50,13 @@ def sample_points(space: Space, count: int) -> list[dict[str, Any]]:
     from scipy.stats.qmc import Halton  # late: a second that only searches pay
 
     sequence = Halton(len(space), scramble=True, rng=0)
-    points: list[dict[str, Any]] = []
+    points: dict[str, dict[str, Any]] = {}
     for row in sequence.random(64 * count).tolist():
         shares = zip(space.items(), row, strict=True)
         point = {name: _value_at(bounds, share) for (name, bounds), share in shares}
-        if point not in points:
-            points.append(point)
+        points.setdefault(repr(point), point)
         if len(points) == count:
-            return points
+            return list(points.values())
     raise PluginError(f"its space has {len(points)} points, and [tuning] wants {count} of each")
 
 

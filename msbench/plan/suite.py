@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from msbench.errors import SuiteError, did_you_mean
+from msbench.errors import MsbenchError, SuiteError, did_you_mean
+from msbench.paths import inside, read_file
+from msbench.plan.limits import MOST, number_problems, size_problems, too_many
 from msbench.plan.tables import NAMED, parse_choice, parse_fields
 from msbench.spec import (
     LISTED,
@@ -58,19 +60,15 @@ def find_suite(name: str) -> Path:
     shipped = shipped_suites()
     if name in shipped:
         return shipped[name]
-    try:
-        if path.is_file():
-            return path
-    except OSError as error:
-        raise SuiteError([f"{name[:80]}...: cannot be read: {error.strerror}"]) from error
-    if path.suffix != ".toml" and path.parent == Path():
+    if path.suffix != ".toml" and path.parent == Path() and not path.is_file():
         raise SuiteError([f"unknown suite {name!r}{did_you_mean(name, shipped)} (or give a path)"])
-    raise SuiteError([f"{name}: no such suite file"])
+    return path
 
 
 def load_suite(name: str) -> Suite:
     """The suite of that name or path; SuiteError lists everything that is wrong with it."""
     path = find_suite(name)
+    _check_name(path)
     suite = _suite(path, {**DEFAULTS, **_toml(path)})
     if problems := list(dict.fromkeys(_contradictions(suite))):
         raise SuiteError([f"{path}: {problem}" for problem in problems])
@@ -87,9 +85,11 @@ def choice_of(text: str, where: str) -> Choice:
         raise SuiteError(
             [f"{where}: not NAME or NAME: option = value, option = value, as in TOML: {error}"]
         ) from error
+    problems = [f"{where}: {each}" for each in size_problems(table) or number_problems(table)]
+    if problems:
+        raise SuiteError(problems)
     if "name" in table["options"] or len(table) > 1:
         raise SuiteError([f"{where}: the name stands before the colon, and options behind it"])
-    problems: list[str] = []
     table = {"name": name.strip(), **table["options"]}
     choice = parse_choice(table, where, problems, separator=": ")
     if problems:
@@ -97,19 +97,32 @@ def choice_of(text: str, where: str) -> Choice:
     return choice
 
 
+def _check_name(path: Path) -> None:
+    """The suite's name is that of its folder of results."""
+    try:
+        inside(Path("results"), path.stem)
+    except MsbenchError as error:
+        raise SuiteError([f"{path}: a suite is called as its file, and {error}"]) from error
+
+
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise SuiteError([f"{path}: not valid TOML: {error}"]) from error
+        table = tomllib.loads(read_file(path, MOST["bytes"]).decode())
+    except FileNotFoundError as error:
+        raise SuiteError([f"{path}: no such suite file"]) from error
     except OSError as error:
         raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except (ValueError, RecursionError) as error:
+        raise SuiteError([f"{path}: not valid TOML: {error}"]) from error
+    if problems := [f"{path}: {problem}" for problem in size_problems(table)]:
+        raise SuiteError(problems)
+    return table
 
 
 def _suite(path: Path, table: dict[str, Any]) -> Suite:
     """The suite of a file; SuiteError if any of its tables is not what it should be."""
-    problems: list[str] = []
-    parsed = {**table, "seeds": _seeds(table["seeds"])}
+    problems = [f"{path}: {problem}" for problem in number_problems(table)]
+    parsed = {**table, "seeds": _seeds(table["seeds"], f"{path}: seeds", problems)}
     for key in (*LISTED, "phase"):
         if isinstance(table.get(key), list):
             parse: Any = _phase if key == "phase" else partial(parse_choice, keys=KEYS[key])
@@ -158,11 +171,13 @@ def _override(base: Training, table: Any, where: str, problems: list[str]) -> Tr
     return replace(base, **given)
 
 
-def _seeds(value: Any) -> Any:
+def _seeds(value: Any, where: str, problems: list[str]) -> Any:
     """`seeds = 3` is short for `seeds = [0, 1, 2]`."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10_000:
-        return list(range(value))
-    return value
+    if type(value) is not int or value < 1:
+        return value
+    wrong = too_many("trials", value)
+    problems += [f"{where}: {each}" for each in wrong]
+    return [0] if wrong else list(range(value))
 
 
 def _contradictions(suite: Suite) -> Iterator[str]:

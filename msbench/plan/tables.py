@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from msbench.errors import did_you_mean
+from msbench.errors import did_you_mean, shown
 from msbench.spec import Choice
 
 NAMED = ("name", "label")
@@ -25,7 +25,7 @@ def parse_fields(
     separator: between `where` and a key.
     """
     if not isinstance(table, dict):
-        problems.append(f"{where}: should be a table, not {table!r}")
+        problems.append(f"{where}: should be a table, not {shown(table)}")
         return {}
     try:
         model = _model(kind).model_validate(table)
@@ -105,4 +105,4 @@ def _problem(kind: Any, error: Any) -> str:
         return f"{place}: missing; a suite needs it"
     if error["type"] == "too_short":
         return f"{place}: is empty; a suite needs one"
-    return f"{place}: {error['msg'].replace('tuple', 'list')}, not {error['input']!r}"
+    return f"{place}: {error['msg'].replace('tuple', 'list')}, not {shown(error['input'])}"

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import product
+from math import prod
 from typing import Any
 
 from msbench.errors import SuiteError
+from msbench.plan.limits import too_many
 from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plugins.registry import Registry
@@ -48,7 +50,7 @@ def expected(
     reads data) is only asked when there is none.
     """
     parts, problems = resolve_suite(suite, registry)
-    problems = problems or fit_problems(suite, registry, parts)
+    problems = problems or _size_problems(suite, parts) or fit_problems(suite, registry, parts)
     searches, search_problems = plan_searches(suite, registry) if not problems else ({}, [])
     if problems or search_problems:
         raise SuiteError(problems or search_problems)
@@ -84,6 +86,8 @@ def with_overrides(
 ) -> Suite:
     """The suite with what the command line says instead."""
     if seeds is not None:
+        if problems := too_many("trials", seeds):
+            raise SuiteError([f"--seeds: {problem}" for problem in problems])
         suite = replace(suite, seeds=tuple(range(seeds)))
     if device is not None:
         suite = replace(suite, device=device)
@@ -91,6 +95,17 @@ def with_overrides(
         options = {**suite.launcher.options, "workers": workers}
         suite = replace(suite, launcher=replace(suite.launcher, options=options))
     return suite
+
+
+def _size_problems(suite: Suite, parts: Parts) -> list[str]:
+    """Whether it stands for too many trials, told without making one."""
+    cells = sum(
+        prod(sum(fits(each, task) for each in parts[kind]) for kind in AXES[1:])
+        for task in parts["task"]
+    )
+    searched = suite.tuning.points * suite.tuning.seeds if suite.tuning else 0
+    count = cells * (len(suite.seeds) + searched)
+    return [f"{suite.path}: {problem}" for problem in too_many("trials", count)]
 
 
 def _cells(

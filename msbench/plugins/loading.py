@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -19,6 +20,9 @@ from msbench.plugins.registry import Entry, Plugin, Registry
 
 GROUP = "msbench"
 """The entry point group."""
+
+ALLOW_LIST = "MSBENCH_PLUGINS"
+"""Environment variable that narrows which installed plugins are imported."""
 
 HOOKS = {f"register_{plural(kind)}": kind for kind in KINDS}
 
@@ -57,7 +61,23 @@ def _installed() -> list[tuple[str, Callable[[], Plugin]]]:
     """Name and loader of every installed plugin, by name."""
     # One distribution may be listed twice.
     points = {(_package(point)[0], point.value): point for point in entry_points(group=GROUP)}
+    points = _allowed(points)
     return [(name, partial(_from_point, points[name, value])) for name, value in sorted(points)]
+
+
+def _allowed(points: dict[tuple[str, str], EntryPoint]) -> dict[tuple[str, str], EntryPoint]:
+    """The entry points whose distribution or name the variable MSBENCH_PLUGINS lists (with commas
+    between), and msbench's own; all of them if it is not set."""
+    if (listed := os.environ.get(ALLOW_LIST)) is None:
+        return points
+    wanted = {name.strip() for name in listed.split(",")} - {""}
+    names = {key: {key[0], point.name} for key, point in points.items()}
+    known = set().union(*names.values())
+    if unknown := sorted(wanted - known):
+        raise PluginError(
+            f"{ALLOW_LIST}: no plugin {unknown[0]!r} is installed{did_you_mean(unknown[0], known)}"
+        )
+    return {key: points[key] for key in points if names[key] & {*wanted, "msbench"}}
 
 
 def _package(point: EntryPoint) -> tuple[str, str]:

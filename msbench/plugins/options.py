@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError, create_model
 
+from msbench.errors import shown
 from msbench.spec import Part
 
 
@@ -35,7 +36,7 @@ def check_options(
     except ValidationError as error:
         return {}, [_problem(each) for each in error.errors()]
     problems = [
-        f"option {name!r}: {value!r} is not plain data (numbers, texts, lists)"
+        f"option {name!r}: {shown(value)} is not plain data (numbers, texts, lists)"
         for name, value in values.items()
         if not _is_plain(value)
     ]
@@ -76,7 +77,7 @@ def _problem(error: Any) -> str:
     hint = ""
     if isinstance(error["input"], list) and error["type"].endswith("_type") and "." not in name:
         hint = "; several values are for the options of a [[decoder]] itself and for [tuning]"
-    return f"option {name!r}: {error['msg']}, not {error['input']!r}{hint}"
+    return f"option {name!r}: {error['msg']}, not {shown(error['input'])}{hint}"
 
 
 def _is_plain(value: Any) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from tabulate import tabulate
 
 from msbench.compare.rows import Comparison
-from msbench.errors import printable
+from msbench.errors import printable, printable_json
 from msbench.report.tables import legend, tables
 
 
@@ -64,12 +64,7 @@ def _title(title: str, format: str) -> str:
 
 def _json(whole: Any) -> str:
     text = json.dumps(_plain(asdict(whole)), indent=1, ensure_ascii=False, allow_nan=False)
-    # Characters that a terminal would obey, but JSON would not escape.
-    return re.sub(r"[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f]", _escaped, text)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+    return printable_json(text)
 
 
 def _csv(rows: Sequence[Mapping[str, Any]]) -> str:

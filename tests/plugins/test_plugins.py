@@ -103,6 +103,19 @@ def test_a_broken_installed_plugin_is_set_aside(monkeypatch: pytest.MonkeyPatch)
         registry.find("optimizer", "foo")
 
 
+def test_an_allow_list_narrows_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of a distribution or of an entry point; what is not on it is not imported."""
+    everything = {plugin.name for plugin in load_plugins().plugins}
+    monkeypatch.setenv("MSBENCH_PLUGINS", "")
+    assert [plugin.name for plugin in load_plugins().plugins] == ["msbench"]
+    for other in everything - {"msbench"}:
+        monkeypatch.setenv("MSBENCH_PLUGINS", f" {other},")
+        assert {plugin.name for plugin in load_plugins().plugins} == {"msbench", other}
+    monkeypatch.setenv("MSBENCH_PLUGINS", "builtn")
+    with pytest.raises(PluginError, match="MSBENCH_PLUGINS: no plugin 'builtn' is installed; did"):
+        load_plugins()
+
+
 def test_a_factory_that_cannot_be_imported_says_whose_it_is(write: Callable[[str], str]) -> None:
     text = GOOD.replace(", rprop,", ', "no_such_module:thing",')
     registry = load_plugins([write(text)])

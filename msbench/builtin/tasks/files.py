@@ -82,7 +82,7 @@ def files(
     splits = take(_splits(rows, split_seed), train_size)
     trained = {repr(source) for source, _ in splits["train"]}
     leaked = {n: sum(repr(s) in trained for s, _ in splits[n]) for n in ("validation", "test")}
-    hashes = {n: hashlib.sha256(Path(p).read_bytes()).hexdigest() for n, p in paths.items() if p}
+    hashes = {n: hashlib.sha256(_content(Path(p))).hexdigest() for n, p in paths.items() if p}
     if kind == "classify":
         task = msbench.classification(
             mislabel(splits, label_noise),
@@ -144,9 +144,7 @@ def _check_spans(rows: Mapping[str, list[Grouped]]) -> None:
 def _rows(kind: TaskKind, path: Path, columns: Columns) -> list[Grouped]:
     """Every row of a file."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"files: {path} (from {Path.cwd()}): {error.strerror}") from error
+        text = io.TextIOWrapper(io.BytesIO(_content(path)), encoding="utf-8-sig").read()
     except UnicodeDecodeError as error:
         raise DataError(f"files: {path} is not UTF-8: {error}") from error
     suffix = path.suffix.lower()
@@ -165,6 +163,13 @@ def _rows(kind: TaskKind, path: Path, columns: Columns) -> list[Grouped]:
     if not items:
         raise DataError(f"files: {path} has no rows")
     return items
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return msbench.read_file(path)
+    except OSError as error:
+        raise DataError(f"files: {path} (from {Path.cwd()}): {error.strerror}") from error
 
 
 def _row(kind: TaskKind, row: Mapping[str, Any], columns: Columns, where: str) -> Grouped:

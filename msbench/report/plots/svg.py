@@ -74,7 +74,7 @@ def svg(picture: Picture, theme: str = "") -> str:
         picture.figure.savefig(
             out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )
-    root = ElementTree.fromstring(out.getvalue())
+    root = ElementTree.fromstring(out.getvalue())  # noqa: S314  what matplotlib has just written
     paints = {"": variables(), "light": {}, "dark": DARK}[theme]
     _slim(root, picture.name, paints)
     _name(root, picture)

@@ -1,0 +1,41 @@
+"""Files that are read whole, and names that stay in their folder."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from msbench.errors import MsbenchError, printable
+
+
+def read_file(path: Path, most: int = 2**32) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    OSError for anything else, so that nobody waits for a pipe, reads a device without end, or
+    takes a large file into memory to refuse it; also for what is no path at all, as one with NUL.
+    """
+    nonblocking = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its writer
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | nonblocking)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"is no path: {error}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file")
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, f"has {status.st_size:,} bytes, more than {most:,}")
+        return file.read(status.st_size)
+
+
+def inside(folder: Path, name: str) -> Path:
+    """What is called `name` in a folder; MsbenchError if that would lead elsewhere.
+
+    Every path that is made of a name (of a suite, an archive, a trial) is made here.
+    """
+    if name in ("", ".", "..") or set(name) & set("/\\:") or not name.isprintable():
+        raise MsbenchError(
+            f"{printable(name[:80])!r} cannot be the name of a file in {folder}: a name is "
+            f"printable, has none of / \\ : and is not '.' or '..'"
+        )
+    return folder / name
