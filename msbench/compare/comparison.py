@@ -87,7 +87,7 @@ def compare(
         by=by,
         tuning=tuning_rows(columns, labels),
         training=training,
-        decoding=decoding_rows(columns, trials, labels, accuracy, by, bases),
+        decoding=decoding_rows(columns, scores, names, by, bases),
         targets=target_rows(trials, targets, took, by, bases),
         freezing=freezing(automatic, labels) if target is None else [],
         ranks=ranks,
