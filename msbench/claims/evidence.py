@@ -7,10 +7,11 @@ from typing import Literal, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.columns import Columns, checked, collect, newest_winners, trained
+from msbench.compare.columns import Columns, checked, collect, trained
 from msbench.compare.curves import Curves
 from msbench.compare.labels import Labels, machine_names, strategy_key
 from msbench.compare.rows import StrategyRow
+from msbench.compare.searches import without_replaced
 from msbench.compare.verdicts import Scored, scored
 from msbench.records.record import Record
 from msbench.records.schema import TrialData
@@ -77,7 +78,7 @@ def gather(records: Iterable[Record], metric: str) -> Evidence:
     """
     columns = checked(collect(records, metric), metric)
     labels = Labels([*columns.groups, *columns.searches])
-    columns, outdated = newest_winners(columns, labels)
+    columns, outdated = without_replaced(columns, labels)
     machines, differences = machine_names(columns.machines)
     scores = scored(columns, labels, metric)
     return Evidence(

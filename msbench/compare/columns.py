@@ -170,26 +170,6 @@ def trained(columns: Columns, labels: Labels, machines: Sequence[str]) -> Traine
     return Trained(described, cell, trial[chosen])
 
 
-def newest_winners(columns: Columns, labels: Labels) -> tuple[Columns, list[str]]:
-    """The columns without trials of winners that a later search has replaced, and a note of it."""
-    strategies = {t: labels.key(columns.record(t)) for t in columns.tuned if columns.kept[t]}
-    # An old winner does not become the newest by being decoded again.
-    by_age = sorted(strategies, key=lambda trial: (not columns.trials["redecoded"][trial], trial))
-    newest = {strategies[trial]: columns.tuned[trial]["options"] for trial in by_age}
-    replaced = [
-        trial
-        for trial, strategy in strategies.items()
-        if columns.tuned[trial]["options"] != newest[strategy]
-    ]
-    if not replaced:
-        return columns, []
-    kept = columns.kept.copy()
-    kept[replaced] = False
-    return replace(columns, kept=kept), [
-        f"{len(replaced)} trials of winners of an earlier search are left out"
-    ]
-
-
 def _newest(
     columns: Columns, trial: NDArray[np.int64], code: NDArray[np.int64]
 ) -> NDArray[np.int64]:
@@ -425,8 +405,11 @@ def _without_collecting_garbage() -> Iterator[None]:
 
 def _without_scores(search: Record) -> Record:
     """A search trial without what tables do not show."""
-    kept = {name: value for name, value in search.results.items() if name == "training"}
-    return replace(search, results=kept)
+    kept = {name: search.results[name] for name in ("task", "training") if name in search.results}
+    decoded = search.trial_results.get("decoding", ())
+    return replace(
+        search, results={**kept, "decoding": [{"metrics": each["metrics"]} for each in decoded]}
+    )
 
 
 def _costs(results: TrialResults) -> tuple[Any, ...]:
