@@ -52,6 +52,9 @@ Unit = Literal["passes", "steps", "seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 """What a budget may be counted in."""
 
+Select = Literal["loss", "metric"]
+"""What a search compares, on the validation split."""
+
 _POSITIVE = {"ge": 1}
 
 
@@ -155,7 +158,7 @@ class Tuning:
     """Points of its space that each optimizer may try."""
     seeds: int = field(default=1, metadata={"ge": 1, "le": 100})
     """Seeds that each point is tried with; the median counts."""
-    select: Literal["loss", "metric"] = "loss"
+    select: Select = "loss"
     """What is compared, on the validation split."""
 
 

@@ -137,8 +137,7 @@ def _target(evidence: Evidence, pair: Pair) -> float:
 def _cost_of_predicting(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
     """What predicting the test split took, as a ratio."""
     places = evidence.scores.place[[pair.strategy.cell, pair.base.cell]]
-    keys = zip(pair.trials.ravel().tolist(), places.ravel().tolist(), strict=True)
-    rows = np.array([evidence.predictions.get(key, -1) for key in keys]).reshape(2, -1)
+    rows = evidence.columns.predictions(pair.trials, places)
     for match in matches(evidence, pair, ("steps", "seconds")):
         costs = np.append(evidence.columns.decoded[match.unit], np.nan)  # which is at -1
         took = np.where(match.seeds, costs[rows], np.nan)

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from msbench.compare.columns import Columns, checked, collect, newest_winners
+from msbench.compare.columns import Columns, checked, collect, trained
 from msbench.compare.curves import Curves
 from msbench.compare.labels import Labels, machine_names
 from msbench.compare.rows import StrategyKey
+from msbench.compare.searches import without_replaced
 from msbench.compare.verdicts import Scored, scored
 from msbench.records.record import Record
 from msbench.records.schema import TrialData
@@ -37,13 +37,6 @@ class Evidence:
     machines: Sequence[str]
     """What the machines are called, in the order of their column."""
     notes: Sequence[str]
-
-    @cached_property
-    def predictions(self) -> Mapping[tuple[int, int], int]:
-        """By trial and place of the decoder, the row of `Columns.decoded`."""
-        table = self.columns.decoded
-        keys = zip(table["trial"].tolist(), table["place"].tolist(), strict=True)
-        return {key: row for row, key in enumerate(keys)}
 
     def job(self, trials: Trials) -> TrialData:
         """The job of a strategy's trials, which differ in the seed alone."""
@@ -71,7 +64,7 @@ def gather(records: Iterable[Record], metric: str) -> Evidence:
     """
     columns = checked(collect(records, metric), metric)
     labels = Labels([*columns.groups, *columns.searches])
-    columns, outdated = newest_winners(columns, labels)
+    columns, outdated = without_replaced(columns, labels)
     machines, differences = machine_names(columns.machines)
     scores = scored(columns, labels, metric)
     return Evidence(
@@ -79,23 +72,22 @@ def gather(records: Iterable[Record], metric: str) -> Evidence:
         labels=labels,
         scores=scores,
         curves=Curves(columns),
-        trials=_trials(columns, labels),
+        trials=_trials(columns, labels, machines),
         cells=_cells(scores),
         machines=machines,
         notes=[*outdated, *differences],
     )
 
 
-def _trials(columns: Columns, labels: Labels) -> dict[StrategyKey, Trials]:
-    """The trials of every strategy; of one seed the last counts."""
-    axes = [StrategyKey(**labels.axes(record)) for record in columns.groups]
-    groups, seeds = columns.trials["group"], columns.trials["seed"]
+def _trials(columns: Columns, labels: Labels, machines: Sequence[str]) -> dict[StrategyKey, Trials]:
+    """The trials of every strategy, in the order of the records."""
+    found = trained(columns, labels, machines)
     trials: dict[StrategyKey, Trials] = {}
-    for trial in np.flatnonzero(columns.kept).tolist():
-        strategy = axes[groups[trial]]
+    for trial, cell in sorted(zip(found.trial.tolist(), found.cell.tolist(), strict=True)):
+        strategy = StrategyKey.of(found.cells[cell])
         if strategy not in trials:
             trials[strategy] = np.full(len(columns.seeds), -1, dtype=np.int64)
-        trials[strategy][seeds[trial]] = trial
+        trials[strategy][columns.trials["seed"][trial]] = trial
     return trials
 
 

@@ -37,7 +37,10 @@ def open_questions(rows: Sequence[ClaimRow], evidence: Evidence) -> list[str]:
         )
     if max(row["pairs"] for row in rows) < 2:
         notes.append("one seed each: nothing can be shown without more (msbench run --seeds)")
-    failed = np.count_nonzero(~evidence.columns.ok & evidence.columns.kept)
+    failed = sum(
+        np.count_nonzero((trials >= 0) & ~evidence.ok(trials))
+        for trials in evidence.trials.values()
+    )
     if failed:
         notes.append(
             f"{failed} trials did not end ok: they count as not reaching a target, else not"

@@ -84,9 +84,7 @@ def command(
         leave(NOT_OK, f"{done.lost} of {total} left no record: the launcher lost them")
     _print_tables(chosen, done.records)
     _warn_of_missing_weights(chosen, folder, done.records)
-    bad = [record for record in done.records if record.status != "ok" and not record.is_search]
-    if bad:
-        leave(NOT_OK, f"{len(bad)} of {len(done.records)} did not end ok (msbench run --retry)")
+    _leave_if_lost(done.records)
 
 
 def _print_plan(suite: "Suite", planned: "Planned") -> None:
@@ -123,6 +121,20 @@ def _print_tables(suite: "Suite", records: "Sequence[Record]") -> None:
     first = suite.optimizers[0]
     baseline = suite.baseline or first.label or first.name
     write(render(compare(records, baseline=baseline, target=suite.targets or None)))
+
+
+def _leave_if_lost(records: "Sequence[Record]") -> None:
+    """Say how many did not end ok. That a search diverged at some point is among its results."""
+    bad = [record for record in records if record.status != "ok"]
+    if not bad:
+        return
+    searched = sum(record.is_search for record in bad)
+    of_a_search = f", {searched} of them of a search" if searched else ""
+    sentence = f"{len(bad)} of {len(records)} did not end ok{of_a_search} (msbench run --retry)"
+    if all(record.is_search and record.status == "diverged" for record in bad):
+        say(sentence)
+    else:
+        leave(NOT_OK, sentence)
 
 
 def _warn_of_missing_weights(suite: "Suite", folder: Path, records: "Sequence[Record]") -> None:

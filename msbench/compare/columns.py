@@ -64,8 +64,9 @@ class Columns:
     """What the records of each group say of their task: its metric and the like."""
     trials: Arrays
     """Positions in `groups` (`group`), `seeds` (`seed`), STATUSES (`status`) and `machines`
-    (`machine`); COSTS; the `best` and the `last` validation loss of the last phase, the
-    `generalization_gap`, and the number of trained `parameters`."""
+    (`machine`); whether it is of weights that another trial trained (`redecoded`: 1, else 0);
+    COSTS; the `best` and the `last` validation loss of the last phase, the `generalization_gap`,
+    and the number of trained `parameters`."""
     kept: NDArray[np.bool_]
     """Which trials count: of equal keys the last one does."""
     curve: Arrays
@@ -91,6 +92,15 @@ class Columns:
     def ok(self) -> NDArray[np.bool_]:
         """Which trials ended ok."""
         return np.asarray(self.trials["status"] == 0)
+
+    def predictions(self, trial: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For trials and places of a decoder, of any shape, rows of `decoded`; -1 for none."""
+        places = 1 + int(max(place.max(initial=0), self.decoded["place"].max(initial=0)))
+        known = self.decoded["trial"] * places + self.decoded["place"]
+        order, wanted = np.argsort(known), trial * places + place
+        at = np.searchsorted(known, wanted, sorter=order)
+        at = np.append(order, -1)[at]
+        return np.where(np.append(known, -1)[at] == wanted, at, -1)
 
     def record(self, trial: int) -> Record:
         """The record without results of a trial's group."""
@@ -136,7 +146,7 @@ class Trained:
     cell: NDArray[np.int64]
     """Per trial, the position of its cell."""
     trial: NDArray[np.int64]
-    """Per trial, its position in the columns; of one strategy and seed only the last."""
+    """Per trial, its position in the columns; of one strategy and seed only the newest."""
 
 
 def trained(columns: Columns, labels: Labels, machines: Sequence[str]) -> Trained:
@@ -150,8 +160,7 @@ def trained(columns: Columns, labels: Labels, machines: Sequence[str]) -> Traine
     strategy = of_group[columns.trials["group"][trial]]
     seed_of_strategy = strategy * max(1, len(columns.seeds)) + columns.trials["seed"][trial]
     # A trial that was done again with another decoder beside has another key, but the same seed.
-    _, newest = np.unique(seed_of_strategy[::-1], return_index=True)
-    chosen = len(trial) - 1 - newest
+    chosen = _newest(columns, trial, seed_of_strategy)
     codes = strategy[chosen] * len(machines) + columns.trials["machine"][trial[chosen]]
     cells, cell = np.unique(codes, return_inverse=True)
     described: list[MachineStrategyRow] = [
@@ -161,22 +170,17 @@ def trained(columns: Columns, labels: Labels, machines: Sequence[str]) -> Traine
     return Trained(described, cell, trial[chosen])
 
 
-def newest_winners(columns: Columns, labels: Labels) -> tuple[Columns, list[str]]:
-    """The columns without trials of winners that a later search has replaced, and a note of it."""
-    strategies = {t: labels.key(columns.record(t)) for t in columns.tuned if columns.kept[t]}
-    newest = {strategies[trial]: columns.tuned[trial]["options"] for trial in strategies}
-    replaced = [
-        trial
-        for trial, strategy in strategies.items()
-        if columns.tuned[trial]["options"] != newest[strategy]
-    ]
-    if not replaced:
-        return columns, []
-    kept = columns.kept.copy()
-    kept[replaced] = False
-    return replace(columns, kept=kept), [
-        f"{len(replaced)} trials of winners of an earlier search are left out"
-    ]
+def _newest(
+    columns: Columns, trial: NDArray[np.int64], code: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Of each code, which of the trials counts: the last one that was trained.
+
+    What was only decoded again says what its training took, but its seconds are of the machine
+    that decoded: it counts where the records lack the trial whose weights it had.
+    """
+    order = np.lexsort((trial, columns.trials["redecoded"][trial] == 0, code))
+    last = np.append(np.diff(code[order]) > 0, True)
+    return np.asarray(order[last])
 
 
 class _Table:
@@ -215,7 +219,8 @@ class _Collector:
         self.names: dict[tuple[str, str], Iterable[str]] = {}
         """By task and decoder, the metrics that it gives there."""
         final = ("best", "last", "generalization_gap", "parameters")
-        self.trials = _Table(("group", "seed", "status", "machine"), (*COSTS, *final))
+        integers = ("group", "seed", "status", "machine", "redecoded")
+        self.trials = _Table(integers, (*COSTS, *final))
         self.curve = _Table((), ("passes", "steps", "seconds", "loss"))
         self.points = _Table(("trial", "points"), ())
         self.scored = _Table(("trial", "place", "set"), ())
@@ -248,7 +253,9 @@ class _Collector:
         if record.status != "ok":
             self.reasons[trial] = record.reason
         seed = self.seeds.setdefault(job["seed"], len(self.seeds))
-        about = (group, seed, STATUSES.index(record.status), self._machine(record.machine))
+        redecoded = results.get("weights_of", record.key) != record.key
+        status, machine = STATUSES.index(record.status), self._machine(record.machine)
+        about = (group, seed, status, machine, redecoded)
         losses = self._losses(trial, results)
         self.trials.add((*about, *_costs(results), *losses, results.get("parameters")))
         self._decoding(trial, group, decoders, results, record.status == "ok")
@@ -398,8 +405,11 @@ def _without_collecting_garbage() -> Iterator[None]:
 
 def _without_scores(search: Record) -> Record:
     """A search trial without what tables do not show."""
-    kept = {name: value for name, value in search.results.items() if name == "training"}
-    return replace(search, results=kept)
+    kept = {name: search.results[name] for name in ("task", "training") if name in search.results}
+    decoded = search.trial_results.get("decoding", ())
+    return replace(
+        search, results={**kept, "decoding": [{"metrics": each["metrics"]} for each in decoded]}
+    )
 
 
 def _costs(results: TrialResults) -> tuple[Any, ...]:

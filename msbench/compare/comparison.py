@@ -6,7 +6,7 @@ Needs neither torch nor the plugins that the records came from.
 import math
 from collections.abc import Iterable, Sequence
 
-from msbench.compare.columns import checked, collect, newest_winners, trained
+from msbench.compare.columns import checked, collect, trained
 from msbench.compare.costs import costs_by_strategy, decoding_rows, training_rows
 from msbench.compare.curves import curve_rows
 from msbench.compare.labels import Labels, machine_names
@@ -19,7 +19,7 @@ from msbench.compare.notes import (
 from msbench.compare.provenance import failure_rows, machine_rows, part_rows
 from msbench.compare.ranks import profile_rows, rank_rows
 from msbench.compare.rows import Comparison, StrategyKey
-from msbench.compare.searches import tuning_rows
+from msbench.compare.searches import tuning_rows, without_replaced
 from msbench.compare.targets import Target, auto_targets, freezing, reaching, resolved, target_rows
 from msbench.compare.throughput import throughput_rows
 from msbench.compare.verdicts import Scored, scored, verdict_rows
@@ -58,7 +58,7 @@ def compare(
     columns = checked(collect(records, metric), metric)
     measured = [record for record in columns.measured if record.status == "ok"]
     labels = Labels([*columns.groups, *measured, *columns.searches])
-    columns, replaced = newest_winners(columns, labels)
+    columns, replaced = without_replaced(columns, labels)
     machines = [*columns.machines]  # in this order, which the numbers of machines are of
     for record in measured:
         machines += [] if record.machine in machines else [record.machine]
@@ -87,7 +87,7 @@ def compare(
         by=by,
         tuning=tuning_rows(columns, labels),
         training=training,
-        decoding=decoding_rows(columns, trials, labels, accuracy, by, bases),
+        decoding=decoding_rows(columns, scores, names, by, bases),
         targets=target_rows(trials, targets, took, by, bases),
         freezing=freezing(automatic, labels) if target is None else [],
         ranks=ranks,

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.compare.columns import COSTS, DECODED, Columns, Trained
-from msbench.compare.labels import Labels
 from msbench.compare.rows import (
-    AccuracyRow,
     Bases,
     CostRow,
     DecodingRow,
@@ -19,6 +17,8 @@ from msbench.compare.rows import (
     TrainingRow,
     is_baseline,
 )
+from msbench.compare.stats import mean_intervals
+from msbench.compare.verdicts import Scored
 from msbench.spec import Compared
 
 MEASURED = (*COSTS, "generalization_gap", "overfitting")
@@ -64,9 +64,9 @@ def training_rows(
     return rows
 
 
-def costs_by_strategy(training: Sequence[TrainingRow]) -> dict[StrategyKey, CostRow]:
+def costs_by_strategy(training: Sequence[TrainingRow]) -> dict[tuple[str, ...], CostRow]:
     """The costs of every strategy over its machines; what is of a machine only if there was one."""
-    rows: dict[StrategyKey, list[TrainingRow]] = {}
+    rows: dict[tuple[str, ...], list[TrainingRow]] = {}
     for row in training:
         rows.setdefault(StrategyKey.of(row), []).append(row)
     return {strategy: _pooled(of_machines) for strategy, of_machines in rows.items()}
@@ -88,63 +88,57 @@ def _pooled(rows: Sequence[TrainingRow]) -> CostRow:
 
 
 def decoding_rows(
-    columns: Columns,
-    trials: Trained,
-    labels: Labels,
-    accuracy: Sequence[AccuracyRow],
-    by: Compared,
-    bases: Bases,
+    columns: Columns, scores: Scored, machines: Sequence[str], by: Compared, bases: Bases
 ) -> list[DecodingRow]:
     """A row per strategy, machine and decoder: what predicting the test split took and gave.
 
-    Empty where no record counts the steps of a decoder: older ones do not.
+    Of a decoder and seed the newest result counts, the one that scores are of. machines: names, in
+    the order of `Columns.machines`. Empty where no record counts the steps of a decoder: older
+    ones do not.
     """
     if np.isnan(columns.decoded["steps"]).all():
         return []
-    cell_of_trial = np.full(len(columns.kept), -1)
-    cell_of_trial[trials.trial] = trials.cell
-    counted = cell_of_trial[columns.decoded["trial"]] >= 0
-    table = {name: column[counted] for name, column in columns.decoded.items()}
-    seconds = np.where(table["seconds"] > 0, table["seconds"], np.nan)
-    table["tokens_per_second"] = table["tokens"] / seconds
-    decoders, numbers = _decoders(columns, labels)
-    decoder = numbers[columns.trials["group"][table["trial"]], table["place"]]
-    codes = cell_of_trial[table["trial"]] * len(decoders) + decoder
-    pairs, inverse = np.unique(codes, return_inverse=True)
-    means = {
-        name: _means(inverse, table[name], len(pairs)) for name in ("tokens_per_second", *DECODED)
-    }
-    n = np.bincount(inverse, minlength=len(pairs))
-    scores = {(*StrategyKey.of(row), row["decoder"]): row for row in accuracy if row["main"]}
+    cells = _one_per_decoder(scores)
+    trial, values = scores.trial[cells], scores.values[cells]
+    decoded = columns.predictions(trial, scores.place[cells])
+    seconds = columns.decoded["seconds"]
+    rate = columns.decoded["tokens"] / np.where(seconds > 0, seconds, np.nan)
+    table = {"tokens_per_second": rate, **{name: columns.decoded[name] for name in DECODED}}
     rows = []
-    for i, code in enumerate(pairs.tolist()):
-        cell, name = trials.cells[code // len(decoders)], decoders[code % len(decoders)]
-        score = scores.get((*StrategyKey.of(cell), name))
-        row = {
-            **StrategyKey.of(cell).row(),
-            "decoder": name,
-            "machine": cell["machine"],
-            "n": int(n[i]),
-            "metric": score["metric"] if score else "-",
-            "mean": score["mean"] if score else math.nan,
-            **{column: float(mean[i]) for column, mean in means.items()},
-            "baseline": is_baseline(cell, by, bases, name),
-        }
-        rows.append(cast(DecodingRow, row))
-    return rows
+    for number, machine in enumerate(machines):
+        on_it = (scores.status[cells] == 0) & (columns.trials["machine"][trial] == number)
+        at = np.where(on_it, decoded, -1)
+        means = {name: _mean(np.append(column, np.nan)[at]) for name, column in table.items()}
+        mean, n = _mean(np.where(at >= 0, values, np.nan)), (at >= 0).sum(axis=1)
+        for i in np.flatnonzero(n).tolist():
+            cell = scores.cells[cells[i]]
+            row = {
+                **StrategyKey.of(cell).row(),
+                "decoder": cell["decoder"],
+                "machine": machine,
+                "n": int(n[i]),
+                "metric": cell["metric"] if cell["main"] else "-",
+                "mean": float(mean[i]) if cell["main"] else math.nan,
+                **{name: float(column[i]) for name, column in means.items()},
+                "baseline": is_baseline(cell, by, bases, cell["decoder"]),
+            }
+            rows.append(cast(DecodingRow, row))
+    return sorted(rows, key=lambda row: (*StrategyKey.of(row), row["decoder"]))
 
 
-def _decoders(columns: Columns, labels: Labels) -> tuple[list[str], NDArray[np.int64]]:
-    """(the labels of all decoders; for each group, which of them is at which place)."""
-    by_group = [
-        [labels.of(record, "decoder", part) for part in record.trial["decoders"]]
-        for record in columns.groups
-    ]
-    decoders = sorted({label for labels_of_group in by_group for label in labels_of_group})
-    numbers = np.zeros((len(by_group), max(map(len, by_group))), dtype=np.int64)
-    for group, labels_of_group in enumerate(by_group):
-        numbers[group, : len(labels_of_group)] = [decoders.index(each) for each in labels_of_group]
-    return decoders, numbers
+def _one_per_decoder(scores: Scored) -> list[int]:
+    """Of every strategy and decoder one cell, that of the main metric if it is scored by it."""
+    found: dict[tuple[str, ...], int] = {}
+    for number, cell in enumerate(scores.cells):
+        key = (*StrategyKey.of(cell), cell["decoder"])
+        if cell["main"] or key not in found:
+            found[key] = number
+    return list(found.values())
+
+
+def _mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of every row, over the seeds that are known."""
+    return mean_intervals(values)[0]
 
 
 def _means(codes: NDArray[np.int64], values: NDArray[np.float64], size: int) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msbench.compare.rows import StrategyKey, StrategyRow
+from msbench.compare.short_names import Name, names, unique
 from msbench.records.record import Record
 from msbench.records.schema import PartData, StrategyData, TrialData
 from msbench.spec import AXES, identity
@@ -28,13 +29,16 @@ class Labels:
                 alike[text_of(part)] = flattened(part)
         self._labels: dict[tuple[str, str, str], str] = {}
         self._names: dict[str, str] = {}
+        named: dict[tuple[str, str], dict[str, Name]] = {}
         for (kind, task, name), alike in parts.items():
-            differing = _differing(list(alike.values()))
-            for text, flat in alike.items():
-                options = ", ".join(f"{key}={flat.get(key, '-')}" for key in differing)
-                label = f"{name} ({options})" if options else name
-                self._labels[kind, task, text] = label
-                self._names[label] = name
+            flat = list(alike.values())
+            found = dict(zip(alike, names(name, flat, _differing(flat)), strict=True))
+            named.setdefault((kind, "" if kind == "task" else task), {}).update(found)
+        for (kind, task), of_kind in named.items():
+            for text, label in unique(of_kind).items():
+                own = of_kind[text].own
+                self._labels[kind, task or own, text] = label
+                self._names[label] = own
         self._axes: dict[str, StrategyRow] = {}
 
     def means(self, name: str, label: str) -> bool:

@@ -178,10 +178,15 @@ class SearchedPoint(TypedDict):
     point: int
     options: Mapping[str, Any]
     validation_loss: float
+    score: float
+    """By the metric that selects; NaN where the loss does."""
 
 
 class TuningRow(StrategyRow):
-    """A search: how its points did on validation, and the winner that ran."""
+    """A search: how its points did on validation, and the winner that ran.
+
+    `median` and `worst` are of what selects: the metric that is named, else the validation loss.
+    """
 
     points: int
     ok: int
@@ -192,6 +197,10 @@ class TuningRow(StrategyRow):
     median: float
     worst: float
     searched: Sequence[SearchedPoint]
+    metric: str
+    """What selects; empty for the validation loss."""
+    score: float
+    """The winner's, by that metric on the validation split."""
 
 
 class RankRow(TypedDict):

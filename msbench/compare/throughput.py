@@ -43,12 +43,12 @@ def throughput_rows(
 def _training(
     record: Record, labels: Labels, machine: str, by: Compared, bases: Bases
 ) -> list[ThroughputRow]:
-    timed = record.measurement_results["training"]
+    timed, task = record.measurement_results["training"], labels.task(record, record.trial)
     axes = [labels.strategy(record, record.trial, each["strategy"]) for each in timed]
     names = [compared(row, by) for row in axes]
     return [
         _row(each, machine, "", TRAINING, rates)
-        for each, rates in zip(axes, _rates(timed, names, bases.get(axes[0]["task"])), strict=True)
+        for each, rates in zip(axes, _rates(timed, names, bases.get(task)), strict=True)
     ]
 
 

@@ -3,7 +3,6 @@
 A search is planned as trials like any others; its winner is planned once they have records.
 """
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from msbench.errors import PluginError
 from msbench.plan.space import Space, options_at_edge, sample_points, search_space
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
-from msbench.spec import Choice, Part, Suite, Trial, Tuned, Tuning, digest
+from msbench.spec import Choice, Part, Select, Suite, Trial, Tuned, Tuning, digest
 
 SEEDS = 10_000
 """Search trials have the seeds from here on; a suite's own are below."""
@@ -104,7 +103,9 @@ def with_options(choice: Choice, options: Mapping[str, Any]) -> Choice:
     return replace(choice, options=changed, space=None)
 
 
-def best_point(trials: Sequence[Trial], records: Mapping[str, Record], select: str) -> int | None:
+def best_point(
+    trials: Sequence[Trial], records: Mapping[str, Record], select: Select
+) -> int | None:
     """The point whose median over seeds is best on validation; None while records are missing.
 
     A trial that did not end ok is infinitely bad. If all are, the first point wins, and shows it.
@@ -114,16 +115,6 @@ def best_point(trials: Sequence[Trial], records: Mapping[str, Record], select: s
         assert trial.tuned is not None
         if trial.key not in records:
             return None
-        values.setdefault(trial.tuned.point, []).append(objective(records[trial.key], select))
+        values.setdefault(trial.tuned.point, []).append(records[trial.key].objective(select))
     medians = {point: statistics.median(each) for point, each in values.items()}
     return min(medians, key=lambda point: (medians[point], point))
-
-
-def objective(record: Record, select: str) -> float:
-    """What a search minimizes, on validation: the loss, or the metric of the best decoder."""
-    if select == "loss" or record.status != "ok":
-        return record.validation_loss
-    task, decoding = record.trial_results["task"], record.trial_results["decoding"]
-    sign = 1 if task["metrics"][task["metric"]]["lower_is_better"] else -1
-    values = [decoded["metrics"].get(task["metric"]) for decoded in decoding]
-    return min((sign * value for value in values if value is not None), default=math.inf)

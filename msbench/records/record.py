@@ -21,7 +21,7 @@ from msbench.records.schema import (
     TrialResults,
     validator,
 )
-from msbench.spec import Job, Part, digest, identity
+from msbench.spec import Job, Part, Select, digest, identity
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,16 @@ class Record:
             return math.inf
         value = self.trial_results["training"]["curve"][-1]["validation_loss"]
         return math.inf if value is None else value
+
+    def objective(self, select: Select) -> float:
+        """What a search minimizes: the validation loss, or the metric of the best decoder, negated
+        where more is better. Infinite for a trial that did not end ok or gave none."""
+        if select == "loss" or self.status != "ok":
+            return self.validation_loss
+        task = self.trial_results["task"]
+        sign = 1 if task["metrics"][task["metric"]]["lower_is_better"] else -1
+        values = [decoded["metrics"].get(task["metric"]) for decoded in self.results["decoding"]]
+        return min((sign * value for value in values if value is not None), default=math.inf)
 
     def to_json(self) -> str:
         """One line of strict JSON: numbers that are not finite become null, halves of characters

@@ -115,9 +115,19 @@ def summary(comparison: Comparison) -> list[str]:
             f"{first['critical_difference']:.2f} are not told apart "
             f"(Friedman {probability(first['p'])})."
         )
-    lost = sum(len(row["seeds"]) for row in comparison.failures if row["stage"] == "trial")
-    lines.append(f"{_count(lost, 'trial')} did not end ok." if lost else "Every trial ended ok.")
-    return lines
+    return [*lines, _failures(comparison)]
+
+
+def _failures(comparison: Comparison) -> str:
+    """How many trials did not end ok."""
+    lost, searched = (
+        sum(len(row["seeds"]) for row in comparison.failures if row["stage"] == stage)
+        for stage in ("trial", "search")
+    )
+    if searched:
+        finals = f"{_count(lost, 'trial')} and " if lost else ""
+        return f"{finals}{_count(searched, 'trial')} of a search did not end ok."
+    return f"{_count(lost, 'trial')} did not end ok." if lost else "Every trial ended ok."
 
 
 def _count(count: int, noun: str) -> str:

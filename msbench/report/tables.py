@@ -56,6 +56,10 @@ def legend(comparison: Comparison) -> list[str]:
         )
     if comparison.throughput:
         lines.append("Speed: median; ratios to the first of each group are formed within rounds.")
+    if any(row["metric"] for row in comparison.tuning):
+        lines.append(
+            "Tuning: a metric that is named selected the winner, and median and worst are of it."
+        )
     if comparison.decoding:
         lines.append("TTFT: time to first token.")
     if comparison.ranks:
@@ -199,6 +203,8 @@ def _tuning(comparison: Comparison) -> Cells:
                 "optimizer": row["optimizer"],
                 "winner": ", ".join(options) or "-",
                 "point": "-" if row["point"] is None else f"{row['point'] + 1} of {row['points']}",
+                "metric": row["metric"],
+                "score": number(row["score"]),
                 "loss": number(row["validation_loss"]),
                 "median": number(row["median"]),
                 "worst": number(row["worst"]),
@@ -206,7 +212,7 @@ def _tuning(comparison: Comparison) -> Cells:
                 "at the edge": ", ".join(row["edge"]),
             }
         )
-    return ditto(cells)
+    return ditto(drop_empty(cells, "metric", "score"))
 
 
 def _throughput(comparison: Comparison) -> Cells:

@@ -17,7 +17,7 @@ from msbench.errors import MsbenchError, SuiteError
 from msbench.plan.space import options_at_edge, sample_points, search_space
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import Fingerprint, expected, measurements, plan
-from msbench.plan.tuning import SEEDS, best_point, objective
+from msbench.plan.tuning import SEEDS, best_point
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record, Status, record
 from msbench.records.store import read
@@ -219,6 +219,42 @@ def test_search_and_final_in_one_run(
     assert "at the edge" in render(compared, "markdown")
 
 
+FRAGILE = """
+import msbench, torch
+
+@msbench.hookimpl
+def register_optimizers(register):
+    register("fragile", sgd, space={"lr": (1e-3, 1.0, "log")})
+
+def sgd(model, lr=0.1):
+    if lr > 0.1:
+        raise ValueError("too fast")
+    return torch.optim.SGD(model.parameters(), lr=lr)
+"""
+
+
+def test_lost_trials_of_a_search_are_counted_among_all(
+    write_suite: Write, write_plugin: Callable[..., str], tmp_path: Path
+) -> None:
+    plugin = write_plugin(FRAGILE)
+    text = write_suite(**TUNED, **FREE, **{"seeds = 2": "seeds = 1"}).read_text()
+    sam, adamw = '[[optimizer]]\nname = "sam"\nbase = { name = "adamw" }\n', 'name = "adamw"\n\n'
+    assert sam in text
+    assert adamw in text
+    path = tmp_path / "fragile.toml"
+    text = text.replace(sam, "").replace(adamw, 'name = "fragile"\n\n')
+    path.write_text(text.replace('baseline = "adamw"', "").replace("rounds = 2", "rounds = 0"))
+    out = tmp_path / "out"
+    done = CliRunner().invoke(main, ["run", str(path), "--out", str(out), "--plugin", plugin])
+    lost = [each for each in read(out / "fragile").records if each.status != "ok"]
+    assert lost
+    assert all("too fast" in each.reason for each in lost)
+    assert all(each.is_search for each in lost)
+    n = len(lost)
+    assert f"{n} of 4 did not end ok, {n} of them of a search (msbench run --retry)" in done.stderr
+    assert done.exit_code == 3
+
+
 def test_a_search_by_metric_decodes_validation(
     suite: Suite, registry: Registry, fingerprint: Fingerprint
 ) -> None:
@@ -229,7 +265,7 @@ def test_a_search_by_metric_decodes_validation(
     decoding = result.results["decoding"]
     assert len(decoding) == 2
     assert {each["count"] for each in decoding} == {result.results["task"]["sizes"]["validation"]}
-    assert objective(result, "metric") == -max(d["metrics"]["bleu"] for d in decoding)
+    assert result.objective("metric") == -max(d["metrics"]["bleu"] for d in decoding)
 
 
 def test_searches_alone_are_no_comparison(search: list[Trial]) -> None:
@@ -256,7 +292,7 @@ def test_a_search_by_metric_takes_the_best_decoder_that_gives_it(search: list[Tr
     task = {"metric": "bleu", "metrics": {"bleu": {"lower_is_better": False}}}
     decoding = [{"metrics": each} for each in ({"other": 99.0}, {"bleu": 3.0}, {"bleu": 5.0})]
     searched = record(search[0], "ok", results={"task": task, "decoding": decoding})
-    assert objective(searched, "metric") == -5.0
+    assert searched.objective("metric") == -5.0
 
 
 def test_winners_of_an_earlier_search_are_left_out_and_told(

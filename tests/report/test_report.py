@@ -17,8 +17,10 @@ from lxml import html
 
 from msbench.cli.app import main
 from msbench.compare.comparison import compare
+from msbench.compare.rows import Comparison
 from msbench.records.record import Record
 from msbench.records.store import read
+from msbench.report.findings import summary
 from msbench.report.page import LINES, ROWS, TASKS, report
 from msbench.report.plots import PLOTS
 from msbench.spec import digest
@@ -149,6 +151,18 @@ def test_a_single_seed(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
     assert "one seed each: no interval and no verdict without more" in text
     assert "too few seeds to detect any" in text
     assert "0 better, 0 worse, 0 equivalent" in text
+
+
+def test_what_was_lost_in_a_search_is_counted() -> None:
+    def said(*stages: str) -> str:
+        failures: Any = [{"stage": stage, "seeds": [1, 2]} for stage in stages]
+        return summary(Comparison([], [], "adamw", failures=failures))[-1]
+
+    assert said() == "Every trial ended ok."
+    assert said("throughput") == "Every trial ended ok."
+    assert said("trial") == "2 trials did not end ok."
+    assert said("search") == "2 trials of a search did not end ok."
+    assert said("trial", "search", "trial") == "4 trials and 2 trials of a search did not end ok."
 
 
 def test_all_failed(tmp_path: Path, quick: list[dict[str, Any]]) -> None:

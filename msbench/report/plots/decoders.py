@@ -100,8 +100,24 @@ def _line(rows: Sequence[DecoderRow]) -> tuple[list[float], list[float]]:
 
 
 def _rows(comparison: Comparison) -> list[DecoderRow]:
-    """Rows of the main metric, of tasks with two decoders. The time is that of throughput measured
-    alone, else that of trials side by side."""
+    """Rows of the main metric, of tasks with two decoders, whose time is known."""
+    scored = [row for row in comparison.accuracy if row["main"] and math.isfinite(row["mean"])]
+    parts = grouped(comparison.parts, lambda part: (part["kind"], part["label"]))
+    rows: list[DecoderRow] = []
+    for of_task in grouped(scored, lambda row: row["task"]).values():
+        for row, time in zip(of_task, _milliseconds(comparison, of_task), strict=True):
+            if math.isfinite(time):
+                alike = parts["decoder", row["decoder"]]
+                name, options = alike[0]["name"], _common(alike)
+                rows.append({**row, "milliseconds": time, "name": name, "options": options})
+    tasks = grouped(rows, lambda row: row["task"])
+    several = {t for t, alike in tasks.items() if len({row["decoder"] for row in alike}) > 1}
+    return [row for row in rows if row["task"] in several]
+
+
+def _milliseconds(comparison: Comparison, rows: Sequence[AccuracyRow]) -> list[float]:
+    """Per example, of every row, all measured in one way: alone if that is known of all, or if
+    nothing else is, else by trials side by side."""
     side_by_side = {
         (*StrategyKey.of(row), row["decoder"]): 1e3 * row["seconds"] / max(row["count"], 1)
         for row in one_machine(comparison.decoding)
@@ -110,18 +126,10 @@ def _rows(comparison: Comparison) -> list[DecoderRow]:
         (row["task"], row["model"], row["decoder"]): 1e3 / row["per_second"]
         for row in one_machine([row for row in comparison.throughput if row["decoder"]])
     }
-    parts = grouped(comparison.parts, lambda part: (part["kind"], part["label"]))
-    rows: list[DecoderRow] = []
-    for row in comparison.accuracy:
-        time = side_by_side.get((*StrategyKey.of(row), row["decoder"]), math.nan)
-        time = alone.get((row["task"], row["model"], row["decoder"]), time)
-        if row["main"] and math.isfinite(row["mean"]) and math.isfinite(time):
-            alike = parts["decoder", row["decoder"]]
-            name, options = alike[0]["name"], _common(alike)
-            rows.append({**row, "milliseconds": time, "name": name, "options": options})
-    tasks = grouped(rows, lambda row: row["task"])
-    several = {t for t, alike in tasks.items() if len({row["decoder"] for row in alike}) > 1}
-    return [row for row in rows if row["task"] in several]
+    times = [alone.get((r["task"], r["model"], r["decoder"]), math.nan) for r in rows]
+    others = [side_by_side.get((*StrategyKey.of(r), r["decoder"]), math.nan) for r in rows]
+    mixed = any(map(math.isnan, times)) and any(map(math.isfinite, others))
+    return others if mixed else times
 
 
 def _common(parts: Sequence[PartRow]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Validation loss against the option that was searched."""
+"""What a search looked at, such as the validation loss, against the option that was searched."""
 
 import math
 
 from msbench.compare.rows import Comparison, TuningRow
-from msbench.report.format import number
+from msbench.report.format import grouped, number
 from msbench.report.plots.axes import draw_in_grey, in_text, legend_name, scale
 from msbench.report.plots.plot import Panel, Plot
 from msbench.report.plots.series import and_others
@@ -32,31 +32,41 @@ def _draw(panel: Panel[TuningRow]) -> str:
     scale(axes, "y", losses)
     options = " / ".join(dict.fromkeys(next(iter(row["searched"][0]["options"])) for row in rows))
     axes.set_xlabel(short(options, 40))
-    axes.set_ylabel("validation loss")
+    measured = rows[0]["metric"] or "validation loss"
+    axes.set_ylabel(short(measured))
+    what = "Validation loss" if not rows[0]["metric"] else in_text(measured)
     return (
-        f"Validation loss of a search on {in_text(rows[0]['task'])} against {in_text(options)}; a "
+        f"{what} of a search on {in_text(rows[0]['task'])} against {in_text(options)}; a "
         f"star is the winner, a cross at the top a point that did not end ok. Winners: "
         f"{', '.join(winners)}{and_others(others)}."
     )
 
 
 def _rows(comparison: Comparison) -> list[TuningRow]:
-    return [row for row in comparison.tuning if _points(row)]
+    """Of each task the searches that looked at the same, such as most did."""
+    tasks = grouped([row for row in comparison.tuning if _points(row)], lambda row: row["task"])
+    chosen = []
+    for rows in tasks.values():
+        measures = [row["metric"] for row in rows]
+        most = max(measures, key=measures.count)
+        chosen += [row for row in rows if row["metric"] == most]
+    return chosen
 
 
 def _points(row: TuningRow) -> list[tuple[float, float, bool]]:
-    """(value of the first searched option, validation loss, whether it won), in order."""
+    """(value of the first searched option, what selects, whether it won), in order."""
     points = []
     for point in row["searched"]:
         value = next(iter(point["options"].values()), None)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             won = point["point"] == row["point"]
-            points.append((float(value), point["validation_loss"], won))
+            measured = point["score"] if row["metric"] else point["validation_loss"]
+            points.append((float(value), measured, won))
     return sorted(points)
 
 
 def _line(row: TuningRow) -> tuple[list[float], list[float]]:
-    """(values, losses) of the points that ended ok."""
+    """(values, what selects) of the points that ended ok."""
     points = [(x, y) for x, y, _ in _points(row) if math.isfinite(y)]
     return [x for x, _ in points], [y for _, y in points]
 
