@@ -1,11 +1,13 @@
 """The group of commands: which there are, what errors look like, and exit codes."""
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
 
 from msbench.cli.inputs import installed
+from msbench.cli.interrupts import farewell
 from msbench.cli.output import INTERRUPTED, say
 from msbench.errors import MsbenchError, PluginError
 from msbench.plugins.registry import Entry
@@ -67,12 +69,13 @@ class Commands(click.Group):
             sys.exit(error.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; Ctrl-C is not an error."""
+        """Run a command; that a signal ends it is not an error."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            say("interrupted")
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as error:
+            with suppress(OSError):  # the terminal may be gone
+                say(farewell())
+            ctx.exit(getattr(error, "exit_code", INTERRUPTED))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

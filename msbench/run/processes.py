@@ -124,7 +124,7 @@ def _context(preload: Sequence[str]) -> Any:
     Ctrl-C may interrupt this, unlike the start of a worker.
     """
     method = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
-    context = mp.get_context(method)
+    context: Any = mp.get_context(method)
     if method == "forkserver":
         main = threading.current_thread() is threading.main_thread()
         # The server ends with the thread that started it.
