@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 
 from msbench.cli.inputs import installed
+from msbench.cli.interrupts import farewell
 from msbench.cli.output import INTERRUPTED, say
 from msbench.errors import MsbenchError, PluginError, did_you_mean, printable
 from msbench.plugins.registry import Entry
@@ -83,13 +84,14 @@ class Commands(click.Group):
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; Ctrl-C is not an error."""
+        """Run a command; that a signal ends it is not an error."""
         try:
             with _printable_usage():
                 return super().invoke(ctx)
-        except KeyboardInterrupt:
-            say("interrupted")
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as error:
+            with suppress(OSError):  # the terminal may be gone
+                say(farewell())
+            ctx.exit(getattr(error, "exit_code", INTERRUPTED))
 
 
 @contextmanager

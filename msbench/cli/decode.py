@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from msbench.cli.inputs import load_registry
-from msbench.cli.interrupts import quit_on_interrupt
+from msbench.cli.interrupts import Stop, quit_on_interrupt
 from msbench.cli.options import plugin_option, results_argument, workers_option
 from msbench.cli.output import NOT_OK, leave, say, say_skipped, write_table
 from msbench.spec import Choice, Suite
@@ -118,33 +118,35 @@ def _decode(
 ) -> "list[Record]":
     """Decode all trials; the records of those that went well, which are in the folder, too."""
     from msbench.cli.progress import show_progress
-    from msbench.records.store import append
+    from msbench.records.claims import Claims
     from msbench.run.driver import entries_of, launch_jobs, preload_modules
     from msbench.run.job import redecode_job
     from msbench.run.redecode import completed
 
-    decoded: list[Record] = []
+    finished: list[Record] = []
 
-    def keep(record: "Record") -> None:
+    def complete(record: "Record") -> "Record | None":
         # A failure to decode must not stand for the trial, whose training went well.
-        if record.status == "ok":
-            decoded.append(completed(record, todo.originals[record.key]))
-            append(folder, decoded[-1])
+        if record.status != "ok":
+            return None
+        return completed(record, todo.originals[record.key])
 
-    trials = list(todo.trials.values())
-    show_progress(
-        launch_jobs(
+    trials, stop = list(todo.trials.values()), Stop()
+    with Claims(folder) as claims:
+        events = launch_jobs(
             registry,
             trials,
             Choice("processes", {"workers": workers}),
             "decoding",
             run=partial(redecode_job, weights=todo.weights, files=tuple(registry.files)),
-            keep=keep,
+            claims=claims,
+            complete=complete,
             limit=limit,
             preload=preload_modules(registry, entries_of(registry, trials)),
+            stopping=stop.is_wanted,
         )
-    )
-    return decoded
+        show_progress(events, stop, finished.append)
+    return [record for record in finished if record.status == "ok"]
 
 
 def _cells(row: Mapping[str, Any]) -> dict[str, str]:

@@ -1,29 +1,38 @@
 """Live progress on the error stream: a bar on a terminal, plain lines elsewhere."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, closing
 from time import monotonic
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from msbench.cli.interrupts import interruptible
+from msbench.cli.interrupts import Stop, interruptible
 from msbench.errors import printable
 from msbench.records.record import Record
-from msbench.run.driver import Event, Finished, Stage, Started
+from msbench.run.driver import Event, Finished, Stage, Started, Waiting
 
 
-def show_progress(events: Generator[Event, None, None]) -> Event | None:
+def show_progress(
+    events: Generator[Event, None, None],
+    stop: Stop,
+    finished: Callable[[Record], Any] = lambda record: None,
+) -> Event | None:
     """Show how far jobs are and which did not end ok; return the last event.
 
-    Ctrl-C and SIGTERM end the jobs and raise KeyboardInterrupt.
+    Signals end the jobs and raise Interrupted; Ctrl-C once wants them to `stop` first. finished:
+    is given every record.
     """
     event = None
-    with closing(events), interruptible(), ExitStack() as bars:
+    with interruptible(stop), closing(events), ExitStack() as bars:
         display = _Display(bars)
         for event in events:
             display.show(event)
+            stop.in_flight = display.running
+            if isinstance(event, Finished):
+                finished(event.record)
     return event
 
 
@@ -36,11 +45,18 @@ class _Display:
         self._bar: Progress | None = None
         self._tally = _Tally("", 0)
 
+    @property
+    def running(self) -> int:
+        """How many jobs are in flight."""
+        return len(self._tally.started)
+
     def show(self, event: Event) -> None:
         if isinstance(event, Stage):
             self._begin(event)
         elif isinstance(event, Started):
-            self._tally.running += 1
+            self._tally.started.add(event.job.key)
+        elif isinstance(event, Waiting):
+            self._print(f"{event.jobs} of {self._tally.title} are done by {event.others}")
         elif isinstance(event, Finished):
             self._finish(event.record)
 
@@ -55,7 +71,7 @@ class _Display:
 
     def _finish(self, record: Record) -> None:
         self._tally.done += 1
-        self._tally.running = max(0, self._tally.running - 1)  # launchers need not say what starts
+        self._tally.started.discard(record.key)
         name = _job_name(record)
         if record.status != "ok" or record.reason:
             self._print(f"{name}: {record.status}: {record.reason}")
@@ -73,15 +89,17 @@ class _Tally:
 
     def __init__(self, title: str, total: int):
         self.title, self.total = title, total
-        self.done = self.running = 0
+        self.done = 0
+        self.started: set[str] = set()
+        """Keys of the jobs that are running."""
         self._start = monotonic()
 
     def __str__(self) -> str:
-        counts = f"{self.title}: {self.done} of {self.total} done, {self.running} running"
+        counts = f"{self.title}: {self.done} of {self.total} done, {len(self.started)} running"
         return f"{counts}, about {_duration(self._seconds_left())} left" if self.done else counts
 
     def _seconds_left(self) -> float:
-        worked = self.done + self.running / 2  # running jobs are half done, on average
+        worked = self.done + len(self.started) / 2  # running jobs are half done, on average
         return (monotonic() - self._start) * (self.total - worked) / worked
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from msbench.cli.inputs import load_registry
-from msbench.cli.interrupts import quit_on_interrupt
+from msbench.cli.interrupts import Stop, quit_on_interrupt
 from msbench.cli.options import Named, plugin_option, workers_option
 from msbench.cli.output import NOT_OK, echo, leave, say, say_skipped, write
 from msbench.paths import inside
@@ -69,7 +69,8 @@ def command(
     chosen = with_overrides(load_suite(suite), seeds=seeds, device=device, workers=workers)
     folder = inside(out, chosen.name)
     fetch = None if dry_run else fetch_with_bar
-    events = run_suite(chosen, registry, folder, retry=retry, fetch=fetch)
+    stop = Stop()
+    events = run_suite(chosen, registry, folder, retry=retry, fetch=fetch, stopping=stop.is_wanted)
     planned = next(events)
     assert isinstance(planned, Planned)
     say_skipped(planned.problems)
@@ -77,7 +78,7 @@ def command(
         _print_plan(chosen, planned)
         return
     _print_progress_before(planned, folder)
-    done = show_progress(events)
+    done = show_progress(events, stop)
     assert isinstance(done, Done)
     if done.lost:
         total = len(done.records) + done.lost

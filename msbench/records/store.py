@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from msbench.errors import RecordsError, StoreError, did_you_mean
+from msbench.faults import fault
 from msbench.records.record import Record
 
 Jobs = dict[tuple[bytes, bytes], Mapping[str, Any]]
@@ -45,6 +47,9 @@ def _parsed(text: bytes) -> Any:
 
 TRIALS, THROUGHPUT = "trials.jsonl", "throughput.jsonl"
 
+ROOM = 2**18
+"""Bytes that must fit on the disk before anything is run: a few records."""
+
 _BUFFER = 2**20
 """Bytes read at once: with the usual 8 KiB, two records, reading takes four times as long."""
 
@@ -57,38 +62,67 @@ class Stored:
     problems: tuple[str, ...] = ()
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Alone among all programs that write to a folder; StoreError if that takes a minute."""
+    from filelock import FileLock, Timeout  # late: reading needs no lock
+
+    try:
+        fault("lock")
+        with FileLock(folder / ".lock", timeout=60):
+            yield
+    except Timeout as error:
+        raise StoreError(
+            f"cannot write to {folder}: another msbench has held its lock for 60 s"
+        ) from error
+    except OSError as error:
+        raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
 def append(folder: Path, record: Record) -> None:
     """Add one record and return only when it is on the disk.
 
     A lock keeps two programs from writing at once. If an earlier write broke off in the middle
     of a line, the new record starts on a line of its own.
     """
-    from filelock import FileLock, Timeout  # late: reading needs no lock
+    with locked(folder):
+        write_record(folder, record)
 
+
+def write_record(folder: Path, record: Record) -> None:
+    """`append` for a caller that holds the lock. A write that fails leaves nothing behind."""
     path = folder / (TRIALS if record.is_trial else THROUGHPUT)
     line = record.to_json().encode() + b"\n"
     try:
-        with FileLock(folder / ".lock", timeout=60), path.open("ab+") as file:
-            file.write(line if _ends_whole(file) else b"\n" + line)
-            file.flush()
-            os.fsync(file.fileno())
-    except Timeout as error:
-        raise StoreError(
-            f"cannot write {path}: another msbench has held its lock for 60 s"
-        ) from error
+        with path.open("ab+", buffering=0) as file:
+            line = line if _ends_whole(file) else b"\n" + line
+            size = file.seek(0, os.SEEK_END)
+            try:
+                fault("append", half=lambda: file.write(line[: len(line) // 2]))
+                while line:
+                    line = line[file.write(line) :]
+                fault("sync")
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(size)
+                raise
+        fault("acknowledge")
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def prepare_folder(folder: Path) -> None:
     """Make the folder and prove that records can be written there, before any compute."""
-    from filelock import FileLock
-
+    scratch = folder / ".room"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock", timeout=60):
+        with locked(folder):
             for name in (TRIALS, THROUGHPUT):
                 (folder / name).open("ab").close()
+            try:
+                scratch.write_bytes(bytes(ROOM))
+            finally:
+                scratch.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"cannot write results to {folder}: {error.strerror or error}") from error
 

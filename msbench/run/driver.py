@@ -5,20 +5,24 @@ do something else with them.
 """
 
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
+from time import sleep
 from typing import Any, TypeVar
 
 from msbench.data.download import fetch
 from msbench.data.sources import Source, check
 from msbench.errors import MsbenchError, PluginError
+from msbench.faults import fault
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plugins.registry import Entry, Registry
+from msbench.records.claims import Claims
 from msbench.records.record import Record
-from msbench.records.store import Stored, append, prepare_folder, read
+from msbench.records.store import Stored, prepare_folder, read
 from msbench.run.job import run_job
 from msbench.run.weights import FOLDER
 from msbench.spec import Choice, Job, Kind, Measurement, Part, Suite, Trial
@@ -57,9 +61,18 @@ class Started:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job has left its record, which is on the disk."""
+    """A job has left its record, which is on the disk; maybe another driver's."""
 
     record: Record
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What is left of a stage is done by other drivers of this folder, unless they die."""
+
+    jobs: int
+    others: str
+    """Who they are, in words."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,10 @@ class Done:
     """How many left none: their launcher lost them."""
 
 
-Event = Planned | Stage | Started | Finished | Done
+Event = Planned | Stage | Started | Finished | Waiting | Done
+
+PAUSE = 0.25
+"""Seconds between two looks at what other drivers have done."""
 
 
 def run_suite(
@@ -82,17 +98,21 @@ def run_suite(
     *,
     retry: bool = False,
     fetch: Callable[[Source], Any] | None = fetch,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Generator[Event, None, None]:
     """Run what of the suite has no record in `folder`; `Planned` comes first and `Done` last.
 
     Records are appended to the folder as they come, so that an interrupted run goes on where it
-    was. Nothing is written before the second event is asked for: a caller that stops after
-    `Planned` has made a dry run. retry: also do trials again that did not end ok. fetch: brings
-    the archives of tasks; None leaves them, and the data of a trial is then unknown ("").
+    was; several runs at once share the work. Nothing is written before the second event is asked
+    for: a caller that stops after `Planned` has made a dry run. retry: also do trials again that
+    did not end ok. fetch: brings the archives of tasks; None leaves them, and the data of a
+    trial is then unknown (""). stopping: once it is true no job is started any more, and
+    KeyboardInterrupt is raised when the running ones are recorded.
 
     Raises SuiteError with all that is wrong with the suite, StoreError if records cannot be kept.
     """
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch))
+    claims = Claims(folder)  # before records are read: what is recorded meanwhile is news
     stored = _stored(folder)
     kept = [record for record in stored.records if record.status == "ok" or not retry]
     every = expected(suite, registry, kept, fingerprint)
@@ -100,22 +120,26 @@ def run_suite(
     yield Planned(every, trials, timed, stored.problems)
     if trials or timed:
         prepare_folder(folder)
-    launch = partial(_launch_jobs, registry, suite, folder)
-    tried: set[str] = set()
-    # A search decides which trials are next, so the plan is made again until nothing is left to do.
-    while trials and not {trial.key for trial in trials} <= tried:
-        yield from launch([t for t in trials if t.is_search], suite.launcher, "tuning")
-        yield from launch([t for t in trials if not t.is_search], suite.launcher, "trials")
-        tried |= {trial.key for trial in trials}
-        records = _stored(folder).records
-        kept = [r for r in records if r.status == "ok" or not retry or r.key in tried]
-        every = expected(suite, registry, kept, fingerprint)
-        trials = _missing(every, kept)
-    timed = _missing(measurements(suite, every), kept)
-    yield from launch(timed, Choice("processes", {"workers": 1}), "throughput")
+    fault("prepared")
+    with claims:
+        launch = partial(_launch_jobs, registry, suite, folder, claims, stopping)
+        tried: set[str] = set()
+        # A search decides which trials are next, so the plan is made again until nothing is left.
+        while trials and not {trial.key for trial in trials} <= tried:
+            yield from launch([t for t in trials if t.is_search], suite.launcher, "tuning")
+            yield from launch([t for t in trials if not t.is_search], suite.launcher, "trials")
+            tried |= {trial.key for trial in trials}
+            records = _stored(folder).records
+            kept = [r for r in records if r.status == "ok" or not retry or r.key in tried]
+            every = expected(suite, registry, kept, fingerprint)
+            trials = _missing(every, kept)
+            fault("planned")
+        timed = _missing(measurements(suite, every), kept)
+        yield from launch(timed, Choice("processes", {"workers": 1}), "throughput")
     jobs: list[Job] = [*every, *measurements(suite, every)]
     keys = {job.key for job in jobs}
     finished = [record for record in _stored(folder).records if record.key in keys]
+    fault("done")
     yield Done(finished, len(keys) - len(finished))
 
 
@@ -126,25 +150,77 @@ def launch_jobs(
     title: str,
     *,
     run: Callable[[Job], Record],
-    keep: Callable[[Record], Any],
+    claims: Claims,
+    complete: Callable[[Record], Record | None] = lambda record: record,
     limit: float,
     preload: Sequence[str],
+    stopping: Callable[[], bool] = lambda: False,
 ) -> Generator[Event, None, None]:
-    """Launch jobs, and keep every record before the next one is awaited."""
+    """Launch jobs, and keep every record before the next one is awaited.
+
+    Jobs that another driver does are waited for, and done here if it dies. claims: on the jobs.
+    complete: what to keep of a job, instead of its record; None for nothing. stopping: as in
+    `run_suite`.
+    """
     if not jobs:
         return
     yield Stage(title, len(jobs))
     launch = registry.build("launcher", registry.resolve("launcher", launcher))()
-    launched = launch(jobs, run, limit=limit, preload=preload)
+    left = {job.key: job for job in jobs}
+    waiting = False
+    while left:
+        free = _claimed(list(left.values()), claims, stopping)
+        if job := next(free, None):
+            fault("launch")
+            launched = launch(chain([job], free), run, limit=limit, preload=preload)
+            yield from _kept(launched, left, claims, complete)
+        for record in claims.news():
+            if left.pop(record.key, None):
+                yield Finished(record)
+        for key in claims.recorded & left.keys():  # before this stage had begun
+            del left[key]
+        if stopping():
+            raise KeyboardInterrupt
+        if left and not job:
+            if not waiting and (others := claims.others()):
+                waiting = True
+                yield Waiting(len(left), others)
+            sleep(PAUSE)
+
+
+def _claimed(jobs: Sequence[Job], claims: Claims, stopping: Callable[[], bool]) -> Iterator[Job]:
+    """The jobs that nobody else does, each claimed when a launcher asks for it."""
+    for job in jobs:
+        if stopping():
+            return
+        if claims.take(job.key, alone=isinstance(job, Measurement)):
+            yield job
+
+
+def _kept(
+    launched: Iterator[Job | Record],
+    left: dict[str, Job],
+    claims: Claims,
+    complete: Callable[[Record], Record | None],
+) -> Iterator[Event]:
+    """What a launcher tells, as events; what has a record, or gets none, is taken out of `left`."""
     try:
         for each in launched:
             if isinstance(each, Record):
-                keep(each)
-                yield Finished(each)
+                made = complete(each)
+                if made is None:
+                    claims.release(each.key)
+                elif not claims.record(made):
+                    continue  # another driver has taken it over, and its record counts
+                left.pop(each.key, None)
+                yield Finished(made or each)
             else:
                 yield Started(each)
     finally:
         getattr(launched, "close", lambda: None)()  # any iterator will do
+    for key in claims.held():  # the launcher lost them
+        claims.release(key)
+        left.pop(key, None)
 
 
 def preload_modules(registry: Registry, entries: Sequence[Entry]) -> list[str]:
@@ -199,6 +275,8 @@ def _launch_jobs(
     registry: Registry,
     suite: Suite,
     folder: Path,
+    claims: Claims,
+    stopping: Callable[[], bool],
     jobs: Sequence[Job],
     launcher: Choice,
     title: str,
@@ -212,7 +290,8 @@ def _launch_jobs(
         launcher,
         title,
         run=partial(run_job, files=tuple(registry.files), weights=weights),
-        keep=partial(append, folder),
+        claims=claims,
+        stopping=stopping,
         limit=suite.limit * max(map(_strategies, jobs), default=1),
         preload=preload_modules(registry, [registry.find(k, each.name) for k, each in choices]),
     )

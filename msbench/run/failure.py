@@ -5,13 +5,23 @@ from pathlib import Path
 
 from msbench.records.schema import Status
 
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate",
+    "cannot allocate memory",
+    "memoryerror",
+    "bad_alloc",
+)
+
 
 def status_of(error: Exception) -> Status:
     """`oom` if memory ran out, on any device; else `failed`."""
-    text = str(error).lower()
-    if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate" in text:
-        return "oom"
-    return "failed"
+    return "oom" if isinstance(error, MemoryError) or is_out_of_memory(str(error)) else "failed"
+
+
+def is_out_of_memory(text: str) -> bool:
+    """Whether an error says so, in the words of Python, C++, the system, or torch."""
+    return any(words in text.lower() for words in _OUT_OF_MEMORY)
 
 
 def reason_of(error: Exception) -> str:

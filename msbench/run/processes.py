@@ -3,36 +3,39 @@
 A crash, a hang or running out of memory costs exactly the job it happened in.
 """
 
-import faulthandler
 import multiprocessing as mp
 import os
-import select
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from msbench.errors import MsbenchError
+from msbench.errors import MsbenchError, StoreError
+from msbench.faults import fault
 from msbench.records.record import Record, record
 from msbench.records.schema import Status
-from msbench.run.descendants import adopt_orphans, kill_descendants
+from msbench.run.descendants import kill_descendants
 from msbench.run.device import cores, limit_threads, machine
-from msbench.spec import Job, Trial, job_from_json, job_to_json
+from msbench.run.failure import is_out_of_memory
+from msbench.run.worker import Run, work
+from msbench.spec import Job, Trial, job_to_json
 
 STARTS = 3
 """Attempts to start a worker."""
 
-LONGEST = 2**30
+LONGEST = 2**26
 """Bytes that a record may have."""
 
-Run = Callable[[Job], Record]
-"""Does one job; can be sent to another process."""
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+"""What ends a driver."""
 
 
 @dataclass(eq=False)
@@ -57,7 +60,7 @@ def processes(workers: int = 0) -> Callable[..., Iterator[Job | Record]]:
         raise MsbenchError(f"processes needs 0 or more workers, not {workers}")
 
     def launch(
-        jobs: Sequence[Job],
+        jobs: Iterable[Job],
         run: Run,
         *,
         limit: float = 600.0,
@@ -65,23 +68,23 @@ def processes(workers: int = 0) -> Callable[..., Iterator[Job | Record]]:
     ) -> Iterator[Job | Record]:
         """Jobs as they start, and their records as they finish, in any order.
 
+        jobs: on one device, with as many threads each; the next one is taken when there is room.
         limit: seconds that a job may take before it is ended with status `timeout`.
         preload: modules that are worth importing once, before the workers fork.
         """
-        threads = max((job.threads for job in jobs if isinstance(job, Trial)), default=1)
-        limit_threads(threads)
-        on_cpu = all(job.device == "cpu" for job in jobs if isinstance(job, Trial))
-        at_once = workers or (max(1, cores() // threads) if on_cpu else 1)
+        waiting, running = iter(jobs), list[_Worker]()
+        first = next(waiting, None)
+        if first is None:
+            return
+        at_once = workers or _room(first)
         context = _context(preload)
-        waiting, running = list(reversed(jobs)), list[_Worker]()
-        with tempfile.TemporaryDirectory(prefix="msbench-") as logs:
+        waiting = chain([first], waiting)
+        with _folder_of_logs() as logs:
 
-            def fill() -> list[Job]:
-                started = []
-                while waiting and len(running) < at_once:
-                    started.append(waiting.pop())
-                    running.append(_start(context, started[-1], run, Path(logs)))
-                return started
+            def fill() -> Iterator[Job]:
+                for job in islice(waiting, at_once - len(running)):
+                    running.append(_start(context, job, run, logs))
+                    yield job
 
             try:
                 yield from fill()
@@ -98,34 +101,65 @@ def processes(workers: int = 0) -> Callable[..., Iterator[Job | Record]]:
     return launch
 
 
+def _room(job: Job) -> int:
+    """How many jobs like this one to run at once; tells math libraries how many threads to use."""
+    threads, device = (job.threads, job.device) if isinstance(job, Trial) else (1, "cpu")
+    limit_threads(threads)
+    return max(1, cores() // threads) if device == "cpu" else 1
+
+
+@contextmanager
+def _folder_of_logs() -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="msbench-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise StoreError(f"no folder for what trials print: {error} (set TMPDIR)") from error
+    with folder as path:
+        yield Path(path)
+
+
 def _context(preload: Sequence[str]) -> Any:
+    """Where workers are forked from, with everything imported.
+
+    Ctrl-C may interrupt this, unlike the start of a worker.
+    """
     method = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
-    context = mp.get_context(method)
+    context: Any = mp.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["__main__", "msbench.run.job", *preload])
-        _start_server()
+        main = threading.current_thread() is threading.main_thread()
+        # The server ends with the thread that started it.
+        modules = ["msbench.run.server"] if main else []
+        context.set_forkserver_preload([*modules, "__main__", "msbench.run.job", *preload])
+        if main:
+            _start_server()
+        with suppress(EOFError, OSError):  # it was killed; the next start makes another
+            process = context.Process(target=os.getpid)
+            process.start()
+            process.join()
     return context
 
 
 def _start_server() -> None:
     """With Ctrl-C ignored, which it inherits: that is for the driver, whatever the server does."""
-    if threading.current_thread() is not threading.main_thread():
-        return
+    # Blocked, too: what is ignored while it is blocked waits instead of being lost.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         forkserver.ensure_running()
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _start(context: Any, job: Job, run: Run, logs: Path) -> _Worker:
     """A worker that has started; one that the fork server died under is started again."""
     log = logs / job.key
+    fault("start")
     for attempt in range(STARTS):
         pipe, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(job_to_json(job), run, theirs, str(log)))
+        process = context.Process(target=work, args=(job_to_json(job), run, theirs, str(log)))
         # Ctrl-C waits: a worker that has half of its orders would complain on the user's screen.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             process.start()
             break
@@ -137,36 +171,8 @@ def _start(context: Any, job: Job, run: Run, logs: Path) -> _Worker:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()  # so that the end of the process is the end of the pipe
     os.set_blocking(pipe.fileno(), False)
+    fault("started")
     return _Worker(job, process, pipe, log, monotonic())
-
-
-def _work(job: str, run: Run, pipe: Connection, log: str) -> None:
-    """In the worker: everything it prints goes to its log, its record into the pipe."""
-    os.setsid()  # Ctrl-C is for the driver; and what a job starts is ended with it
-    adopt_orphans()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_driver, args=(pipe.fileno(),), daemon=True).start()
-    try:
-        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    except FileNotFoundError:  # the driver was interrupted while this worker started
-        return
-    os.dup2(out, 1)
-    os.dup2(out, 2)
-    faulthandler.enable()
-    line = run(job_from_json(job)).to_json().encode()
-    with open(pipe.fileno(), "wb", closefd=False) as stream:
-        stream.write(line + b"\n")
-    kill_descendants(os.getpid())
-    os._exit(0)  # threads that never end, and what plugins do at exit, are waited for by nobody
-
-
-def _end_with_driver(pipe: int) -> None:
-    """Whatever ended the driver closed its side of the pipe; nobody would wait for this job."""
-    broken = select.poll()
-    broken.register(pipe, 0)  # errors only
-    broken.poll()
-    kill_descendants(os.getpid())
-    os.killpg(0, signal.SIGKILL)
 
 
 def _ended(running: Sequence[_Worker], limit: float) -> list[_Worker]:
@@ -203,6 +209,7 @@ def _receive(worker: _Worker) -> None:
 def _collect(worker: _Worker, limit: float) -> Record:
     """The record a worker sent, or the one that says how it died."""
     seconds, timed_out = worker.seconds, worker.process.exitcode is None
+    fault("collect")
     _receive(worker)
     _kill(worker)
     try:
@@ -214,31 +221,37 @@ def _collect(worker: _Worker, limit: float) -> Record:
         problem = f"sent no whole record ({error})" if worker.sent else ""
     if timed_out:
         return _lost(worker, "timeout", f"no result after {limit:g} s", seconds)
-    return _lost(worker, "crashed", _cause_of_death(worker, problem), seconds)
+    said = _last_words(worker.log)
+    reason = _cause_of_death(worker.process.exitcode, problem)
+    status: Status = "oom" if is_out_of_memory(said) else "crashed"
+    return _lost(worker, status, f"{reason}; it last said: {said}" if said else reason, seconds)
 
 
 def _lost(worker: _Worker, status: Status, reason: str, seconds: float) -> Record:
     return record(worker.job, status, reason, seconds=seconds, machine=machine())
 
 
-def _cause_of_death(worker: _Worker, problem: str) -> str:
-    code = worker.process.exitcode
+def _cause_of_death(code: int | None, problem: str) -> str:
     if code is not None and code < 0:
-        reason = f"killed by signal {signal.Signals(-code).name}"
+        known = {each.value: each.name for each in signal.Signals}
+        reason = f"killed by signal {known.get(-code, -code)}"
         if -code == signal.SIGKILL:
             reason += " (often: the machine ran out of memory)"
-    elif problem:
-        reason = problem
-    else:
-        reason = f"process ended with exit code {code} and no result"
+        return reason
+    return problem or f"process ended with exit code {code} and no result"
+
+
+def _last_words(log: Path) -> str:
+    """The useful end of what a job has printed."""
     try:
-        output = worker.log.read_text(errors="replace").strip()
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 2**16))
+            output = file.read().decode(errors="replace").strip()
     except OSError:
-        output = ""
+        return ""
     # What Python says of a fatal error begins with it, and ends with a list of modules.
     start = output.rfind("Fatal Python error")
-    output = output[start : start + 500] if start >= 0 else output[-500:]
-    return f"{reason}; it last said: {output}" if output else reason
+    return output[start : start + 500] if start >= 0 else output[-500:]
 
 
 def _kill(worker: _Worker) -> None:
