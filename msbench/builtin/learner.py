@@ -1,6 +1,5 @@
 """The PyTorch learner: places batches, runs the closure, counts the passes."""
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -10,12 +9,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import clip_grad_norm_
-from torch.utils.flop_counter import FlopCounterMode
 
 import msbench
 from msbench import Batch, Decoder, Step, Task, derive
+from msbench.builtin.memory import Alive, stored_bytes
+from msbench.builtin.operations import Aside, Work, untouched
 from msbench.builtin.optimizers.inspection import (
     Make,
     check_complete,
@@ -49,7 +48,6 @@ class TorchLearner:
         self.device = torch.device(device)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
-        self._memory = msbench.PeakMemory()
         self.task, self.seed, self.accumulate, self.clip = task, seed, accumulate, clip
         self.reseed("init")
         # Weights are drawn on the CPU, so that they are the same on every device.
@@ -65,6 +63,7 @@ class TorchLearner:
         check_complete(self.model, self.optimizer)
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._factor = 1.0
+        self._work = Work(self.model, self.loss, self.optimizer, self._gradient)
 
     @staticmethod
     def check_device(device: str) -> None:
@@ -82,7 +81,7 @@ class TorchLearner:
         """Seed all of torch's generators."""
         torch.manual_seed(derive(self.seed, purpose))
 
-    def train_step(self, batch: Batch) -> Step:
+    def train_step(self, batch: Batch, aside: Aside | None = None) -> Step:
         """One optimizer step; every call of the closure counts as one pass.
 
         `closure(index, of)` computes the gradient of every `of`-th example from the one at `index`
@@ -99,15 +98,17 @@ class TorchLearner:
                     f"a batch of {len(batch.rows)} examples has no shard for each of {of} workers"
                 )
             self.optimizer.zero_grad(set_to_none=True)
-            with torch.enable_grad():
-                loss = self._gradient(placed if of == 1 else placed.shard(index, of))
+            part = placed if of == 1 else placed.shard(index, of)
+            with self._work.of_pass(part, aside), torch.enable_grad():
+                loss = self._gradient(part)
             if self.clip:
                 clip_grad_norm_(self._trained, self.clip)
             first_losses.setdefault(index, loss / of)  # the loss before the step
             passes += Fraction(1, of)  # exact: three thirds add up to one
             return loss
 
-        self.optimizer.step(closure)  # type: ignore[arg-type]
+        with self._work.of_step(aside):
+            self.optimizer.step(closure)  # type: ignore[arg-type]
         if not passes:
             raise msbench.MsbenchError("the optimizer took a step without calling its closure")
         return Step(float(passes), sum(first_losses.values()))
@@ -213,11 +214,24 @@ class TorchLearner:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def peak_memory(self) -> int:
-        """Bytes: of the device on CUDA, of the process on CPU."""
+    def peak_memory(self, batch: Batch) -> int:
+        """Bytes: on CUDA those that were allocated so far; on CPU those of one more step.
+
+        Of a CPU's process one could only ask what the allocator took from the system and has not
+        given back, which differs from run to run. A step's own tensors do not.
+        """
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
-        return self._memory.bytes()
+        alive = Alive()
+        with untouched(self.model, [*self.model.parameters(), *self.model.buffers()]):
+            self.mode(training=True)
+            held = held_bytes(self.model, self.optimizer)
+            try:
+                with alive:
+                    self.train_step(batch)
+            finally:
+                self.mode(training=False)
+        return stored_bytes(self.model) + held + alive.peak
 
     def optimizer_bytes(self) -> int:
         """Bytes of all tensors that the optimizer holds in training, whatever they are called.
@@ -233,31 +247,9 @@ class TorchLearner:
         """The optimizer's own count in its attribute `sent_bytes`; 0 if it has none."""
         return int(getattr(self.optimizer, "sent_bytes", 0))
 
-    def flops(self, batch: Batch) -> tuple[float, float]:
-        """Floating point operations of one more step, and its passes, by torch's counter.
-
-        That counts matrix products, attention and the like, but no elementwise operations.
-        """
-        tensors = [*self.model.parameters(), *self.model.buffers()]
-        before = [tensor.detach().clone() for tensor in tensors]
-        devices = [self.device] if self.device.type == "cuda" else []
-        counter = FlopCounterMode(display=False)
-        self.mode(training=True)
-        try:
-            # The counter knows neither fused attention nor the fused LSTM of the CPU.
-            with (
-                warnings.catch_warnings(action="ignore"),  # about another machine's arithmetic
-                torch.random.fork_rng(devices=devices),
-                sdpa_kernel(SDPBackend.MATH),
-                torch.backends.mkldnn.flags(enabled=False),
-                counter,
-            ):
-                step = self.train_step(batch)
-        finally:
-            self.mode(training=False)
-            with torch.no_grad():
-                torch._foreach_copy_(tensors, before)
-        return float(counter.get_total_flops()), step.passes
+    def flops(self) -> float:
+        """Floating point operations of the phase's steps that were given a clock to stop."""
+        return self._work.flops()
 
     def parameters(self) -> int:
         """Number of trained weights."""

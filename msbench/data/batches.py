@@ -34,6 +34,12 @@ def evaluation_batches(split: Split, size: int) -> list[Batch]:
     return [split.batch(rows) for rows in _by_length(split, np.arange(len(split)), size)]
 
 
+def longest_batch(split: Split, size: int) -> Batch:
+    """The `size` examples with the most tokens, or all if there are fewer."""
+    tokens = np.sum(split.lengths, axis=0)
+    return split.batch(np.argsort(tokens, kind="stable")[-size:])
+
+
 def _by_length(split: Split, rows: Ids, size: int) -> list[Ids]:
     """Batches of similar lengths on both sides; the last one may be smaller.
 

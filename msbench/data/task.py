@@ -55,6 +55,12 @@ class Batch:
         assert self.split is not None
         return [self.split.references[row] for row in self.rows]
 
+    @property
+    def shapes(self) -> tuple[tuple[int, ...] | None, ...]:
+        """Of source, input, target and words; None for what is missing."""
+        arrays = (self.source, self.input, self.target, self.words)
+        return tuple(None if array is None else tuple(array.shape) for array in arrays)
+
     def shard(self, index: int, of: int) -> "Batch":
         """Every `of`-th example, starting with the one at `index`."""
         part = self.map(lambda array: array[index::of])

@@ -1,6 +1,7 @@
 """The contract between the loop and a framework: a model that can take a step and predict."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,8 +46,14 @@ class Learner(Protocol):
     def reseed(self, purpose: str) -> None:
         """Draw all that is random from now on from the stream (seed, purpose)."""
 
-    def train_step(self, batch: Batch) -> Step:
-        """One optimizer step; the passes are counted, not assumed."""
+    def train_step(
+        self, batch: Batch, aside: Callable[[], AbstractContextManager[None]] | None = None
+    ) -> Step:
+        """One optimizer step; the passes are counted, not assumed.
+
+        aside: if given, the step's operations are counted too, and what only counting needs is done
+        in the context that `aside()` makes, where no clock runs.
+        """
 
     def set_rate(self, factor: float, spent: float) -> None:
         """Before every step: the factor on every initial learning rate, and the share of the
@@ -81,8 +88,10 @@ class Learner(Protocol):
     def synchronize(self) -> None:
         """Wait until the device has done all it was given."""
 
-    def peak_memory(self) -> int:
-        """Bytes at the peak, since construction."""
+    def peak_memory(self, batch: Batch) -> float:
+        """Bytes at the peak of training; where that is not known, of one more step on this batch,
+        the largest there is. Weights and streams of randomness are as before when it returns. The
+        last call of a phase."""
 
     def optimizer_bytes(self) -> int:
         """Bytes that the optimizer keeps from step to step, weights and gradients apart."""
@@ -90,9 +99,9 @@ class Learner(Protocol):
     def sent_bytes(self) -> int:
         """Bytes that the optimizer's workers would have sent each other so far."""
 
-    def flops(self, batch: Batch) -> tuple[float, float]:
-        """Floating point operations of one more training step, and its passes; weights and streams
-        of randomness are as before when it returns. The last call of a phase."""
+    def flops(self) -> float:
+        """Floating point operations of the phase's counted steps, exactly, or not a number; weights
+        and streams of randomness are as before when it returns."""
 
     def parameters(self) -> int:
         """Number of trained numbers."""

@@ -105,7 +105,7 @@ def train(
             # ── one training step ───────────────────────────────────────────────────────────
             batch = next(batches)
             learner.set_rate(schedule(used / budget), used / budget)
-            step = learner.train_step(batch)
+            step = learner.train_step(batch, clock.paused)
             losses.append(step.loss)
             run.passes += step.passes
             run.steps += 1

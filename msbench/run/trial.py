@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from msbench.data.batches import evaluation_batches, training_batches
+from msbench.data.batches import evaluation_batches, longest_batch, training_batches
 from msbench.data.task import Batch, Task
 from msbench.errors import MsbenchError
 from msbench.plugins.options import supplied
@@ -33,7 +33,7 @@ class Cost:
     flops: float = 0.0
     optimizer_bytes: int = 0
     sent_bytes: int = 0
-    peak_memory: int = 0
+    peak_memory: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,13 @@ def train_phases(
 ) -> tuple[Run, Cost]:
     """Train phase by phase on one stream of batches.
 
-    FLOPs are counted on one more step of each phase, on a batch of its own, whose effect is undone:
-    its operations per token and pass, times the tokens and passes of the phase.
+    The learner counts the operations of every step. Memory is that of a step on the longest batch,
+    so that it depends on the work and not on which examples a seed puts together.
     """
     run, cost = Run(), Cost()
     batches = trial_batches(trial, task)
     validation = evaluation_batches(task.validation, EVALUATION_BATCH)
-    sample = next(trial_batches(trial, task, "flops"))
+    longest = longest_batch(task.train, trial.training.batch_size)
     for number, phase in enumerate(trial.stages()):
         if number:
             learner.begin(
@@ -140,12 +140,12 @@ def train_phases(
         budget = replace(trial.training, passes=phase.passes)
         stage = train(learner, batches, validation, budget, schedule)
         run = run.then(stage) if number else stage
-        cost.peak_memory = learner.peak_memory()
         cost.sent_bytes += learner.sent_bytes()
         cost.optimizer_bytes = max(cost.optimizer_bytes, learner.optimizer_bytes())
+        cost.flops += learner.flops()
+        cost.peak_memory = max(cost.peak_memory, _peak_memory(learner, longest))
         if run.diverged:
             break
-        cost.flops += _flops_per_token(learner, sample) * stage.tokens * stage.passes / stage.steps
     return run, cost
 
 
@@ -238,13 +238,12 @@ def _decode_held_out(
     return results
 
 
-def _flops_per_token(learner: Learner, sample: Batch) -> float:
-    """Of one pass; not a number where the counter cannot follow what a plugin does."""
+def _peak_memory(learner: Learner, longest: Batch) -> float:
+    """Not a number if the step fails: the trial is trained, and worth more than this figure."""
     try:
-        flops, passes = learner.flops(sample)
-    except Exception:  # the trial is trained, and worth more than this figure
+        return learner.peak_memory(longest)
+    except Exception:
         return math.nan
-    return flops / passes / max(1, sample.tokens)
 
 
 def _seed_libraries(seed: int, purpose: str) -> None:

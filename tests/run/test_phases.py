@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -191,24 +192,28 @@ def made(model: Any, optimizer: Any = sgd) -> TorchLearner:
     return TorchLearner(task, model=model, loss=cross_entropy, optimizer=optimizer, seed=0)
 
 
+def of_one_step(learner: TorchLearner) -> float:
+    learner.mode(training=True)
+    learner.train_step(learner.task.train.batch(np.arange(ROWS)), nullcontext)
+    return learner.flops()
+
+
 def test_flops_of_an_encoder_are_those_of_its_matrices_and_attention() -> None:
     learner = made(partial(Encoder, width=WIDE, layers=1, heads=2, dropout=0.0))
-    flops, passes = learner.flops(learner.task.train.batch(np.arange(ROWS)))
+    flops = of_one_step(learner)
     tokens = ROWS * LONG
     matrices = 12 * WIDE**2 * tokens + 3 * WIDE * ROWS  # q, k, v, out, feed-forward; the head
     attention = 2 * ROWS * LONG**2 * WIDE  # scores, and what is mixed by them
     # Two operations a multiplication; backward twice as many as forward.
     assert flops == pytest.approx(3 * 2 * (matrices + attention), rel=0.01)
-    assert passes == 1
 
 
 def test_flops_of_an_lstm_are_counted() -> None:
     learner = made(partial(LSTM, width=WIDE, layers=1, dropout=0.0))
-    flops, _ = learner.flops(learner.task.train.batch(np.arange(ROWS)))
-    assert flops > 3 * 2 * ROWS * LONG * 4 * WIDE * WIDE
+    assert of_one_step(learner) > 3 * 2 * ROWS * LONG * 4 * WIDE * WIDE
 
 
-def test_counting_leaves_no_trace_even_if_it_fails() -> None:
+def test_measuring_memory_leaves_no_trace_even_if_it_fails() -> None:
     learner = made(
         partial(Encoder, width=WIDE, layers=1, heads=2), lambda m: EMA(m, partial(sgd, lr=0.5))
     )
@@ -217,10 +222,10 @@ def test_counting_leaves_no_trace_even_if_it_fails() -> None:
     learner.train_step(batch)
     learner.mode(training=False)
     before = {name: each.clone() for name, each in learner.model.state_dict().items()}
-    learner.flops(batch)
+    learner.peak_memory(batch)
     plain, learner.loss = learner.loss, lambda model, batch: 1 / 0  # type: ignore[assignment,return-value]
     with pytest.raises(ZeroDivisionError):
-        learner.flops(batch)
+        learner.peak_memory(batch)
     learner.loss = plain
     assert not learner.model.training
     for name, each in learner.model.state_dict().items():

@@ -25,7 +25,7 @@ class Counting:
         self.rates: list[float] = []
         self.calls: list[str] = []
 
-    def train_step(self, batch: Batch) -> Step:
+    def train_step(self, batch: Batch, aside: Any = None) -> Step:
         self.calls.append("step")
         self.spend(1)
         loss = self.losses.pop(0) if len(self.losses) > 1 else self.losses[0]

@@ -174,6 +174,7 @@ def _loss(losses: Callable[[Any, Batch], Tensor], judge: Judge, mix: float) -> L
             per_example = 1 - torch.tensor(judge(batch, greedy()(model, batch)))
         return per_example.sum(), torch.tensor(len(per_example), device=per_example.device)
 
+    loss.steady = False  # type: ignore[attr-defined]  # its work depends on what it generates
     return loss
 
 

@@ -16,6 +16,8 @@ class LSTM(nn.Module):
     direction starts at each text's own end.
     """
 
+    steady = False  # padding that is packed away costs nothing
+
     def __init__(self, task: Task, width: Size = 64, layers: Size = 1, dropout: Share = 0.1):
         super().__init__()
         self.tags, self.segments = task.kind == "tag", task.segments

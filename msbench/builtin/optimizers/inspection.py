@@ -63,6 +63,13 @@ def state_bytes(make: Make) -> float:
     return held_bytes(model, optimizer) / sum(p.numel() for p in model.parameters())
 
 
+def is_steady(optimizer: Any) -> bool:
+    """Whether each step costs as many matrix products besides its passes: those of torch's own
+    optimizers do, others may say so by an attribute `steady`."""
+    torchs = type(optimizer).__module__.startswith("torch.optim.")
+    return bool(getattr(optimizer, "steady", torchs))
+
+
 def held_bytes(model: nn.Module, optimizer: Optimizer) -> int:
     """Bytes of every tensor that the optimizer holds, apart from weights and gradients."""
     weights = list(model.parameters())

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from msbench.builtin.optimizers.inspection import is_steady
 from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.optimizers.wrappers import Base, parameters, unshared
 from msbench.builtin.types import OuterRate, Share, Steps, Workers
@@ -41,6 +42,7 @@ class Local(Optimizer):
         nesterov = outer_momentum > 0
         self.outer = SGD(self.met, lr=outer_lr, momentum=outer_momentum, nesterov=nesterov)
         self.every, self.steps, self.sent_bytes = every, 0, 0
+        self.steady = all(map(is_steady, self.bases))
 
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """A step of every worker on its shard; a meeting after every `every` of them."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adafactor, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
 
 from msbench.builtin.optimizers.decay import Decay, decayed, decoupled
+from msbench.builtin.optimizers.inspection import is_steady
 from msbench.builtin.types import (
     DecayExponent,
     Iterations,
@@ -197,6 +198,7 @@ class Together(Optimizer):
     def __init__(self, parts: Sequence[Optimizer]):
         super().__init__([group for part in parts for group in part.param_groups], {})
         self.parts = list(parts)
+        self.steady = all(map(is_steady, parts))
 
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One gradient, then a step of each."""

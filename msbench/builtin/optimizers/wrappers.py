@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import msbench
+from msbench.builtin.optimizers.inspection import is_steady
 from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.types import PositiveShare, Share, Steps, UpTo10
 
@@ -29,6 +31,7 @@ class Wrapper(Optimizer):
     def __init__(self, base: Optimizer):
         super().__init__(unshared(base).param_groups, {})
         self.base = base
+        self.steady = is_steady(base)
 
     def train(self) -> None:
         """Forward, if the base averages."""
@@ -151,19 +154,21 @@ class SAM(Wrapper):
     """Sharpness-aware minimization (Foret et al., 2021): two passes a step.
 
     The first gradient leads `rho` (Euclidean length over all weights) uphill; the base then steps,
-    from where it was, along the gradient there.
+    from where it was, along the gradient there. same_mask: both passes draw the same dropout masks
+    (and whatever else is random), so that they see the same loss; otherwise each draws its own.
     """
 
-    def __init__(self, model: nn.Module, base: Base, rho: UpTo10 = 0.05):
+    def __init__(self, model: nn.Module, base: Base, rho: UpTo10 = 0.05, same_mask: bool = False):
         super().__init__(base(model))
-        self.rho = rho
+        self.rho, self.same_mask = rho, same_mask
 
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One step of the base along the gradient at the worst point nearby."""
 
         def uphill_closure() -> Tensor:
-            loss = closure()
+            with self._replayed():
+                loss = closure()
             weights = [p for p in parameters(self.base) if p.grad is not None]
             before = [p.detach().clone() for p in weights]
             with torch.no_grad():
@@ -177,6 +182,13 @@ class SAM(Wrapper):
             return loss
 
         return self.base.step(uphill_closure)  # type: ignore[arg-type, return-value]
+
+    def _replayed(self) -> AbstractContextManager[None]:
+        """What is drawn inside is drawn again afterwards, with `same_mask`."""
+        if not self.same_mask:
+            return nullcontext()
+        devices = {p.device.index for p in parameters(self.base) if p.device.type == "cuda"}
+        return torch.random.fork_rng(sorted(devices))
 
 
 class Extragradient(Wrapper):

@@ -1,0 +1,210 @@
+"""Floating point operations of training, counted exactly and off the clock.
+
+Operations are those that torch's counter has formulas for: matrix products, convolutions and
+attention, but nothing elementwise. A test holds the numbers to those of a slow twin, torch's own
+`FlopCounterMode` around every step.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+from msbench import Batch
+from msbench.builtin.optimizers.inspection import is_steady
+
+Shape = Sequence[int]
+Aside = Callable[[], AbstractContextManager[None]]
+"""Makes a context in which no clock runs."""
+
+aten = torch.ops.aten
+
+
+def attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
+    """Of fused attention: as many as of plain products."""
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
+
+
+def attention_backward(_: Shape, *rest: Any, **__: Any) -> int:
+    """Twice as many: scores that a kernel computes again, to save memory, are not progress."""
+    return 2 * attention(*rest)
+
+
+def recurrence(input: Shape, into: Shape, hidden: Shape, *_: Any, **__: Any) -> int:
+    """Of one fused layer in one direction; both weights, (gates, width), at every place."""
+    return 2 * input[0] * input[1] * (math.prod(into) + math.prod(hidden))
+
+
+def recurrence_backward(*rest: Any, **__: Any) -> int:
+    """Twice as many."""
+    return 2 * recurrence(*rest)
+
+
+FUSED = {
+    aten._scaled_dot_product_flash_attention_for_cpu: attention,
+    aten._scaled_dot_product_flash_attention_for_cpu_backward: attention_backward,
+    aten._scaled_dot_product_flash_attention_backward: attention_backward,
+    aten._scaled_dot_product_efficient_attention_backward: attention_backward,
+    aten._scaled_dot_product_cudnn_attention_backward: attention_backward,
+    aten.mkldnn_rnn_layer: recurrence,
+    aten.mkldnn_rnn_layer_backward: recurrence_backward,
+}
+"""Kernels that torch's counter lacks, or counts otherwise than the products they replace: a model
+costs the same on every device."""
+
+FORMULAS = FlopCounterMode(display=False, custom_mapping=FUSED).flop_registry
+
+
+class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operations inside; may be entered again.
+
+    It lets every operation pass as it is, and does without what makes `FlopCounterMode` slow: the
+    names of the modules that operations belong to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total: float = 0
+        self._depth = 0
+
+    def __enter__(self) -> "Operations":
+        self._depth += 1
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._depth -= 1
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if torch.is_inference_mode_enabled():  # there, composite operations arrive whole
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        out = func(*args, **kwargs)
+        if (formula := FORMULAS.get(func.overloadpacket)) is not None:
+            self.total += formula(*args, **kwargs, out_val=out)
+        return out
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count what is inside."""
+        if not self._depth:
+            yield
+            return
+        self.__exit__(None, None, None)
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+
+@dataclass
+class Tallied:
+    """Passes over batches of the same shapes."""
+
+    first: Batch
+    last: Batch
+    passes: int = 0
+
+
+class Work:
+    """The operations of one phase of training.
+
+    Passes of a steady model and loss are tallied by the shapes of their batches, and one for each
+    shape is counted when training is over. A pass of any other, such as a loss that generates
+    outputs, is made twice, the first time to be counted, with the clock stopped. What the optimizer
+    does besides is counted as it happens: in the first step if it is steady, else in all of them.
+
+    gradient: forward and backward of a batch.
+    """
+
+    def __init__(
+        self, model: nn.Module, loss: Any, optimizer: Any, gradient: Callable[[Batch], Tensor]
+    ):
+        self._model, self._gradient = model, gradient
+        self._steady = all(getattr(each, "steady", True) for each in (loss, *model.modules()))
+        self._steady_optimizer = is_steady(optimizer)
+        self._tally: dict[Any, Tallied] = {}
+        self._passes: float = 0
+        self._own, self._steps = Operations(), 0
+
+    @contextmanager
+    def of_step(self, aside: Aside | None) -> Iterator[None]:
+        """Around a step of the optimizer; counted if there is a clock to stop."""
+        counts = aside is not None
+        self._steps += counts
+        if counts and (self._steps == 1 or not self._steady_optimizer):
+            with self._own:
+                yield
+        else:
+            yield
+
+    @contextmanager
+    def of_pass(self, batch: Batch, aside: Aside | None) -> Iterator[None]:
+        """Around a pass within a step; the gradients are cleared."""
+        with self._own.paused():
+            if aside is not None and self._steady:
+                tallied = self._tally.setdefault(batch.shapes, Tallied(batch, batch))
+                tallied.passes, tallied.last = tallied.passes + 1, batch
+            elif aside is not None:
+                with aside():
+                    self._passes += self._count(batch)
+            yield
+
+    def flops(self) -> float:
+        """Of all counted steps; not a number if torch cannot count them, or if two batches of the
+        most frequent shapes differ although model and loss are said to be steady."""
+        total = self._passes + self._own.total * (self._steps if self._steady_optimizer else 1)
+        most = max(self._tally.values(), key=lambda each: each.passes, default=None)
+        for tallied in self._tally.values():
+            one = self._count(tallied.first)
+            if tallied is most and self._count(tallied.last) != one:
+                return math.nan
+            total += tallied.passes * one
+        return total
+
+    def _count(self, batch: Batch) -> float:
+        """Of one pass, which leaves no trace; not a number if it fails."""
+        counter = Operations()
+        try:
+            with untouched(self._model, self._model.buffers()), torch.enable_grad(), counter:
+                self._model.train()
+                self._gradient(batch)
+        except Exception:  # training is worth more than this figure
+            return math.nan
+        return counter.total
+
+
+@contextmanager
+def untouched(model: nn.Module, tensors: Iterable[Tensor]) -> Iterator[None]:
+    """Then these tensors, the gradients, the mode and all generators are as before."""
+    kept = list(tensors)
+    copies = [tensor.detach().clone() for tensor in kept]
+    weights, training = list(model.parameters()), model.training
+    gradients = [p.grad for p in weights]
+    devices = sorted({p.device.index for p in weights if p.device.type == "cuda"})
+    pythons, numpys = random.getstate(), np.random.get_state()
+    for p in weights:
+        p.grad = None
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(pythons)
+        np.random.set_state(numpys)
+        model.train(training)
+        for p, gradient in zip(weights, gradients, strict=True):
+            p.grad = gradient
+        with torch.no_grad():
+            torch._foreach_copy_(kept, copies) if kept else None
