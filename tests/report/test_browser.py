@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from handmade import rekeyed
 
 from msbench.cli.app import main
 from msbench.errors import printable
@@ -109,8 +110,6 @@ def hostile_records(names: list[str]) -> list[dict[str, Any]]:
         job["optimizer"]["options"] |= {plugin: version}
         job |= {"seed": seed, "data": names[6]}
         record["machine"] = {"processor": names[7], names[8]: names[9]}
-        record["group"] = f"{task}-{strategy}"
-        record["key"] = f"{task}-{strategy}-{seed}"
         results["task"]["metric"] = names[10]
         for number, decoded in enumerate(results["decoding"]):
             decoded["decoder"] = job["decoders"][number]
@@ -120,7 +119,7 @@ def hostile_records(names: list[str]) -> list[dict[str, Any]]:
             decoded |= dict.fromkeys(("steps", "positions", "length_ratio", "empty"), 1)
         if seed == 2:
             record |= {"status": "crashed", "reason": names[at], "results": {}}
-        records.append(record)
+        records.append(rekeyed(record))
     return records
 
 
