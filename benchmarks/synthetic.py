@@ -12,7 +12,8 @@ from time import perf_counter
 from typing import Any
 
 from msbench import read
-from msbench.spec import digest
+from msbench.records.checksum import sealed
+from msbench.spec import group_of, key_of
 
 REFERENCE = Path(__file__).parent.parent / "results/reference/quick"
 TASKS, STRATEGIES = 5, 40
@@ -39,8 +40,8 @@ def _variant(template: Any, task: int, strategy: int, seed: int, draw: random.Ra
     record = deepcopy(template)
     job, results = record["job"], record["results"]
     job["task"]["label"], job["optimizer"]["label"] = f"task {task}", f"strategy {strategy:02}"
-    record["group"] = digest([task, strategy])
-    record["key"], job["seed"] = digest([task, strategy, seed]), seed
+    job["seed"] = seed
+    record |= {"key": key_of(job), "group": group_of(job)}
     skill = strategy / STRATEGIES + draw.gauss(0, 0.5)
     for point in results["training"]["curve"]:
         point["validation_loss"] *= 1 - 0.1 * skill
@@ -55,7 +56,8 @@ def measure(made: Iterator[dict[str, Any]], file: Path, *command: str) -> str:
     count = 0
     with file.open("w") as out:
         for record in made:
-            out.write(json.dumps(record) + "\n")
+            del record["checksum"]
+            out.write(sealed(json.dumps(record).encode()).decode() + "\n")
             count += 1
     start = perf_counter()
     words = [sys.executable, "-m", "msbench", command[0], str(file), *command[1:]]

@@ -11,7 +11,7 @@ for a budget that is counted in steps.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
@@ -259,7 +259,7 @@ class Trial:
     @cached_property
     def key(self) -> str:
         """Identity: equal keys mean the same trial, whatever the suite's order was."""
-        # The fast twin of `digest({"trial": identity(asdict(self))})`: parts keep their JSON.
+        # The fast twin of `key_of(asdict(self))`: parts keep their JSON.
         tuned = self.tuned and vars(self.tuned)
         plain = identity({**vars(self), "training": vars(self.training), "tuned": tuned})
         texts = [f'"{name}":{_to_json(plain[name])}' for name in sorted(plain)]
@@ -299,7 +299,7 @@ class Measurement:
     @cached_property
     def key(self) -> str:
         """Identity; a new competitor means measuring all of them again, side by side."""
-        return digest({"measurement": identity(asdict(self))})
+        return key_of(asdict(self))
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> "Measurement":
@@ -325,6 +325,31 @@ def job_from_json(text: str) -> Job:
     """The job that `job_to_json` wrote."""
     data = json.loads(text)
     return Measurement.of(data) if "strategies" in data else Trial.of(data)
+
+
+def key_of(job: Mapping[str, Any]) -> str:
+    """The key of a job as plain data."""
+    return digest({"measurement" if "strategies" in job else "trial": identity(job)})
+
+
+def keys_by_seed(trial: Mapping[str, Any]) -> Callable[[int], str]:
+    """The key of a trial as plain data by its seed: the fast twin of `key_of` for many seeds."""
+    plain = identity(trial)
+    before = _to_json({name: plain[name] for name in plain if name < "seed"})[1:-1]
+    after = _to_json({name: plain[name] for name in plain if name > "seed"})[1:-1]
+    start = hashlib.sha256(f'{{"trial":{{{before},"seed":'.encode())
+
+    def key(seed: int) -> str:
+        whole = start.copy()
+        whole.update(f"{seed},{after}}}}}".encode())
+        return _short(whole)
+
+    return key
+
+
+def group_of(job: Mapping[str, Any]) -> str:
+    """The group of a job as plain data: what its seeds have in common."""
+    return digest({**identity(job), "seed": None})
 
 
 def identity(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -362,7 +387,11 @@ def digest(data: Any) -> str:
 
 
 def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:20]
+    return _short(hashlib.sha256(text.encode()))
+
+
+def _short(hashed: "hashlib._Hash") -> str:
+    return hashed.hexdigest()[:20]
 
 
 def _to_json(data: Any) -> str:

@@ -5,7 +5,13 @@ from dataclasses import asdict
 from typing import Any
 
 from msbench.data.metrics import METRICS
-from msbench.spec import Part
+from msbench.spec import Part, group_of, key_of
+
+
+def rekeyed(record: dict[str, Any]) -> dict[str, Any]:
+    """A record as plain data whose job was changed, with the key and group of that job."""
+    return {**record, "key": key_of(record["job"]), "group": group_of(record["job"])}
+
 
 POINTS = asdict(METRICS["bleu"])
 

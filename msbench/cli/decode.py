@@ -85,7 +85,7 @@ def command(
     path, key = _find(results)
     folder = path if path.is_dir() else path.parent
     stored = read(path)
-    say_skipped(stored.problems)
+    say_skipped(stored.problems, stored.unsealed)
     records = chosen(stored.records, key=key, seeds=seeds, tasks=tasks, optimizers=optimizers)
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch_with_bar))
     todo = redecoding(records, choices, folder / FOLDER, registry, fingerprint)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -34,27 +35,37 @@ def load_registry(files: Sequence[str]) -> "Registry":
     return registry
 
 
+@dataclass
+class Remarks:
+    """What was found while records were read."""
+
+    problems: list[str] = field(default_factory=list)
+    """A sentence for every line that was skipped."""
+    unsealed: list[str] = field(default_factory=list)
+    """A sentence for every file with records that have no checksum."""
+
+
 @contextmanager
-def stream_records(results: str, problems: list[str]) -> Iterator["Iterator[Record]"]:
+def stream_records(results: str, remarks: Remarks) -> Iterator["Iterator[Record]"]:
     """The records of a folder, a file or a suite's name, as they are read.
 
-    A sentence for every line that was skipped is added to `problems`, and printed at the end.
+    What is skipped is remarked, and printed at the end.
     """
     from msbench.records.store import find_results, stream
 
     try:
-        yield stream(find_results(results), problems)
+        yield stream(find_results(results), remarks.problems, remarks.unsealed)
     finally:
-        say_skipped(problems)
+        say_skipped(remarks.problems, remarks.unsealed)
 
 
-def compare_results(results: str, **options: Any) -> "tuple[Comparison, list[str]]":
-    """The comparison, and a sentence for every line of the records that was skipped.
+def compare_results(results: str, **options: Any) -> "tuple[Comparison, Remarks]":
+    """The comparison, and what was found while the records were read.
 
     options: those of `comparison_options`.
     """
     from msbench.compare.comparison import compare
 
-    problems: list[str] = []
-    with stream_records(results, problems) as records:
-        return compare(records, **options), problems
+    remarks = Remarks()
+    with stream_records(results, remarks) as records:
+        return compare(records, **options), remarks

@@ -27,12 +27,17 @@ def say(message: str) -> None:
         echo(f"msbench: {line}", err=True)
 
 
-def say_skipped(problems: Sequence[str]) -> None:
-    """Print the first lines of records that were skipped, and how many more there are."""
+def say_skipped(problems: Sequence[str], unsealed: Sequence[str] = ()) -> None:
+    """Print the first lines of records that were skipped, and how many more there are.
+
+    unsealed: what is said of files without checksums, where some of a folder is damaged.
+    """
     for problem in problems[:SHOWN]:
         say(problem)
     if len(problems) > SHOWN:
         say(f"and {len(problems) - SHOWN} more lines were skipped")
+    for sentence in unsealed if problems else ():
+        say(sentence)
 
 
 def leave(code: int, message: str) -> NoReturn:

@@ -36,12 +36,13 @@ def command(results: str, out: Path, **options: Any) -> None:
     """
     from msbench.report.page import report
 
-    comparison, problems = compare_results(results, **options)
+    comparison, remarks = compare_results(results, **options)
     page = report(
         comparison,
         title=Path(results).stem,
         command=shlex.join(["msbench", *sys.argv[1:]]),
-        problems=problems,
+        problems=remarks.problems,
+        unsealed=remarks.unsealed,
         licences=_licences(comparison),
     )
     write_file(out, page.encode())

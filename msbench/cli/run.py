@@ -73,7 +73,7 @@ def command(
     events = run_suite(chosen, registry, folder, retry=retry, fetch=fetch, stopping=stop.is_wanted)
     planned = next(events)
     assert isinstance(planned, Planned)
-    say_skipped(planned.problems)
+    say_skipped(planned.problems, planned.unsealed)
     if dry_run:
         _print_plan(chosen, planned)
         return

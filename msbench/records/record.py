@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, cast
 
-from pydantic_core import ValidationError, from_json
-
+from msbench.records.checksum import sealed, verify
 from msbench.records.migrations import migrate
 from msbench.records.schema import (
     VERSION,
@@ -19,14 +18,14 @@ from msbench.records.schema import (
     Status,
     TrialData,
     TrialResults,
-    validator,
 )
-from msbench.spec import Job, Part, Select, digest, identity
+from msbench.records.validation import check_job, check_scores, parsed
+from msbench.spec import Job, Part, Select, group_of, key_of
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a job left behind; `schema.RecordData` is the line of JSON that it is written as."""
+    """What a job left behind; `schema` has the line of JSON that it is written as."""
 
     key: str
     group: str
@@ -94,29 +93,40 @@ class Record:
         return min((sign * value for value in values if value is not None), default=math.inf)
 
     def to_json(self) -> str:
-        """One line of strict JSON: numbers that are not finite become null, halves of characters
-        (lone surrogates) become "?"."""
+        """One line of strict JSON that ends in its checksum: numbers that are not finite become
+        null, halves of characters (lone surrogates) become "?"."""
         line = json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
-        return line.encode(errors="replace").decode()
+        return sealed(line.encode(errors="replace")).decode()
 
     @classmethod
-    def from_json(cls, line: str | bytes, job: Mapping[str, Any] | None = None) -> "Record":
-        """The record of one line, of an older layout too; ValueError says what is wrong with it.
-
-        job: the record's, if it is known and checked already; the line has null for it then.
-        """
-        try:
-            data = validator().validate_json(line)
-        except ValidationError as error:
-            raise ValueError(_problem(line, error)) from error
-        if (data["job"] is None) == (job is None):
+    def from_json(cls, line: str | bytes) -> "Record":
+        """The record of one line, of an older layout too; ValueError says what is wrong with it."""
+        line = line.encode() if isinstance(line, str) else line
+        whole = verify(line)
+        data = parsed(line, whole=whole)
+        job = data["job"]
+        if job is None:
             raise ValueError("its job is missing")
+        return cls.of(data, job, key_of(job), group_of(job), whole=whole)
+
+    @classmethod
+    def of(
+        cls, data: dict[str, Any], job: Mapping[str, Any], key: str, group: str, *, whole: bool
+    ) -> "Record":
+        """The record of a line's data, which is changed; ValueError if they contradict each other.
+
+        job: with its key and group. whole: whether the line has a checksum.
+        """
+        if data["schema"] >= SEALED and not whole:
+            raise ValueError("its checksum is missing")
+        check_job(data, key, group)
         migrate(data)
+        data["job"] = job
         # Without __init__: setting the fields of a frozen class one by one takes long.
         record = cls.__new__(cls)
         record.__dict__.update(zip(_FIELDS, _VALUES(data), strict=True))
-        if job is not None:
-            record.__dict__["job"] = job
+        if record.is_trial:
+            check_scores(record.trial_results)
         return record
 
 
@@ -127,6 +137,9 @@ def part_data(part: Part) -> PartData:
 
 _FIELDS = tuple(each.name for each in fields(Record))
 _VALUES = itemgetter(*_FIELDS)
+
+SEALED = 3
+"""The first layout whose lines end in a checksum."""
 
 
 def record(
@@ -141,23 +154,9 @@ def record(
     """The record of `job`, dated now."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     plain: dict[str, Any] = asdict(job)  # type: ignore[call-overload]
-    group = digest({**identity(plain), "seed": None})
-    return Record(job.key, group, plain, status, reason, results or {}, seconds, machine or {}, now)
-
-
-def _problem(line: str | bytes, error: ValidationError) -> str:
-    """Why a line is no record: the first of what is wrong, and how much more there is."""
-    first, *others = error.errors(include_url=False, include_context=False)
-    if first["type"] == "json_invalid":
-        return first["msg"]
-    data = from_json(line)
-    if not isinstance(data, dict) or not data.keys() >= {"key", "group", "job"}:
-        return "not an msbench record"
-    if data.get("schema") not in range(1, VERSION + 1):
-        return f"record layout {data.get('schema')}, this msbench reads 1 to {VERSION}"
-    where = ".".join(str(step) for step in first["loc"])
-    more = f", and {len(others)} more" if others else ""
-    return f"{where}: {first['msg']}, not {first['input']!r:.60}{more}"
+    return Record(
+        job.key, group_of(plain), plain, status, reason, results or {}, seconds, machine or {}, now
+    )
 
 
 def _finite(value: Any) -> Any:

@@ -1,24 +1,22 @@
-"""The layout of a record: one definition, checked whenever a line is read.
+"""The layout of a record: one definition, which `validation` checks whenever a line is read.
 
 Numbers may be null: JSON has no NaN and no infinity, so what is not finite or not known is written
 as null. Fields that records of the first layout may lack are `NotRequired`. Unknown fields are
 kept: a later msbench may have added some.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, NotRequired, TypedDict, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NotRequired, TypedDict, get_args
 
-from pydantic_core import SchemaValidator, core_schema
-
-VERSION = 2
+VERSION = 3
 """Version of the layout, written into every record as `schema`; `migrations` has the steps."""
 
 Status = Literal["ok", "diverged", "crashed", "timeout", "oom", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 Number = float | None
+
+Written = int | float | None
+"""A number that stays as it was written, 1 or 1.0, since a key is a hash of it."""
 
 
 class PartData(TypedDict):
@@ -49,9 +47,9 @@ class BudgetData(TypedDict):
     batch_size: int
     validations: int
     steps: NotRequired[int]
-    seconds: NotRequired[Number]
+    seconds: NotRequired[Written]
     accumulate: NotRequired[int]
-    clip: NotRequired[Number]
+    clip: NotRequired[Written]
 
 
 class PhaseData(TypedDict):
@@ -265,75 +263,40 @@ class MeasurementResults(TypedDict, total=False):
 
 
 class RecordData(TypedDict):
-    """One line of trials.jsonl or throughput.jsonl."""
+    """One line, whatever it is of."""
 
     key: str
     """Hash of the job: equal keys are the same work."""
     group: str
     """Hash of the job without its seed: records of one group are seeds of one strategy."""
-    job: TrialData | MeasurementData | None
-    """What was done, complete; null only between the lines of a reader that knows it."""
     status: Status
     """`ok`, `diverged` (a loss was no number), `crashed` (the process died), `timeout`, `oom`, or
     `failed` (an error was raised)."""
     reason: str
     """Why the status is not ok; of one that is ok, what was lost nevertheless."""
-    results: TrialResults | MeasurementResults
     seconds: Number
     """Wall clock from start to end, everything included."""
     machine: dict[str, Any]
     """What seconds depend on: processor, cores, system, versions."""
     finished: str
     """UTC, ISO 8601."""
-    schema: Literal[1, 2]
+    schema: Literal[1, 2, 3]
+    checksum: NotRequired[str]
+    """CRC-32 of all bytes of the line before this field, which is the last; layouts 1 and 2 lack
+    it."""
 
 
-@cache
-def validator() -> SchemaValidator:
-    """What checks a record's data.
+class TrialRecordData(RecordData):
+    """A line of trials.jsonl."""
 
-    pydantic's own compiler of schemas gives the same, and takes a quarter of a second to import.
-    """
-    return SchemaValidator(_schema(RecordData))
-
-
-_PLAIN: dict[Any, Callable[[], core_schema.CoreSchema]] = {
-    str: core_schema.str_schema,
-    int: lambda: core_schema.int_schema(strict=True),
-    float: lambda: core_schema.float_schema(strict=True),
-    bool: lambda: core_schema.bool_schema(strict=True),
-    NoneType: core_schema.none_schema,
-    Any: core_schema.any_schema,
-}
+    job: TrialData | None
+    """What was done, complete; null only between the lines of a reader that knows it."""
+    results: TrialResults
 
 
-def _schema(hint: Any) -> core_schema.CoreSchema:
-    """A type hint of this file as pydantic-core has it."""
-    if hint in _PLAIN:
-        return _PLAIN[hint]()
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return core_schema.literal_schema(list(inner))
-    if origin is list:
-        return core_schema.list_schema(_schema(inner[0]))
-    if origin is dict:
-        return core_schema.dict_schema(_schema(inner[0]), _schema(inner[1]))
-    if origin is UnionType:
-        if NoneType in inner:
-            rest = [each for each in inner if each is not NoneType]
-            return core_schema.nullable_schema(_union(rest))
-        return _union(inner)
-    required = hint.__required_keys__
-    hints = get_type_hints(hint)
-    fields = {
-        name: core_schema.typed_dict_field(_schema(each), required=name in required)
-        for name, each in hints.items()
-    }
-    return core_schema.typed_dict_schema(fields, extra_behavior="allow")
+class MeasurementRecordData(RecordData):
+    """A line of throughput.jsonl."""
 
-
-def _union(hints: Sequence[Any]) -> core_schema.CoreSchema:
-    choices: list[Any] = [_schema(each) for each in hints]
-    return (
-        choices[0] if len(choices) == 1 else core_schema.union_schema(choices, mode="left_to_right")
-    )
+    job: MeasurementData
+    """What was done, complete."""
+    results: MeasurementResults

@@ -1,49 +1,18 @@
 """Records on disk: JSON lines, appended one by one, never rewritten."""
 
 import os
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic_core import from_json
+from typing import BinaryIO, cast
 
 from msbench.errors import RecordsError, StoreError, did_you_mean
 from msbench.faults import fault
+from msbench.records.checksum import is_sealed
+from msbench.records.lines import Jobs, record_of
 from msbench.records.record import Record
-
-Jobs = dict[tuple[bytes, bytes], Mapping[str, Any]]
-"""Whole jobs by their text before and after the seed."""
-
-
-def record_of(line: bytes, jobs: Jobs) -> Record:
-    """What `Record.from_json` gives, in half the time and memory when seeds share `jobs`.
-
-    The job is half of a line, and the same for every seed but for the number. Where the text
-    between the names around it is known, only the rest of the line is parsed. ValueError says what
-    is wrong with a line.
-    """
-    start, end = line.find(b'"job": {') + len(b'"job": '), line.find(b', "status": "')
-    before, _, after = line[start:end].rpartition(b'"seed": ')
-    seed, _, rest = after.partition(b",")
-    known = jobs.get((before, rest))
-    if known is not None and seed.isdigit():
-        return Record.from_json(line[:start] + b"null" + line[end:], {**known, "seed": int(seed)})
-    record = Record.from_json(line)
-    # Only where that text was the job, and the seed its only one, may it stand for others.
-    alone = seed.isdigit() and b'"seed": ' not in before
-    if alone and _parsed(line[start:end]) == record.job and record.job.get("seed") == int(seed):
-        jobs[before, rest] = record.job
-    return record
-
-
-def _parsed(text: bytes) -> Any:
-    try:
-        return from_json(text)
-    except ValueError:
-        return None
-
 
 TRIALS, THROUGHPUT = "trials.jsonl", "throughput.jsonl"
 
@@ -53,13 +22,19 @@ ROOM = 2**18
 _BUFFER = 2**20
 """Bytes read at once: with the usual 8 KiB, two records, reading takes four times as long."""
 
+_BAD = (ValueError, TypeError, RecursionError)
+"""What a line that is no record may raise."""
+
 
 @dataclass(frozen=True)
 class Stored:
-    """What was read, and a sentence for every line that could not be."""
+    """What was read."""
 
     records: tuple[Record, ...]
     problems: tuple[str, ...] = ()
+    """A sentence for every line that could not be."""
+    unsealed: tuple[str, ...] = ()
+    """A sentence for every file with records that have no checksum."""
 
 
 @contextmanager
@@ -94,7 +69,7 @@ def write_record(folder: Path, record: Record) -> None:
     path = folder / (TRIALS if record.is_trial else THROUGHPUT)
     line = record.to_json().encode() + b"\n"
     try:
-        with path.open("ab+", buffering=0) as file:
+        with _opened(path, "ab+", buffering=0) as file:
             line = line if _ends_whole(file) else b"\n" + line
             size = file.seek(0, os.SEEK_END)
             try:
@@ -118,7 +93,7 @@ def prepare_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             for name in (TRIALS, THROUGHPUT):
-                (folder / name).open("ab").close()
+                _opened(folder / name, "ab").close()
             try:
                 scratch.write_bytes(bytes(ROOM))
             finally:
@@ -135,29 +110,44 @@ def read(path: Path, *, strict: bool = True) -> Stored:
     there is no record.
     """
     problems: list[str] = []
+    unsealed: list[str] = []
     records: dict[str, Record] = {}
-    for found in stream(path, problems, strict=strict):
+    for found in stream(path, problems, unsealed, strict=strict):
         records.pop(found.key, None)
         records[found.key] = found
-    return Stored(tuple(records.values()), tuple(problems))
+    return Stored(tuple(records.values()), tuple(problems), tuple(unsealed))
 
 
-def stream(path: Path, problems: list[str], *, strict: bool = True) -> Iterator[Record]:
+def stream(
+    path: Path, problems: list[str], unsealed: list[str] | None = None, *, strict: bool = True
+) -> Iterator[Record]:
     """Every record of a folder or file as it is read, also several with equal keys.
 
     Of many records only what the reader keeps is in memory. A sentence for every line that is no
-    record is added to `problems`; RecordsError as in `read`.
+    record is added to `problems`, and one for every file with records that have no checksum to
+    `unsealed`; RecordsError as in `read`.
     """
     count = 0
     jobs: Jobs = {}
-    for file, number, line in _lines(path):
-        try:
-            record = record_of(line, jobs)
-        except (ValueError, TypeError, RecursionError) as error:
-            problems.append(f"{file}, line {number}: skipped, not a whole record ({error})")
-            continue
-        count += 1
-        yield record
+    for file in _files(path):
+        without = 0
+        for number, line in _lines(file):
+            try:
+                record = record_of(line, jobs)
+            except _BAD as error:
+                problems.append(f"{file}, line {number}: skipped, not a whole record ({error})")
+                behind = _behind(line)
+                if behind is None:
+                    continue
+                record = behind
+            count += 1
+            without += not is_sealed(line)
+            yield record
+        if without and unsealed is not None:
+            unsealed.append(
+                f"{file}: {without} records have no checksum, since an older msbench wrote them; "
+                f"a changed number in them may go unseen"
+            )
     if strict and not count:
         raise RecordsError(
             f"{path}: holds no msbench records; {problems[0] if problems else 'it is empty'}"
@@ -184,15 +174,52 @@ def _with_records(folder: Path) -> list[str]:
     return [path.parent.name for path in folder.glob("*/trials.jsonl")]
 
 
-def _lines(path: Path) -> Iterator[tuple[Path, int, bytes]]:
+def _files(path: Path) -> list[Path]:
     try:
-        for file in sorted(path.glob("*.jsonl")) if path.is_dir() else [path]:
-            with file.open("rb", buffering=_BUFFER) as lines:
-                for number, line in enumerate(lines, start=1):
-                    if not line.isspace():
-                        yield file, number, line
+        return sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
     except OSError as error:
         raise RecordsError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with _opened(file, "rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.isspace():
+                    yield number, line
+    except OSError as error:
+        raise RecordsError(f"{file}: cannot be read: {error.strerror or error}") from error
+
+
+def _behind(line: bytes) -> Record | None:
+    """The record at the end of a bad line, if only the end of the line before it is damaged."""
+    start = line.rfind(b'{"key": "', 1)
+    try:
+        return Record.from_json(line[start:]) if start > 0 else None
+    except _BAD:
+        return None
+
+
+def _opened(path: Path, mode: str, buffering: int = _BUFFER) -> BinaryIO:
+    """An open file; OSError at once, and no waiting, if it is anything but a regular file."""
+    if special := special_file(path):
+        raise OSError(f"it is {special}, not a file")
+    return cast(BinaryIO, path.open(mode, buffering=buffering))
+
+
+def special_file(path: Path) -> str:
+    """What a path is instead of a regular file; "" if it is one, or nothing yet."""
+    mode = path.stat().st_mode if path.exists() else stat.S_IFREG
+    return next((name for is_one, name in _SPECIAL if is_one(mode)), "")
+
+
+_SPECIAL = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 
 def _ends_whole(file: object) -> bool:

@@ -36,13 +36,15 @@ def report(
     title: str = "",
     command: str = "",
     problems: Sequence[str] = (),
+    unsealed: Sequence[str] = (),
     licences: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """The page as HTML text; the same arguments give the same text.
 
     title: what the results are called. command: makes the page again. problems: lines of the
-    results that could not be read. licences: of the data, by task name. What is too much for a
-    page is left out and counted there, never silently.
+    results that could not be read. unsealed: files with records that have no checksum. licences: of
+    the data, by task name. What is too much for a page is left out and counted there, never
+    silently.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -65,7 +67,7 @@ def report(
         summary=summary(comparison),
         findings=findings(comparison),
         marks=MARKS,
-        notes=_notes(comparison, problems),
+        notes=_notes(comparison, problems, unsealed),
         tables=[(name, *_cut(_undo_ditto(cells))) for name, cells in tables(comparison)],
         legend=legend(replace(comparison, notes=(), freezing=())),
         freezing=comparison.freezing,
@@ -109,12 +111,12 @@ def _section(comparison: Comparison, plot: Plot[Any]) -> Section:
     return Section(plot, pictures, " ".join(notes))
 
 
-def _notes(comparison: Comparison, problems: Sequence[str]) -> list[str]:
+def _notes(comparison: Comparison, problems: Sequence[str], unsealed: Sequence[str]) -> list[str]:
     """What to bear in mind; the first fifty, and how many more there are."""
     notes = [*problems[:10]]
     if len(problems) > 10:
         notes.append(f"and {len(problems) - 10} more lines were skipped")
-    notes += comparison.notes
+    notes += [*unsealed, *comparison.notes]
     more = [f"and {len(notes) - 50} more notes"] if len(notes) > 50 else []
     return [*notes[:50], *more]
 

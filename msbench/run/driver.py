@@ -42,6 +42,8 @@ class Planned:
     """Throughput measurements that have no record yet."""
     problems: Sequence[str]
     """A sentence for every line of the folder that is no record."""
+    unsealed: Sequence[str]
+    """A sentence for every file of it with records that have no checksum."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def run_suite(
     kept = [record for record in stored.records if record.status == "ok" or not retry]
     every = expected(suite, registry, kept, fingerprint)
     trials, timed = _missing(every, kept), _missing(measurements(suite, every), kept)
-    yield Planned(every, trials, timed, stored.problems)
+    yield Planned(every, trials, timed, stored.problems, stored.unsealed)
     if trials or timed:
         prepare_folder(folder)
     fault("prepared")

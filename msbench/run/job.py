@@ -9,6 +9,7 @@ from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record, record
 from msbench.records.schema import Status
+from msbench.records.validation import check_examples
 from msbench.run.device import machine
 from msbench.run.failure import reason_of, status_of
 from msbench.run.throughput import run_measurement
@@ -66,7 +67,9 @@ def _recorded(job: Job, files: Sequence[str], work: Callable[[Registry], Outcome
     seconds = perf_counter() - start
     made = record(job, status, reason, results=results, seconds=seconds, machine=machine())
     try:
-        made.to_json()
-    except (TypeError, ValueError) as error:
-        return record(job, "failed", f"results are not plain data: {error}", machine=machine())
+        again = Record.from_json(made.to_json())
+        if again.is_trial:
+            check_examples(again.trial_results)
+    except (TypeError, ValueError) as error:  # what a plugin gave cannot be read back
+        return record(job, "failed", f"its results are no record: {error}", machine=machine())
     return made

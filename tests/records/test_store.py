@@ -8,8 +8,9 @@ import pytest
 
 from msbench.errors import RecordsError, StoreError
 from msbench.records import store
+from msbench.records.checksum import sealed
+from msbench.records.lines import Jobs, record_of
 from msbench.records.record import Record, record
-from msbench.records.store import Jobs, record_of
 from msbench.spec import Trial
 
 
@@ -57,8 +58,10 @@ def test_a_half_written_line_costs_only_itself(tmp_path: Path, trials: list[Tria
 def test_other_layouts_are_named(tmp_path: Path, one: Record) -> None:
     store.append(tmp_path, one)
     path = tmp_path / store.TRIALS
-    path.write_text(path.read_text() + one.to_json().replace('"schema": 2', '"schema": 9') + "\n")
-    assert "record layout 9, this msbench reads 1 to 2" in store.read(tmp_path).problems[0]
+    data = {**json.loads(one.to_json()), "schema": 9}
+    del data["checksum"]
+    path.write_bytes(path.read_bytes() + sealed(json.dumps(data).encode()) + b"\n")
+    assert "record layout 9, this msbench reads 1 to 3" in store.read(tmp_path).problems[0]
 
 
 HOLLOW = b'{"key": "k", "group": "g", "job": {}, "status": "ok", "schema": 1}\n'
@@ -90,7 +93,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path, one: Record) -> None:
     with pytest.raises(StoreError, match=r"cannot write results to .*taken"):
         store.prepare_folder(tmp_path / "taken")
     (tmp_path / store.TRIALS).mkdir()
-    with pytest.raises(StoreError, match=r"cannot write .*trials\.jsonl: Is a directory"):
+    with pytest.raises(StoreError, match=r"cannot write .*trials\.jsonl: it is a folder"):
         store.append(tmp_path, one)
 
 
