@@ -6,6 +6,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from msbench.spec import digest, identity
+
 REFERENCE = Path(__file__).parents[1] / "results/reference"
 
 HOSTILE = [
@@ -53,8 +55,8 @@ def hostile_records(names: list[str]) -> list[dict[str, Any]]:
         job["optimizer"]["options"] |= {plugin: version}
         job |= {"seed": seed, "data": names[6]}
         record["machine"] = {"processor": names[7], names[8]: names[9]}
-        record["group"] = f"{task}-{strategy}"
-        record["key"] = f"{task}-{strategy}-{seed}"
+        record["group"] = digest({**identity(job), "seed": None})
+        record["key"] = digest({"trial": identity(job)})
         results["task"]["metric"] = names[10]
         for number, decoded in enumerate(results["decoding"]):
             decoded["decoder"] = job["decoders"][number]
