@@ -28,6 +28,14 @@ def read_file(path: Path, most: int = 2**32) -> bytes:
         return file.read(status.st_size)
 
 
+def exists(path: Path) -> bool:
+    """Whether there is anything; nothing is where the system refuses the name itself."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def inside(folder: Path, name: str) -> Path:
     """What is called `name` in a folder; MsbenchError if that would lead elsewhere.
 

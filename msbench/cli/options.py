@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -21,6 +22,19 @@ class Named(click.Choice[str]):
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """The nearest name, or all of them."""
         return f"there is no {value!r}{did_you_mean(str(value), self.choices)}"
+
+
+class Place(click.Path):
+    """A path to write to."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """What no system takes as a path is refused before anything is done."""
+        if "\0" in str(value):
+            self.fail("a path has no NUL in it", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 results_argument = click.argument("results")

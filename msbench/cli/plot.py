@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from msbench.cli.inputs import compare_results
-from msbench.cli.options import Named, comparison_options, results_argument
+from msbench.cli.options import Named, Place, comparison_options, results_argument
 from msbench.cli.output import echo, write_file
 from msbench.errors import MsbenchError
 from msbench.spec import PICTURES, UNITS, Unit
@@ -18,7 +18,7 @@ from msbench.spec import PICTURES, UNITS, Unit
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=Place(),
     required=True,
     metavar="FILE.svg|png",
     help="The file to write.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from msbench.cli.inputs import compare_results, installed
-from msbench.cli.options import comparison_options, results_argument
+from msbench.cli.options import Place, comparison_options, results_argument
 from msbench.cli.output import write_file
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=Place(),
     default=Path("report.html"),
     metavar="FILE.html",
     show_default=True,

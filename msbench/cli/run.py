@@ -8,7 +8,7 @@ import click
 
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import Stop, quit_on_interrupt
-from msbench.cli.options import Named, plugin_option, workers_option
+from msbench.cli.options import Named, Place, plugin_option, workers_option
 from msbench.cli.output import NOT_OK, echo, leave, say, say_skipped, write
 from msbench.paths import inside
 from msbench.spec import AXES, display_name
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("suite")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=Place(),
     default=Path("results"),
     metavar="DIR",
     show_default=True,

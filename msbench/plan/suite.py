@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msbench.errors import MsbenchError, SuiteError, did_you_mean
-from msbench.paths import inside, read_file
+from msbench.paths import exists, inside, read_file
 from msbench.plan.limits import MOST, number_problems, size_problems, too_many
 from msbench.plan.tables import NAMED, parse_choice, parse_fields
 from msbench.spec import (
@@ -60,7 +60,7 @@ def find_suite(name: str) -> Path:
     shipped = shipped_suites()
     if name in shipped:
         return shipped[name]
-    if path.suffix != ".toml" and path.parent == Path() and not path.is_file():
+    if path.suffix != ".toml" and path.parent == Path() and not exists(path):
         raise SuiteError([f"unknown suite {name!r}{did_you_mean(name, shipped)} (or give a path)"])
     return path
 

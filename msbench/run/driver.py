@@ -18,6 +18,7 @@ from msbench.data.download import fetch
 from msbench.data.sources import Source, check
 from msbench.errors import MsbenchError, PluginError
 from msbench.faults import fault
+from msbench.paths import exists
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plugins.registry import Entry, Registry
 from msbench.records.claims import Claims
@@ -311,4 +312,5 @@ def _missing(jobs: Sequence[AnyJob], records: Sequence[Record]) -> list[AnyJob]:
 
 
 def _stored(folder: Path) -> Stored:
-    return read(folder, strict=False) if any(folder.glob("*.jsonl")) else Stored(())
+    there = exists(folder) and any(folder.glob("*.jsonl"))
+    return read(folder, strict=False) if there else Stored(())
