@@ -33,7 +33,7 @@ class Candidate:
     values: Array
     """NaN where a trial did not end ok or nothing was measured so early."""
     spent: float
-    """What that took, in the unit of the budget, on average."""
+    """What the values took, in the unit of the budget, on average."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _with_scores(
     for axes, each in trials.items():
         for decoder, cell in evidence.cells.get(axes, {}).items():
             values = np.where(each >= 0, evidence.scores.values[cell], np.nan)
-            candidates.append(Candidate(axes, decoder, each, values, _mean(spent[axes])))
+            candidates.append(_candidate(axes, decoder, each, values, spent[axes]))
     return candidates
 
 
@@ -117,9 +117,11 @@ def _with_losses(
         curve = evidence.curves.of(int(trials[seed]), budget.unit)
         spent[seed] = min(budget.amount, curve.end)
         values[seed] = curve.at(spent[seed])
-    return Candidate(axes, "", trials, values, _mean(spent))
+    return _candidate(axes, "", trials, values, spent)
 
 
-def _mean(amounts: Array) -> float:
-    known = amounts[~np.isnan(amounts)]
-    return float(known.mean()) if known.size else math.nan
+def _candidate(axes: Axes, decoder: str, trials: Trials, values: Array, spent: Array) -> Candidate:
+    """spent: by seed."""
+    known = spent[~np.isnan(values) & ~np.isnan(spent)]
+    mean = float(known.mean()) if known.size else math.nan
+    return Candidate(axes, decoder, trials, values, mean)

@@ -11,21 +11,26 @@ from msbench.claims.results import ChoiceRow, RankedRow
 from msbench.compare.stats import holm, mean_intervals, paired_tests, seeds_needed
 from msbench.compare.verdicts import LEVEL
 
+ENOUGH = 2
+"""Seeds of which a strategy must have been measured to be recommended: one says nothing of others.
+"""
+
 FALLING = 0.01
 """A validation loss that fell by a larger share between its last two points is still falling."""
 
 
 def best_first(contest: Contest) -> list[Candidate]:
-    """The candidates, those that lost seeds after those that did not; none without any value."""
-    mean, _, _, n_ok = mean_intervals([each.values for each in contest.candidates])
+    """The candidates, those that lack seeds after those that do not; none without any value."""
+    mean, _, _, measured = mean_intervals([each.values for each in contest.candidates])
     worth = np.where(np.isnan(mean), -np.inf, _sign(contest) * mean)
 
     def order(i: int) -> tuple[object, ...]:
         candidate = contest.candidates[i]
-        lost = n_ok[i] < _n(candidate)
-        return (not n_ok[i], lost, -worth[i], candidate.axes, candidate.decoder)
+        incomplete = measured[i] < _n(candidate)
+        enough = min(measured[i], ENOUGH)
+        return (-enough, incomplete, -worth[i], candidate.axes, candidate.decoder)
 
-    places = sorted(range(len(contest.candidates)), key=order) if n_ok.any() else []
+    places = sorted(range(len(contest.candidates)), key=order) if measured.any() else []
     return [contest.candidates[i] for i in places]
 
 
@@ -38,13 +43,13 @@ def ranked(
     """
     sign = _sign(contest)
     values = np.array([each.values for each in candidates])
-    mean, low, high, n_ok = mean_intervals(values, LEVEL)
+    mean, low, high, measured = mean_intervals(values, LEVEL)
     tests = paired_tests(values - values[0], LEVEL)
     one, two = np.triu_indices(len(candidates), 1)  # the pairs of the first come first
     adjusted = [math.nan, *holm(paired_tests(values[one] - values[two], LEVEL).p).tolist()]
     rows: list[RankedRow] = []
     for i, candidate in enumerate(candidates):
-        worst = int(np.nanargmin(sign * values[i])) if n_ok[i] else 0
+        worst = int(np.nanargmin(sign * values[i])) if measured[i] else 0
         worse = adjusted[i] <= 1 - LEVEL and sign * tests.difference[i] < 0
         rows.append(
             {
@@ -56,17 +61,19 @@ def ranked(
                 "low": float(low[i]),
                 "high": float(high[i]),
                 "worst": float(values[i, worst]),
-                "worst_seed": evidence.columns.seeds[worst] if n_ok[i] else None,
+                "worst_seed": evidence.columns.seeds[worst] if measured[i] else None,
                 "n": _n(candidate),
-                "n_ok": int(n_ok[i]),
+                "n_ok": int(evidence.ok(candidate.trials).sum()),
+                "measured": int(measured[i]),
                 "spent": candidate.spent,
                 "difference": float(tests.difference[i]),
                 "difference_low": float(tests.low[i]),
                 "difference_high": float(tests.high[i]),
                 "p_adjusted": adjusted[i],
-                "verdict": "best" if i == 0 else "worse" if worse else "not shown",
+                "verdict": "worse" if worse else "not shown",
             }
         )
+    rows[0]["verdict"] = "best" if measured[0] >= ENOUGH else ""
     return rows
 
 
@@ -77,7 +84,7 @@ def choice(
     rows: Sequence[RankedRow],
 ) -> ChoiceRow:
     """The best, the runner-up, and what may be tried next."""
-    runner_up = rows[1] if len(rows) > 1 and rows[1]["n_ok"] else None
+    runner_up = rows[1] if len(rows) > 1 and rows[1]["measured"] else None
     needed = math.nan
     if runner_up:
         difference = candidates[0].values - candidates[1].values
@@ -92,7 +99,7 @@ def choice(
         "best": rows[0],
         "runner_up": runner_up,
         "shown": runner_up is not None and runner_up["verdict"] == "worse",
-        "alike": sum(row["verdict"] == "not shown" for row in rows),
+        "alike": sum(row["verdict"] == "not shown" and row["measured"] > 0 for row in rows),
         "seeds_needed": needed,
         "edges": {name: options for name, options in edges.items() if options},
         "falling": _falling(evidence, candidates[0]),

@@ -40,7 +40,8 @@ def recommend(
 
     Where all trials of a task fit into the budget it is the test metric at their end. Else it is
     the validation loss at the budget, for all of them. Seconds are compared within a machine.
-    task: this one alone. metric: instead of the task's own. Raises MsbenchError where there are
+    Nothing is recommended of which fewer than two seeds were measured. task: this one alone.
+    metric: instead of the task's own. Raises MsbenchError where there are
     no trials, or no such task or metric.
     """
     evidence, allowed = gather(records, metric), Budget(unit, amount)
@@ -49,14 +50,16 @@ def recommend(
     notes: list[str] = []
     held = list(contests(evidence, _of(evidence, task), allowed))
     for contest in held:
-        candidates = best_first(contest)
-        if candidates:
-            ranking = ranked(evidence, contest, candidates)
-            rows += ranking
+        where, candidates = ", ".join(_told_apart(contest, held)), best_first(contest)
+        if not candidates:
+            notes.append(f"{where}: no evidence{_reason(evidence, contest, allowed)}")
+            continue
+        ranking = ranked(evidence, contest, candidates)
+        rows += ranking
+        if ranking[0]["verdict"] == "best":
             choices.append(choice(evidence, contest, candidates, ranking))
         else:
-            where = ", ".join(_told_apart(contest, held))
-            notes.append(f"{where}: no evidence{_reason(evidence, contest, allowed)}")
+            notes.append(f"{where}: no recommendation, since {_too_few(ranking[0], allowed)}")
     return Recommendation(rows, choices, unit, amount, [*notes, *evidence.notes])
 
 
@@ -79,6 +82,19 @@ def _told_apart(contest: Contest, held: Sequence[Contest]) -> Iterator[str]:
         yield loss
     if any(other.about["machine"] != machine for other in rivals):
         yield f"on {machine}"
+
+
+def _too_few(first: RankedRow, budget: Budget) -> str:
+    """That the strategy with the most seeds has too few of them, and what would help."""
+    later, lost = first["n_ok"] - first["measured"], first["n"] - first["n_ok"]
+    why = [f"{later} not measured by then"] if later else []
+    why += [f"{lost} did not end ok"] if lost else []
+    seeds = ", ".join([f"{first['measured']} of {first['n']} seeds", *why])
+    help_ = "a larger budget or more validations" if later else "more seeds (msbench run --seeds)"
+    return (
+        f"no strategy was measured with two seeds within {budget.amount:g} {budget.unit} "
+        f"({first['optimizer']}: {seeds}): {help_} may tell"
+    )
 
 
 def _reason(evidence: Evidence, contest: Contest, budget: Budget) -> str:

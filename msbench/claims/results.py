@@ -41,7 +41,8 @@ class Recommendation:
     rows: Sequence["RankedRow"]
     """Per task, the strategies that there is evidence on, best first."""
     choices: Sequence["ChoiceRow"]
-    """Per task, the best, the runner-up, whether they differ, and what to try next."""
+    """Per task, the best, the runner-up, whether they differ, and what to try next; none where too
+    few seeds were measured, and `notes` say so."""
     unit: str
     amount: float
     notes: Sequence[str] = ()
@@ -138,14 +139,18 @@ class RankedRow(Contested, StrategyRow):
     worst_seed: int | None
     n: int
     n_ok: int
+    """Seeds that ended ok, however early they were measured first."""
+    measured: int
+    """Seeds that the mean is of: ended ok, and measured by then."""
     spent: float
-    """What it took, on average, in the unit of the budget."""
+    """What they took, on average, in the unit of the budget."""
     difference: float
     """To the best, as are its bounds."""
     difference_low: float
     difference_high: float
     p_adjusted: float
-    verdict: Literal["best", "worse", "not shown"]
+    verdict: Literal["best", "worse", "not shown", ""]
+    """Empty of the first where too few seeds were measured to recommend it."""
 
 
 class ChoiceRow(Contested):
@@ -156,7 +161,7 @@ class ChoiceRow(Contested):
     shown: bool
     """Whether the runner-up is shown to be worse."""
     alike: int
-    """Strategies that are not shown to be worse than the best."""
+    """Strategies that were measured and are not shown to be worse than the best."""
     seeds_needed: float
     """To tell the two apart."""
     edges: dict[str, list[str]]

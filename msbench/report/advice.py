@@ -32,7 +32,8 @@ def advice_lines(recommendation: Recommendation) -> list[str]:
     """What to use, how sure that is, the risk, and what to try next; sentences."""
     lines = [line for choice in recommendation.choices for line in _advice(recommendation, choice)]
     if not lines:
-        lines.append("There is no evidence at this budget: nothing can be recommended.")
+        evidence = "too little" if recommendation.rows else "no"
+        lines.append(f"There is {evidence} evidence at this budget: nothing can be recommended.")
     if recommendation.rows:
         lines.append(
             "Mean [95 % interval over seeds]; p is adjusted for all pairs of a task (Holm), since "
@@ -48,11 +49,12 @@ def advice_lines(recommendation: Recommendation) -> list[str]:
 def _advice(recommendation: Recommendation, choice: ChoiceRow) -> list[str]:
     best, second = choice["best"], choice["runner_up"]
     where = f"{choice['task']}{', on ' + choice['machine'] if choice['machine'] else ''}"
-    lost = best["n_ok"] < best["n"]
+    lost, early = best["n_ok"] < best["n"], best["measured"] < best["n_ok"]
     failed = f"; only {best['n_ok']} of {best['n']} seeds ended ok" if lost else ""
+    failed += f"; only {best['measured']} of {best['n_ok']} were measured by then" if early else ""
     sentences = [
         f"use {_name(best, second)}: {choice['quantity']} {mean_of(best)}, worst of "
-        f"{best['n_ok']} seeds {number(best['worst'])} (seed {best['worst_seed']}){failed}"
+        f"{best['measured']} seeds {number(best['worst'])} (seed {best['worst_seed']}){failed}"
     ]
     if second is None:
         sentences.append("nothing else was measured at this budget to compare it with")
@@ -103,6 +105,7 @@ def _next_steps(recommendation: Recommendation, choice: ChoiceRow) -> list[str]:
 
 def _evidence(recommendation: Recommendation, rows: Sequence[RankedRow]) -> Cells:
     axes = [axis for axis in DETAILS if varies(recommendation.rows, axis)]
+    later = any(row["measured"] < row["n_ok"] for row in rows)
     cells = [
         {
             "task": row["task"],
@@ -113,16 +116,17 @@ def _evidence(recommendation: Recommendation, rows: Sequence[RankedRow]) -> Cell
             "measured": row["quantity"],
             "mean": mean_of(row),
             "worst seed": number(row["worst"]),
-            "vs the best": "" if row["verdict"] == "best" else difference_of(row),
+            "vs the best": "" if row["rank"] == 1 else difference_of(row),
             "verdict": because(
-                row["verdict"], "" if row["verdict"] == "best" else probability(row["p_adjusted"])
+                row["verdict"], "" if row["rank"] == 1 else probability(row["p_adjusted"])
             ),
             "spent": _amount(row["spent"], recommendation.unit),
+            "seeds measured": f"{row['measured']}/{row['n_ok']}" if later else "",
             "ok": f"{row['n_ok']}/{row['n']}",
         }
         for row in rows
     ]
-    return ditto(drop_empty(cells, "machine", "decoder"))
+    return ditto(drop_empty(cells, "machine", "decoder", "seeds measured"))
 
 
 def _name(row: RankedRow, other: RankedRow | None) -> str:

@@ -16,7 +16,7 @@ from msbench.compare.stats import paired_tests, seeds_needed
 from msbench.errors import MsbenchError
 from msbench.records.record import Record
 from msbench.records.store import stream
-from msbench.report.advice import advice_lines
+from msbench.report.advice import advice_lines, advice_tables
 from msbench.spec import Trial
 
 REFERENCE = Path(__file__).parents[2] / "results/reference/optimizers"
@@ -141,8 +141,63 @@ def test_one_strategy_and_one_seed(run: Run) -> None:
     alone = [r for r in run(20) if r.job["optimizer"]["name"] == "sam"]
     assert "nothing else was measured" in advice(alone, "passes", 12)
     seed = [r for r in run(20) if r.job["seed"] == 0]
-    assert "too few seeds to tell" in advice(seed, "passes", 12)
-    assert "run more seeds" in advice(seed, "passes", 12)
+    assert not recommend(seed, "passes", 12).choices
+    text = advice(seed, "passes", 12)
+    assert "There is too little evidence at this budget: nothing can be recommended." in text
+    assert (
+        "numbers-fr: no recommendation, since no strategy was measured with two seeds within 12 "
+        "passes (sam: 1 of 1 seeds): more seeds (msbench run --seeds) may tell" in text
+    )
+
+
+def test_a_runner_up_of_one_seed_is_no_rival(run: Run) -> None:
+    one_less = [r for r in run(20) if r.job["seed"] == 0 or r.job["optimizer"]["name"] == "sam"]
+    text = advice(one_less, "passes", 12)
+    assert "use sam" in text
+    assert "too few seeds to tell" in text
+    assert "run more seeds" in text
+
+
+def early(run: Run, fast: int) -> list[Record]:
+    """Everything is first measured at 1 second, but of SAM so many seeds at 0.4; one seed of AdamW
+    crashed."""
+    records = run(20, seconds=lambda seed, sam: 1.2 if sam and seed < fast else 3.0)
+    first = next(i for i, r in enumerate(records) if r.job["optimizer"]["name"] == "adamw")
+    records[first] = replace(records[first], status="crashed", reason="killed", results={})
+    return records
+
+
+def test_not_measured_so_early_is_not_failed_and_wins_nothing(run: Run) -> None:
+    found = recommend(early(run, 1), "seconds", 0.5)
+    counts = {r["optimizer"]: (r["n"], r["n_ok"], r["measured"]) for r in found.rows}
+    assert counts == {"sam": (6, 6, 1), "adamw": (6, 5, 0)}
+    assert [r["verdict"] for r in found.rows] == ["", "not shown"]
+    assert not found.choices
+    text = "\n".join(advice_lines(found))
+    assert "use sam" not in text
+    assert (
+        "no strategy was measured with two seeds within 0.5 seconds (sam: 1 of 6 seeds, 5 not "
+        "measured by then): a larger budget or more validations may tell" in text
+    )
+    ((_, cells),) = advice_tables(found)
+    assert [(row["seeds measured"], row["ok"]) for row in cells] == [("1/6", "6/6"), ("0/5", "5/6")]
+
+
+def test_what_was_measured_of_some_seeds_says_so(run: Run) -> None:
+    found = recommend(early(run, 3), "seconds", 0.5)
+    (choice,) = found.choices
+    assert (choice["best"]["optimizer"], choice["best"]["measured"]) == ("sam", 3)
+    assert (choice["runner_up"], choice["alike"]) == (None, 0)
+    text = "\n".join(advice_lines(found))
+    assert "worst of 3 seeds" in text
+    assert "only 3 of 6 were measured by then" in text
+    assert "ended ok" not in text
+    assert choice["best"]["spent"] == pytest.approx(0.5)
+    later = recommend(early(run, 3), "seconds", 1.0).rows
+    assert {r["optimizer"]: (r["measured"], r["n_ok"]) for r in later} == {
+        "sam": (6, 6),
+        "adamw": (5, 5),
+    }
 
 
 def test_lost_trials_never_win(run: Run) -> None:
