@@ -24,6 +24,7 @@ from msbench.records.claims import Claims
 from msbench.records.record import Record
 from msbench.records.store import Stored, prepare_folder, read
 from msbench.run.job import run_job
+from msbench.run.memory import GB
 from msbench.run.weights import FOLDER
 from msbench.spec import Choice, Job, Kind, Measurement, Part, Suite, Trial
 
@@ -284,12 +285,13 @@ def _launch_jobs(
     """Launch jobs of a suite."""
     choices = [(kind, each) for kind, several in suite.choices().items() for each in several]
     weights = folder / FOLDER if suite.keep_weights else None
+    memory = round(suite.memory * GB)
     return launch_jobs(
         registry,
         jobs,
         launcher,
         title,
-        run=partial(run_job, files=tuple(registry.files), weights=weights),
+        run=partial(run_job, files=tuple(registry.files), weights=weights, memory=memory),
         claims=claims,
         stopping=stopping,
         limit=suite.limit * max(map(_strategies, jobs), default=1),

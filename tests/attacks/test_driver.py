@@ -62,7 +62,7 @@ DRIVER = ["prepared", "lock", "claim", "launch", "start", "started", "collect", 
 DRIVER += ["acknowledge", "release", "beat", "planned", "done"]
 POINTS = [*DRIVER, "worker", "send", "sent"]
 ACTIONS = ("kill", "raise", "ENOSPC", "EIO", "short", "delay")
-CHEAP = ("append:3:short", "release:2:kill", "send:1:kill", "claim:4:EIO")
+CHEAP = ("append:3:short", "release:2:kill")
 
 
 @pytest.mark.attack("R2", "a fault at each point of driver, store and worker, then resumed")
@@ -139,7 +139,7 @@ def share(folder: Path, end: str) -> list[Path]:
 @pytest.mark.attack("R5b", "two drivers on one suite; the first is left alone, killed or paused")
 def test_two_drivers(attack: Any, tmp_path: Path) -> None:
     ends = ["paused", "nothing", "killed"]
-    for number in range(attack.times(2, 9)):
+    for number in range(attack.times(1, 9)):
         end = ends[number % len(ends)]
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -212,7 +212,7 @@ def wait_for_line(driver: Any, text: str) -> str:
 @pytest.mark.attack("R11", "Ctrl-C once and twice, SIGTERM and SIGHUP in each phase")
 def test_signals(attack: Any, tmp_path: Path) -> None:
     cases = [(phase, *each) for phase in PHASES for each in SIGNALS]
-    cheap = [cases[0], cases[4], cases[9], cases[15]]
+    cheap = [cases[0], cases[6], cases[8]]
     took = []
     for phase, name, signals in cases if attack.times(0, 1) else cheap:
         folder = tmp_path / f"{phase} {name}"
