@@ -9,7 +9,7 @@ import click
 from msbench.cli.inputs import installed
 from msbench.cli.interrupts import farewell
 from msbench.cli.output import INTERRUPTED, say
-from msbench.errors import MsbenchError, PluginError
+from msbench.errors import MsbenchError, PluginError, StoreError
 from msbench.plugins.registry import Entry
 from msbench.version import __version__
 
@@ -67,6 +67,10 @@ class Commands(click.Group):
         except MsbenchError as error:
             say(str(error))
             sys.exit(error.exit_code)
+        except OSError as error:  # a full disk, a lost terminal: nothing that a traceback explains
+            with suppress(OSError):
+                say(f"the system refused something: {error}")
+            sys.exit(StoreError.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; that a signal ends it is not an error."""
