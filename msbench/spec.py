@@ -212,6 +212,8 @@ class Suite:
     launcher: Choice = Choice("processes")
     limit: float = field(default=600.0, metadata={"gt": 0})
     """Seconds of wall clock that one trial may take."""
+    memory: float = field(default=0.0, metadata={"gt": 0})
+    """Gigabytes of data that the process of one trial may have; 0 = as much as there is."""
     device: str = field(default="cpu", metadata={"pattern": r"^(cpu|cuda(:\d+)?)$"})
     threads: int = field(default=1, metadata=_POSITIVE)
     dtype: str = field(default="float32", metadata={"pattern": r"^(float32|float64)$"})

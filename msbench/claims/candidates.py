@@ -120,7 +120,9 @@ def _with_losses(
     return _candidate(axes, "", trials, values, spent)
 
 
-def _candidate(axes: Axes, decoder: str, trials: Trials, values: Array, spent: Array) -> Candidate:
+def _candidate(
+    axes: StrategyKey, decoder: str, trials: Trials, values: Array, spent: Array
+) -> Candidate:
     """spent: by seed."""
     known = spent[~np.isnan(values) & ~np.isnan(spent)]
     mean = float(known.mean()) if known.size else math.nan

@@ -10,7 +10,7 @@ import click
 from msbench.cli.inputs import installed
 from msbench.cli.interrupts import farewell
 from msbench.cli.output import INTERRUPTED, say
-from msbench.errors import MsbenchError, PluginError, did_you_mean, printable
+from msbench.errors import MsbenchError, PluginError, StoreError, did_you_mean, printable
 from msbench.plugins.registry import Entry
 from msbench.version import __version__
 
@@ -77,6 +77,10 @@ class Commands(click.Group):
         except MsbenchError as error:
             say(str(error))
             sys.exit(error.exit_code)
+        except OSError as error:  # a full disk, a lost terminal: nothing that a traceback explains
+            with suppress(OSError):
+                say(f"the system refused something: {error}")
+            sys.exit(StoreError.exit_code)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Parse our own options."""

@@ -118,7 +118,7 @@ def _decode(
 ) -> "list[Record]":
     """Decode all trials; the records of those that went well, which are in the folder, too."""
     from msbench.cli.progress import show_progress
-    from msbench.records.claims import Claims
+    from msbench.records.leases import Leases
     from msbench.run.driver import entries_of, launch_jobs, preload_modules
     from msbench.run.job import redecode_job
     from msbench.run.redecode import completed
@@ -132,14 +132,14 @@ def _decode(
         return completed(record, todo.originals[record.key])
 
     trials, stop = list(todo.trials.values()), Stop()
-    with Claims(folder) as claims:
+    with Leases(folder) as leases:
         events = launch_jobs(
             registry,
             trials,
             Choice("processes", {"workers": workers}),
             "decoding",
             run=partial(redecode_job, weights=todo.weights, files=tuple(registry.files)),
-            claims=claims,
+            leases=leases,
             complete=complete,
             limit=limit,
             preload=preload_modules(registry, entries_of(registry, trials)),

@@ -67,6 +67,8 @@ def interruptible(stop: Stop) -> Iterator[None]:
             with suppress(OSError):
                 os.write(2, FINISHING.format(stop.in_flight).encode())
             return
+        if number == signal.SIGHUP:
+            _leave_terminal()
         for each in SIGNALS:  # the end takes no longer than workers take to die
             signal.signal(each, signal.SIG_IGN)
         raise Interrupted(number)
@@ -77,6 +79,16 @@ def interruptible(stop: Stop) -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def _leave_terminal() -> None:
+    """If it is closed, write to nowhere from now on, since every message would be an error."""
+    try:
+        os.write(2, b"\nmsbench: SIGHUP, as when a terminal closes\n")
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for output in (1, 2):
+            os.dup2(nowhere, output)
 
 
 def _handle(handler: Any) -> dict[signal.Signals, Any]:

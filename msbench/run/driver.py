@@ -21,10 +21,11 @@ from msbench.faults import fault
 from msbench.paths import exists
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plugins.registry import Entry, Registry
-from msbench.records.claims import Claims
+from msbench.records.leases import Leases
 from msbench.records.record import Record
 from msbench.records.store import Stored, prepare_folder, read
 from msbench.run.job import run_job
+from msbench.run.memory import GB
 from msbench.run.weights import FOLDER
 from msbench.spec import Choice, Job, Kind, Measurement, Part, Suite, Trial
 
@@ -115,7 +116,7 @@ def run_suite(
     Raises SuiteError with all that is wrong with the suite, StoreError if records cannot be kept.
     """
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch))
-    claims = Claims(folder)  # before records are read: what is recorded meanwhile is news
+    leases = Leases(folder)  # before records are read: what is recorded meanwhile is news
     stored = _stored(folder)
     kept = [record for record in stored.records if record.status == "ok" or not retry]
     every = expected(suite, registry, kept, fingerprint)
@@ -124,8 +125,8 @@ def run_suite(
     if trials or timed:
         prepare_folder(folder)
     fault("prepared")
-    with claims:
-        launch = partial(_launch_jobs, registry, suite, folder, claims, stopping)
+    with leases:
+        launch = partial(_launch_jobs, registry, suite, folder, leases, stopping)
         tried: set[str] = set()
         # A search decides which trials are next, so the plan is made again until nothing is left.
         while trials and not {trial.key for trial in trials} <= tried:
@@ -153,7 +154,7 @@ def launch_jobs(
     title: str,
     *,
     run: Callable[[Job], Record],
-    claims: Claims,
+    leases: Leases,
     complete: Callable[[Record], Record | None] = lambda record: record,
     limit: float,
     preload: Sequence[str],
@@ -161,7 +162,7 @@ def launch_jobs(
 ) -> Generator[Event, None, None]:
     """Launch jobs, and keep every record before the next one is awaited.
 
-    Jobs that another driver does are waited for, and done here if it dies. claims: on the jobs.
+    Jobs that another driver does are waited for, and done here if it dies. leases: on the jobs.
     complete: what to keep of a job, instead of its record; None for nothing. stopping: as in
     `run_suite`.
     """
@@ -172,38 +173,38 @@ def launch_jobs(
     left = {job.key: job for job in jobs}
     waiting = False
     while left:
-        free = _claimed(list(left.values()), claims, stopping)
+        free = _leased(list(left.values()), leases, stopping)
         if job := next(free, None):
             fault("launch")
             launched = launch(chain([job], free), run, limit=limit, preload=preload)
-            yield from _kept(launched, left, claims, complete)
-        for record in claims.news():
+            yield from _kept(launched, left, leases, complete)
+        for record in leases.news():
             if left.pop(record.key, None):
                 yield Finished(record)
-        for key in claims.recorded & left.keys():  # before this stage had begun
+        for key in leases.recorded & left.keys():  # before this stage had begun
             del left[key]
         if stopping():
             raise KeyboardInterrupt
         if left and not job:
-            if not waiting and (others := claims.others()):
+            if not waiting and (others := leases.others()):
                 waiting = True
                 yield Waiting(len(left), others)
             sleep(PAUSE)
 
 
-def _claimed(jobs: Sequence[Job], claims: Claims, stopping: Callable[[], bool]) -> Iterator[Job]:
-    """The jobs that nobody else does, each claimed when a launcher asks for it."""
+def _leased(jobs: Sequence[Job], leases: Leases, stopping: Callable[[], bool]) -> Iterator[Job]:
+    """The jobs that nobody else does, each leased when a launcher asks for it."""
     for job in jobs:
         if stopping():
             return
-        if claims.take(job.key, alone=isinstance(job, Measurement)):
+        if leases.take(job.key, alone=isinstance(job, Measurement)):
             yield job
 
 
 def _kept(
     launched: Iterator[Job | Record],
     left: dict[str, Job],
-    claims: Claims,
+    leases: Leases,
     complete: Callable[[Record], Record | None],
 ) -> Iterator[Event]:
     """What a launcher tells, as events; what has a record, or gets none, is taken out of `left`."""
@@ -212,8 +213,8 @@ def _kept(
             if isinstance(each, Record):
                 made = complete(each)
                 if made is None:
-                    claims.release(each.key)
-                elif not claims.record(made):
+                    leases.release(each.key)
+                elif not leases.record(made):
                     continue  # another driver has taken it over, and its record counts
                 left.pop(each.key, None)
                 yield Finished(made or each)
@@ -221,8 +222,8 @@ def _kept(
                 yield Started(each)
     finally:
         getattr(launched, "close", lambda: None)()  # any iterator will do
-    for key in claims.held():  # the launcher lost them
-        claims.release(key)
+    for key in leases.held():  # the launcher lost them
+        leases.release(key)
         left.pop(key, None)
 
 
@@ -278,7 +279,7 @@ def _launch_jobs(
     registry: Registry,
     suite: Suite,
     folder: Path,
-    claims: Claims,
+    leases: Leases,
     stopping: Callable[[], bool],
     jobs: Sequence[Job],
     launcher: Choice,
@@ -287,13 +288,14 @@ def _launch_jobs(
     """Launch jobs of a suite."""
     choices = [(kind, each) for kind, several in suite.choices().items() for each in several]
     weights = folder / FOLDER if suite.keep_weights else None
+    memory = round(suite.memory * GB)
     return launch_jobs(
         registry,
         jobs,
         launcher,
         title,
-        run=partial(run_job, files=tuple(registry.files), weights=weights),
-        claims=claims,
+        run=partial(run_job, files=tuple(registry.files), weights=weights, memory=memory),
+        leases=leases,
         stopping=stopping,
         limit=suite.limit * max(map(_strategies, jobs), default=1),
         preload=preload_modules(registry, [registry.find(k, each.name) for k, each in choices]),

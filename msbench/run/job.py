@@ -12,6 +12,7 @@ from msbench.records.schema import Status
 from msbench.records.validation import check_examples
 from msbench.run.device import machine
 from msbench.run.failure import reason_of, status_of
+from msbench.run.memory import describe_peak, limited_memory
 from msbench.run.throughput import run_measurement
 from msbench.run.trial import redecode_trial, run_trial
 from msbench.run.weights import save_weights
@@ -21,11 +22,13 @@ Outcome = tuple[Status, str, Mapping[str, Any]]
 """Status, reason and results."""
 
 
-def run_job(job: Job, files: Sequence[str] = (), weights: Path | None = None) -> Record:
+def run_job(
+    job: Job, files: Sequence[str] = (), weights: Path | None = None, memory: int = 0
+) -> Record:
     """Do one job and say how it ended. Only the death of the process gets out of here.
 
     files: plugin files to load besides what is installed. weights: the folder that a trial leaves
-    its weights in; without it, it leaves none.
+    its weights in; without it, it leaves none. memory: bytes that it may take; 0 = any number.
     """
 
     def work(registry: Registry) -> Outcome:
@@ -42,7 +45,7 @@ def run_job(job: Job, files: Sequence[str] = (), weights: Path | None = None) ->
                 return "ok", f"its weights were not kept: {error}", results
         return "ok", "", results
 
-    return _recorded(job, files, work)
+    return _recorded(job, files, work, memory)
 
 
 def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = ()) -> Record:
@@ -58,12 +61,17 @@ def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = (
     return _recorded(job, files, work)
 
 
-def _recorded(job: Job, files: Sequence[str], work: Callable[[Registry], Outcome]) -> Record:
+def _recorded(
+    job: Job, files: Sequence[str], work: Callable[[Registry], Outcome], memory: int = 0
+) -> Record:
     start = perf_counter()
     try:
-        status, reason, results = work(load_plugins(files))
+        with limited_memory(memory):
+            status, reason, results = work(load_plugins(files))
     except Exception as error:  # whatever a plugin throws costs this trial only
         status, reason, results = status_of(error), reason_of(error), {}
+        if memory and status == "oom":
+            reason += f"; {describe_peak(memory)}"
     seconds = perf_counter() - start
     made = record(job, status, reason, results=results, seconds=seconds, machine=machine())
     try:

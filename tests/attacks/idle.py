@@ -60,8 +60,14 @@ def dots():
         return msbench.Split(numbers[:, None] + 1, labels, labels.tolist())
 
     return msbench.Task(
-        "classify", split("t"), split("v"), split("s"), msbench.label_scores, "accuracy", 200, 2
+        "classify", split("t"), split("v"), split("s"), accuracy, "accuracy", 200, 2
     )
+
+
+def accuracy(predictions, references):
+    """Without scikit-learn, which takes longer to import than a trial to run."""
+    right = [float(a == b) for a, b in zip(predictions, references, strict=True)]
+    return msbench.Scores({"accuracy": sum(right) / len(right)}, {"accuracy": right})
 
 
 def wait(model, lr=0.1, seconds=0.0, jump=False, hog=False):

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, float]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, float]:
     """The table of 24 trials that nobody disturbs, and the seconds they take."""
     folder = tmp_path_factory.mktemp("undisturbed")
     suite = write_suite(folder)
@@ -35,7 +35,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, float]:
 
 
 @pytest.mark.attack("R1", "kill -9 of the driver at a random moment of 24 trials, then resumed")
-def test_a_killed_driver(attack: Any, undisturbed: tuple[Any, float], tmp_path: Path) -> None:
+def test_a_killed_driver(attack: Any, undisturbed: tuple[str, float], tmp_path: Path) -> None:
     expected, seconds = undisturbed
     suite, moments = write_suite(tmp_path), attack.generator()
     spent: list[float] = []
@@ -58,15 +58,15 @@ def test_a_killed_driver(attack: Any, undisturbed: tuple[Any, float], tmp_path: 
         attack.notes = f"at most {max(spent) / seconds:.2f} x the time of an undisturbed run"
 
 
-DRIVER = ["prepared", "lock", "claim", "launch", "start", "started", "collect", "append", "sync"]
+DRIVER = ["prepared", "lock", "lease", "launch", "start", "started", "collect", "append", "sync"]
 DRIVER += ["acknowledge", "release", "beat", "planned", "done"]
 POINTS = [*DRIVER, "worker", "send", "sent"]
 ACTIONS = ("kill", "raise", "ENOSPC", "EIO", "short", "delay")
-CHEAP = ("append:3:short", "release:2:kill", "send:1:kill", "claim:4:EIO")
+CHEAP = ("append:3:short", "release:2:kill")
 
 
 @pytest.mark.attack("R2", "a fault at each point of driver, store and worker, then resumed")
-def test_faults(attack: Any, undisturbed: tuple[Any, float], tmp_path: Path) -> None:
+def test_faults(attack: Any, undisturbed: tuple[str, float], tmp_path: Path) -> None:
     expected, _ = undisturbed
     first = {"prepared", "launch", "planned", "done", "worker", "send", "sent"}
     every = [f"{point}:{1 if point in first else 2}:{act}" for point in POINTS for act in ACTIONS]
@@ -89,9 +89,9 @@ def test_faults(attack: Any, undisturbed: tuple[Any, float], tmp_path: Path) -> 
 
 
 def of_driver(out: Path, process: int) -> int:
-    """How many jobs a driver has claimed."""
+    """How many jobs a driver has leased."""
     try:
-        drivers = json.loads((out / "idle" / ".claims").read_bytes().partition(b"\n")[0])
+        drivers = json.loads((out / "idle" / ".leases").read_bytes().partition(b"\n")[0])
     except (OSError, ValueError):
         return 0
     return sum(len(each["jobs"]) for each in drivers.values() if each["process"] == process)
@@ -139,7 +139,7 @@ def share(folder: Path, end: str) -> list[Path]:
 @pytest.mark.attack("R5b", "two drivers on one suite; the first is left alone, killed or paused")
 def test_two_drivers(attack: Any, tmp_path: Path) -> None:
     ends = ["paused", "nothing", "killed"]
-    for number in range(attack.times(2, 9)):
+    for number in range(attack.times(1, 9)):
         end = ends[number % len(ends)]
         folder = tmp_path / str(number)
         folder.mkdir()
@@ -212,7 +212,7 @@ def wait_for_line(driver: Any, text: str) -> str:
 @pytest.mark.attack("R11", "Ctrl-C once and twice, SIGTERM and SIGHUP in each phase")
 def test_signals(attack: Any, tmp_path: Path) -> None:
     cases = [(phase, *each) for phase in PHASES for each in SIGNALS]
-    cheap = [cases[0], cases[4], cases[9], cases[15]]
+    cheap = [cases[0], cases[6], cases[8]]
     took = []
     for phase, name, signals in cases if attack.times(0, 1) else cheap:
         folder = tmp_path / f"{phase} {name}"

@@ -1,10 +1,10 @@
 """Which driver does which job: several drivers may share a folder, and each job is done once.
 
-A driver claims a job before it starts it, in the file `.claims` of the folder, and gives the claim
-back with the job's record. Claims last as long as their driver shows that it lives, by a number in
-that file that grows every second. A driver that dies on this machine loses its claims at once, and
-any other when its number has stood still for `LEASE` seconds on the clock of somebody who
-looks: no two clocks are compared. A driver that was only paused finds its claim gone, and cannot
+A driver leases a job before it starts it, in the file `.leases` of the folder, and gives the lease
+back with the job's record. Leases last as long as their driver shows that it lives, by a number in
+that file that grows every second. A driver that dies on this machine loses its leases at once, and
+any other when its number has stood still for `EXPIRY` seconds on the clock of somebody who
+looks: no two clocks are compared. A driver that was only paused finds its lease gone, and cannot
 write the record. All of this happens under the lock of the folder, which has to be one lock for all
 drivers: on local file systems, and on shared ones whose locks reach all their clients.
 """
@@ -25,13 +25,13 @@ from msbench.faults import fault
 from msbench.records.record import Record
 from msbench.records.store import THROUGHPUT, TRIALS, locked, write_record
 
-BEAT, LEASE = 1.0, 7.0
+BEAT, EXPIRY = 1.0, 7.0
 """Seconds between two signs of life, and without one until a driver counts as dead."""
 
 
 @dataclass
 class _Driver:
-    """A driver in the file of claims."""
+    """A driver in the file of leases."""
 
     place: str
     """Where its process number means something: see `_place`."""
@@ -39,11 +39,11 @@ class _Driver:
     host: str
     beat: int = 0
     jobs: dict[str, bool] = field(default_factory=dict)
-    """Keys of the jobs it has claimed, and whether it does them alone."""
+    """Keys of the jobs it has leased, and whether it does them alone."""
 
 
-class Claims:
-    """The claims of one driver on the jobs of a folder. As a context it gives them all back."""
+class Leases:
+    """The leases of one driver on the jobs of a folder. As a context it gives them all back."""
 
     def __init__(self, folder: Path):
         """Writes nothing. What others record from now on is seen by `news`."""
@@ -57,7 +57,7 @@ class Claims:
         self._ended = threading.Event()
         self._heart = threading.Thread(target=self._live, daemon=True)
 
-    def __enter__(self) -> "Claims":
+    def __enter__(self) -> "Leases":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,9 +67,9 @@ class Claims:
                 drivers.pop(self._me, None)
 
     def take(self, key: str, *, alone: bool = False) -> bool:
-        """Claim a job; False if it has a record by now, or another driver does it.
+        """Lease a job; False if it has a record by now, or another driver does it.
 
-        alone: only while no other driver has a claim, and until it is given back none gets one.
+        alone: only while no other driver has a lease, and until it is given back none gets one.
         """
         if self._heart.ident is None:
             self._heart.start()
@@ -80,13 +80,13 @@ class Claims:
             if shut or key in self.recorded or any(key in other.jobs for other in others):
                 return False
             drivers.setdefault(self._me, _myself()).jobs[key] = alone
-            fault("claim")
+            fault("lease")
             return True
 
     def record(self, record: Record) -> bool:
-        """Keep the record of a job, and give the claim on it back.
+        """Keep the record of a job, and give the lease on it back.
 
-        False, and nothing is written, if the claim was lost. It returns when the record is on
+        False, and nothing is written, if the lease was lost. It returns when the record is on
         the disk; StoreError if that fails.
         """
         with self._drivers() as drivers:
@@ -101,12 +101,12 @@ class Claims:
             return True
 
     def held(self) -> list[str]:
-        """The keys of the jobs that are claimed."""
+        """The keys of the jobs that are leased."""
         with self._drivers() as drivers:
             return list(drivers[self._me].jobs) if self._me in drivers else []
 
     def release(self, key: str) -> None:
-        """Give a claim back without a record."""
+        """Give a lease back without a record."""
         with self._drivers() as drivers:
             if self._me in drivers:
                 drivers[self._me].jobs.pop(key, None)
@@ -119,7 +119,7 @@ class Claims:
         return news
 
     def others(self) -> str:
-        """The other drivers that have claims, in words."""
+        """The other drivers that have leases, in words."""
         with self._drivers() as drivers:
             at_work = [each for name, each in drivers.items() if name != self._me and each.jobs]
         return ", ".join(f"process {driver.process} on {driver.host}" for driver in at_work)
@@ -134,7 +134,7 @@ class Claims:
     @contextmanager
     def _drivers(self) -> Iterator[dict[str, _Driver]]:
         """The living drivers; changes are written. Nobody else reads or writes meanwhile."""
-        path = self._folder / ".claims"
+        path = self._folder / ".leases"
         with locked(self._folder):
             before = _read_line(path)
             known = _drivers_of(before)
@@ -153,7 +153,7 @@ class Claims:
             self._seen[name] = driver.beat, since
         if driver.place == _place() and not _runs(driver.process):
             return False  # at once, where a resume would have to wait
-        return monotonic() - since < LEASE
+        return monotonic() - since < EXPIRY
 
     def _read_on(self) -> None:
         """Read the lines that were added since the last look."""
@@ -209,7 +209,7 @@ def _read_line(path: Path) -> bytes:
 
 
 def _drivers_of(line: bytes) -> dict[str, _Driver]:
-    """None where the file is new or damaged: then claims are lost, and no records are."""
+    """None where the file is new or damaged: then leases are lost, and no records are."""
     try:
         return {name: _Driver(**each) for name, each in json.loads(line).items()}
     except (ValueError, TypeError, AttributeError):
