@@ -158,6 +158,7 @@ class ComputeData(TypedDict):
     """What training cost besides passes and seconds."""
 
     flops: Number
+    """Of all training steps, counted exactly; not a number where they cannot be."""
     optimizer_bytes: Number
     sent_bytes: Number
 
@@ -208,7 +209,8 @@ class TrialResults(TypedDict, total=False):
     parameters: int
     """Trained numbers."""
     peak_memory: Number
-    """Bytes."""
+    """Bytes: on CUDA those allocated at the peak; on CPU those of the tensors of a step on the
+    longest batch."""
     decoding: list[DecodedData]
     losses: LossesData
     weights_of: str

@@ -117,6 +117,34 @@ def test_workers_that_have_not_met_are_evaluated_at_their_mean_and_go_on() -> No
         assert_same(worker, before)
 
 
+def losses_of_both_passes(same_mask: bool) -> list[float]:
+    """The losses of three steps of two passes, with radius 0 and dropout."""
+    torch.manual_seed(0)
+    model = nn.Sequential(network(), nn.Dropout(0.5)).train()
+    optimizer: Any = SAM(model, base, rho=0.0, same_mask=same_mask)
+    losses = []
+
+    def closure() -> Tensor:
+        model.zero_grad()
+        with torch.enable_grad():
+            loss = model(torch.ones(8, 5, dtype=torch.double)).square().mean()
+        loss.backward()
+        losses.append(float(loss.detach()))
+        return loss.detach()
+
+    for _ in range(3):
+        optimizer.step(closure)
+    return losses
+
+
+def test_sams_passes_see_the_same_dropout_masks_if_asked_to() -> None:
+    same = losses_of_both_passes(same_mask=True)
+    assert same[::2] == same[1::2]
+    assert len(set(same)) == 3, "each step draws anew"
+    different = losses_of_both_passes(same_mask=False)
+    assert all(a != b for a, b in zip(different[::2], different[1::2], strict=True))
+
+
 # ── groups, rates and what is forwarded ─────────────────────────────────────────────────────
 
 

@@ -94,7 +94,7 @@ def test_two_phases_of_plain_sgd_are_one(phased: list[Trial]) -> None:
         a["training"]["curve"][-1]["validation_loss"]
         == b["training"]["curve"][-1]["validation_loss"]
     )
-    assert a["compute"]["flops"] == pytest.approx(b["compute"]["flops"])
+    assert a["compute"]["flops"] == b["compute"]["flops"]
 
 
 def _sgd_options(phased: list[Trial]) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def test_a_task_may_have_a_budget_in_a_unit_of_its_own(write_suite: Write) -> No
 def test_compute_is_counted(trials: list[Trial]) -> None:
     compute = {t.optimizer.name: run_job(t).results for t in trials if t.seed == 0}
     adamw, sam = compute["adamw"]["compute"], compute["sam"]["compute"]
-    # Equal passes: about as many operations (batches differ in length), in half the steps.
+    # Equal passes: about as many operations (it reads half the batches, which differ in length).
     assert sam["flops"] == pytest.approx(adamw["flops"], rel=0.15)
     # Two moments for every weight, of four bytes each, and a step count for every tensor.
     weights = compute["adamw"]["parameters"]

@@ -174,8 +174,9 @@ class SAM(Wrapper):
             with torch.no_grad():
                 gradients: list[Any] = [p.grad for p in weights]
                 norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-                uphill = torch._foreach_mul(gradients, self.rho / (norm + 1e-12))
-                torch._foreach_add_(weights, uphill)
+                torch._foreach_mul_(gradients, self.rho / (norm + 1e-12))  # not needed any more
+                torch._foreach_add_(weights, gradients)
+            del gradients
             closure()
             with torch.no_grad():
                 torch._foreach_copy_(weights, before)
