@@ -278,6 +278,11 @@ CHANGES = (
         lambda text: text if "TTFT ms" not in text else _after_legend(text),
         ("text", "markdown", "latex", "html"),
     ),
+    Change(
+        "a page may have no base address and no form either",
+        words(r"img-src data:(?=\")", "img-src data:; base-uri 'none'; form-action 'none'"),
+        ("html",),
+    ),
 )
 """In the order in which they are applied. That learning curves along passes, steps and seconds
 stand in another order, or that columns are as wide as their new words, needs no change here:

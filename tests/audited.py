@@ -1,13 +1,14 @@
 """Reads a suite, results, weights and a cache and makes all outputs, under Python's audit hooks.
 
-Run as a program: `audited.py KNOWN UNKNOWN [TRICK]`, two folders of the same files. What happens
-with the known ones may happen with the unknown ones; every other event of those below is printed.
-TRICK does one of them on purpose.
+Run as a program: `audited.py KNOWN UNKNOWN`, two folders of the same files. What happens with the
+known ones may happen with the unknown ones; every other event of those below is printed, before an
+empty line. Behind it are those of tricks that do such things on purpose.
 """
 
 import contextlib
 import os
 import pickle
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,16 +38,16 @@ FORBIDDEN = (
     ),
     *("socket.", "urllib.", "http.", "ftplib.", "smtplib.", "webbrowser."),
 )
-"""Parsing text as a syntax tree ("compile") is not among them: numpy reads the shape of an array so,
-and nothing has run before "exec"."""
+"""Parsing text as a syntax tree ("compile") is not among them: numpy reads the shape of an array
+so, and nothing runs before "exec"."""
 
-TRICKS = {
-    "exec": lambda: exec("1 + 1"),
-    "import": lambda: __import__("this_is_no_module"),
-    "pickle": lambda: pickle.loads(pickle.dumps(Path())),
-    "process": lambda: os.system("true"),
-    "socket": lambda: __import__("socket").socket().connect(("127.0.0.1", 9)),
-}
+TRICKS = (
+    lambda: exec("1 + 1"),
+    lambda: __import__("this_is_no_module"),
+    lambda: pickle.loads(pickle.dumps(Path())),
+    lambda: os.system("true"),
+    lambda: socket.socket().connect(("127.0.0.1", 9)),
+)
 
 seen: set[tuple[str, Any]] = set()
 strange: list[str] = []
@@ -86,13 +87,13 @@ def use_all(folder: Path) -> None:
     cached("key", lambda: {"ids": [1]})
 
 
-known, unknown, *tricks = sys.argv[1:]
 sys.addaudithook(watch)
-use_all(Path(known))
+use_all(Path(sys.argv[1]))
 strict = True
-use_all(Path(unknown))
-for trick in tricks:
+use_all(Path(sys.argv[2]))
+strange.append("")
+for trick in TRICKS:
     with contextlib.suppress(Exception):
-        TRICKS[trick]()
+        trick()
 strict = False
 print("\n".join(strange))
