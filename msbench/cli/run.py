@@ -14,7 +14,7 @@ from msbench.errors import printable
 
 if TYPE_CHECKING:
     from msbench.records.record import Record
-    from msbench.run.driver import Planned
+    from msbench.run.events import Planned
     from msbench.spec import Suite
 
 
@@ -60,7 +60,8 @@ def command(
     from msbench.plan.suite import load_suite
     from msbench.plan.trials import with_overrides
     from msbench.run.device import limit_threads
-    from msbench.run.driver import Done, Planned, run_suite
+    from msbench.run.driver import run_suite
+    from msbench.run.events import Done, Planned
 
     limit_threads(1)
     quit_on_interrupt()
