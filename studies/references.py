@@ -21,7 +21,7 @@ from tabulate import tabulate
 from msbench import Registry, load_plugins, load_suite, read, run_suite
 from msbench.plan.trials import measurements
 from msbench.records.store import THROUGHPUT, TRIALS
-from msbench.run.driver import Planned
+from msbench.run.events import Planned
 
 RESULTS = Path("results")
 NOT_OK = 3

@@ -12,7 +12,7 @@ from rich.text import Text
 from msbench.cli.interrupts import Stop, interruptible
 from msbench.errors import printable
 from msbench.records.record import Record
-from msbench.run.driver import Event, Finished, Stage, Started, Waiting
+from msbench.run.events import Event, Finished, Stage, Started, Waiting
 
 
 def show_progress(

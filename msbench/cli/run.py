@@ -15,7 +15,7 @@ from msbench.spec import AXES, display_name
 
 if TYPE_CHECKING:
     from msbench.records.record import Record
-    from msbench.run.driver import Planned
+    from msbench.run.events import Planned
     from msbench.spec import Suite
 
 
@@ -61,7 +61,8 @@ def command(
     from msbench.plan.suite import load_suite
     from msbench.plan.trials import with_overrides
     from msbench.run.device import limit_threads
-    from msbench.run.driver import Done, Planned, run_suite
+    from msbench.run.driver import run_suite
+    from msbench.run.events import Done, Planned
 
     limit_threads(1)
     quit_on_interrupt()

@@ -165,7 +165,7 @@ class Leases:
                 lines = file.read()
             whole = lines.rfind(b"\n") + 1
             self._read[path] = start + whole
-            for line in lines[:whole].splitlines():
+            for line in lines[:whole].split(b"\n"):
                 with suppress(ValueError, TypeError, RecursionError):
                     self._news.append(Record.from_json(line))
                     self.recorded.add(self._news[-1].key)

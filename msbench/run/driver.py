@@ -1,12 +1,11 @@
 """Suite -> records: plan, launch, append, again until nothing is missing.
 
-`run_suite` tells what happens as events; the command line prints them, and any other program may
-do something else with them.
+`run_suite` tells what happens as events (events.py); the command line prints them, and any other
+program may do something else with them.
 """
 
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from itertools import chain
@@ -24,6 +23,7 @@ from msbench.plugins.registry import Entry, Registry
 from msbench.records.leases import Leases
 from msbench.records.record import Record
 from msbench.records.store import Stored, prepare_folder, read
+from msbench.run.events import Done, Event, Finished, Planned, Stage, Started, Waiting
 from msbench.run.job import run_job
 from msbench.run.memory import GB
 from msbench.run.weights import FOLDER
@@ -31,65 +31,6 @@ from msbench.spec import Choice, Job, Kind, Measurement, Part, Suite, Trial
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
-
-@dataclass(frozen=True)
-class Planned:
-    """The first event: what belongs to the suite, and what of it is still to do."""
-
-    expected: Sequence[Trial]
-    """All trials, as far as records decide: with tuning, winners are known after their search."""
-    trials: Sequence[Trial]
-    """Those that have no record yet."""
-    measurements: Sequence[Measurement]
-    """Throughput measurements that have no record yet."""
-    problems: Sequence[str]
-    """A sentence for every line of the folder that is no record."""
-    unsealed: Sequence[str]
-    """A sentence for every file of it with records that have no checksum."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Some jobs are about to be launched."""
-
-    title: str
-    total: int
-
-
-@dataclass(frozen=True)
-class Started:
-    """A job has started."""
-
-    job: Job
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A job has left its record, which is on the disk; maybe another driver's."""
-
-    record: Record
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """What is left of a stage is done by other drivers of this folder, unless they die."""
-
-    jobs: int
-    others: str
-    """Who they are, in words."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """The last event."""
-
-    records: Sequence[Record]
-    """Of every trial and measurement of the suite."""
-    lost: int
-    """How many left none: their launcher lost them."""
-
-
-Event = Planned | Stage | Started | Finished | Waiting | Done
 
 PAUSE = 0.25
 """Seconds between two looks at what other drivers have done."""
