@@ -228,7 +228,8 @@ class TorchLearner:
         with untouched(self.model, ()):
             twin = copy(self)
             twin.model = deepcopy(self.model)
-            with Alive() as alive:
+            alive = Alive()
+            with alive:
                 twin.begin(*self._makes)
                 twin.mode(training=True)
                 for _ in range(2):  # the first one makes the optimizer's state
