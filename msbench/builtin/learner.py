@@ -1,6 +1,7 @@
 """The PyTorch learner: places batches, runs the closure, counts the passes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy, deepcopy
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,7 @@ class TorchLearner:
 
     def begin(self, loss: Callable[..., Loss], optimizer: Make) -> None:
         """Go on with the weights as they are, under this loss and a new optimizer."""
+        self._makes = loss, optimizer
         self.loss: Loss = msbench.supplied(loss, task=self.task)
         self.optimizer = optimizer(self.model)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -215,23 +217,24 @@ class TorchLearner:
             torch.cuda.synchronize(self.device)
 
     def peak_memory(self, batch: Batch) -> int:
-        """Bytes: on CUDA those that were allocated so far; on CPU those of one more step.
+        """Bytes: on CUDA those that were allocated so far; on CPU those of the tensors of training.
 
         Of a CPU's process one could only ask what the allocator took from the system and has not
-        given back, which differs from run to run. A step's own tensors do not.
+        given back, which differs from run to run. Training on the batch is begun anew with a copy
+        of the model, since a step cannot be taken back from whatever an optimizer keeps.
         """
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
-        alive = Alive()
-        with untouched(self.model, [*self.model.parameters(), *self.model.buffers()]):
-            self.mode(training=True)
-            held = held_bytes(self.model, self.optimizer)
-            try:
-                with alive:
-                    self.train_step(batch)
-            finally:
-                self.mode(training=False)
-        return stored_bytes(self.model) + held + alive.peak
+        with untouched(self.model, ()):
+            twin = copy(self)
+            twin.model = deepcopy(self.model)
+            alive = Alive()
+            with alive:
+                twin.begin(*self._makes)
+                twin.mode(training=True)
+                for _ in range(2):  # the first one makes the optimizer's state
+                    twin.train_step(batch)
+        return stored_bytes(self.model) + alive.peak
 
     def optimizer_bytes(self) -> int:
         """Bytes of all tensors that the optimizer holds in training, whatever they are called.

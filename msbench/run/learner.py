@@ -89,9 +89,8 @@ class Learner(Protocol):
         """Wait until the device has done all it was given."""
 
     def peak_memory(self, batch: Batch) -> float:
-        """Bytes at the peak of training; where that is not known, of one more step on this batch,
-        the largest there is. Weights and streams of randomness are as before when it returns. The
-        last call of a phase."""
+        """Bytes at the peak of training; where that is not known, of training on this batch, the
+        largest there is. Everything is as before when it returns."""
 
     def optimizer_bytes(self) -> int:
         """Bytes that the optimizer keeps from step to step, weights and gradients apart."""

@@ -185,9 +185,11 @@ def same_as_by_torch(kind: str, **changed: Any) -> None:
         assert torch.equal(a, c)
 
 
-def test_counting_after_training_leaves_no_trace() -> None:
-    made = learner("labels", optimizer=partial(EMA, base=fast))
-    by_us(made, batches("labels"))
+@pytest.mark.parametrize("name", ["ema", "swa", "muon", "local-sgd", "diloco"])
+def test_what_is_measured_after_training_leaves_no_trace(name: str) -> None:
+    """Neither in the weights nor in those that an optimizer sets in their place."""
+    made = learner("labels", optimizer=OPTIMIZERS[name])
+    trained(made, batches("labels"), partial(made.train_step, aside=nullcontext))
     torch.manual_seed(7)
     before = [each.clone() for each in made.model.state_dict().values()]
     made.flops()
@@ -196,6 +198,7 @@ def test_counting_after_training_leaves_no_trace() -> None:
     torch.manual_seed(7)
     assert torch.equal(drawn, torch.rand(3))
     assert not made.model.training
+    made.mode(training=False)
     for old, new in zip(before, made.model.state_dict().values(), strict=True):
         assert torch.equal(old, new)
 

@@ -223,10 +223,9 @@ def test_measuring_memory_leaves_no_trace_even_if_it_fails() -> None:
     learner.mode(training=False)
     before = {name: each.clone() for name, each in learner.model.state_dict().items()}
     learner.peak_memory(batch)
-    plain, learner.loss = learner.loss, lambda model, batch: 1 / 0  # type: ignore[assignment,return-value]
+    learner._makes = lambda: lambda model, batch: 1 / 0, sgd  # type: ignore[assignment,return-value]
     with pytest.raises(ZeroDivisionError):
         learner.peak_memory(batch)
-    learner.loss = plain
     assert not learner.model.training
     for name, each in learner.model.state_dict().items():
         assert torch.equal(each, before[name])
