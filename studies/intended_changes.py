@@ -118,6 +118,56 @@ def _passes_first(row: dict[str, Any]) -> dict[str, Any]:
     return {swapped.get(name, name): row[swapped.get(name, name)] for name in row}
 
 
+def _selecting_metric(row: dict[str, Any]) -> dict[str, Any]:
+    if "searched" in row:
+        return {**row, "metric": "", "score": None}
+    return {**row, "score": None} if list(row) == ["point", "options", "validation_loss"] else row
+
+
+LACKING = "a recommendation by fewer seeds than were run"
+
+
+def _table_of_all_seeds(text: str) -> str:
+    """A recommendation without its new column; LACKING for one that cannot be compared."""
+    lines = text.split("\n")
+    at = next(
+        (i for i, line in enumerate(lines) if re.match(rf"{HEAD}\t.*\tworst.seed", line)), None
+    )
+    if at is None:
+        return text
+    names = lines[at].split(CELLS)[1:]
+    rows = [dict(zip(names, line.split(CELLS), strict=False)) for line in lines[at + 1 :]]
+    if "seeds measured" in names or any(_lacks(row) for row in rows):
+        return LACKING
+    if "n_ok" in names and "measured" in names:
+        place = names.index("measured")
+        lines[at:] = [
+            CELLS.join(cells[: place + (i == 0)] + cells[place + 1 + (i == 0) :])
+            for i, cells in enumerate(line.split(CELLS) for line in lines[at:])
+        ]
+    return "\n".join(lines)
+
+
+def _json_of_all_seeds(text: str) -> str:
+    whole = json.loads(text)
+    if "choices" not in whole:
+        return text
+    if any(row.get("measured", row["n_ok"]) < row["n"] for row in whole["rows"]):
+        return LACKING
+
+    def before(row: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in row.items() if name != "measured"}
+
+    return objects(before)(text)
+
+
+def _lacks(row: dict[str, str]) -> bool:
+    if "n_ok" in row:
+        return row.get("measured", row["n_ok"]) != row["n"]
+    measured, _, n = row.get("ok", "/").partition("/")
+    return measured != n
+
+
 def _negative(number: str) -> str:
     if number.startswith("-"):
         return number[1:]
@@ -270,6 +320,24 @@ CHANGES = (
             r"\1",
         ),
         ("svg", "html"),
+        hides=True,
+    ),
+    Change(
+        "tuning: the metric that selected, which none did before",
+        objects(_selecting_metric),
+        ("json",),
+    ),
+    Change(
+        "mended: a seed that was not measured by the budget is not one that did not end ok, and "
+        "what a single seed measured is not recommended (tables)",
+        _table_of_all_seeds,
+        TABLES,
+        hides=True,
+    ),
+    Change(
+        "mended: the same (json)",
+        _json_of_all_seeds,
+        ("json",),
         hides=True,
     ),
     *(Change("legends and findings use the standard terms", words(*each)) for each in SENTENCES),

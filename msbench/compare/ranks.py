@@ -16,7 +16,7 @@ from msbench.compare.stats import (
     performance_profile,
     profile_band,
 )
-from msbench.spec import AXES, Compared
+from msbench.spec import AXES, COLUMNS, Compared
 
 TAUS = (0.5, 0.75, 1.0, 1.5, 2.0)
 """Multiples of the baseline's cost at which profiles are shown."""
@@ -26,23 +26,34 @@ def rank_rows(accuracy: Sequence[AccuracyRow], by: Compared) -> tuple[list[RankR
     """(a row per strategy that ran on every task of the baseline, best first; notes).
 
     A task is one block however many models or decoders it has: its main metric, averaged over
-    them. Strategies with trials that did not end ok rank last there. None for fewer than two tasks
-    or three strategies. Strategies of one letter in `group` are not told apart (Nemenyi, 5 %).
+    those that all of the ranked ran with. Strategies with trials that did not end ok rank last
+    there. None for fewer than two tasks or three strategies. Strategies of one letter in `group`
+    are not told apart (Nemenyi, 5 %).
     """
     main = [row for row in accuracy if row["main"]]
     tasks = sorted({row["task"] for row in main if row["baseline"]})
-    found: dict[tuple[str, str], list[float]] = {}
+    axes = [axis for axis in COLUMNS if axis != by]
+    found: dict[tuple[str, str], dict[tuple[str, ...], float]] = {}
     for row in main:
         whole = row["n_ok"] == row["n"] and not math.isnan(row["mean"])
         worth = -row["mean"] if row["lower_is_better"] else row["mean"]
-        found.setdefault((row["task"], row[by]), []).append(worth if whole else -math.inf)
+        around = tuple(row[axis] for axis in axes)
+        found.setdefault((row["task"], row[by]), {})[around] = worth if whole else -math.inf
     names = sorted({name for task, name in found if task in tasks})
     full = [name for name in names if all((task, name) in found for task in tasks)]
     if len(tasks) < 2 or len(full) < 3:
         return [], []
     left = [name for name in names if name not in full]
     notes = [f"not ranked, since not run on every task: {', '.join(left)}"] if left else []
-    scores = np.array([[np.mean(found[task, name]) for name in full] for task in tasks])
+    shared = [set.intersection(*({*found[task, name]} for name in full)) for task in tasks]
+    if not all(shared):
+        return [], [*notes, "not ranked, since strategies share no model and decoder on every task"]
+    scores = np.array(
+        [
+            [np.mean([found[task, name][around] for around in sorted(of_task)]) for name in full]
+            for task, of_task in zip(tasks, shared, strict=True)
+        ]
+    )
     statistic, p, ranks = friedman(scores)
     distance = critical_difference(len(full), len(tasks))
     letters = _letters(groups(ranks, distance), len(full))

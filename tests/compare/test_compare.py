@@ -403,6 +403,34 @@ def test_ranks_and_profiles_over_tasks() -> None:
     assert shares["adamw", 1.0]["problems"] == 12
 
 
+def test_ranks_are_by_what_all_ran_with() -> None:
+    """A decoder that one strategy alone was measured with does not count for it."""
+
+    def without_beam(each: Record) -> Record:
+        decoders = [part for part in each.job["decoders"] if part["name"] != "beam"]
+        return replace(each, job={**each.job, "decoders": decoders}, group=f"{each.group}, less")
+
+    def with_excellent_beam(each: Record) -> Record:
+        decoding = [
+            {**d, "metrics": dict.fromkeys(d["metrics"], 1000000.0)}
+            if d["decoder"]["name"] == "beam"
+            else d
+            for d in each.results["decoding"]
+        ]
+        return replace(each, results={**each.results, "decoding": decoding})
+
+    every = [each for each in reference("quick") if each.is_trial]
+    less = [without_beam(each) for each in every]
+    sgd = [each.job["optimizer"]["name"] == "sgd" for each in every]
+    more = [
+        with_excellent_beam(each) if alone else fewer
+        for each, fewer, alone in zip(every, less, sgd, strict=True)
+    ]
+    ranks = compare(less, "adamw").ranks
+    assert ranks[-1]["strategy"] == "sgd"
+    assert compare(more, "adamw").ranks == ranks
+
+
 def test_a_strategy_that_failed_ranks_last_and_one_that_is_missing_is_told() -> None:
     failed, absent = [], []
     for each in reference("quick"):
