@@ -9,7 +9,7 @@ import click
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import quit_on_interrupt
 from msbench.cli.options import plugin_option, workers_option
-from msbench.cli.output import NOT_OK, leave, say, say_skipped, write
+from msbench.cli.output import NOT_OK, SHOWN, leave, say, say_skipped, write
 from msbench.errors import printable
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def command(
     planned = next(events)
     assert isinstance(planned, Planned)
     say_skipped(planned.problems)
+    _say_replaced(planned)
     if dry_run:
         _print_plan(chosen, planned)
         return
@@ -104,6 +105,22 @@ def _print_plan(suite: "Suite", planned: "Planned") -> None:
     missing = sorted({trial.task.name for trial in trials if not trial.data})
     if missing:
         click.echo(f"data not fetched yet, so nothing counts as done: {', '.join(missing)}")
+
+
+def _say_replaced(planned: "Planned") -> None:
+    """How much runs again because code or libraries changed, and which."""
+    from msbench.plan.versions import changed_libraries, changed_parts
+    from msbench.run.device import machine
+
+    if planned.replaced:
+        parts = changed_parts(planned.replaced)
+        what = ", ".join(parts[:SHOWN]) + (", ..." if len(parts) > SHOWN else "")
+        libraries = changed_libraries(planned.replaced, machine()["versions"])
+        say(
+            f"{len(planned.replaced)} records here were made by other versions of {what}"
+            + (f" ({'; '.join(libraries)})" if libraries else "")
+            + ": their trials run again, and msbench compare shows both, apart"
+        )
 
 
 def _print_progress_before(planned: "Planned", folder: Path) -> None:

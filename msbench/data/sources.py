@@ -5,11 +5,11 @@ is opened as the zip file it is. `download.py` brings it into the cache.
 """
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
 
+from msbench.cache import cache_folder as cache_folder
 from msbench.errors import DataError
 
 
@@ -30,13 +30,6 @@ class Source:
     def file(self) -> str:
         """Name of the wheel."""
         return f"{self.package.replace('-', '_')}-{self.version}-py3-none-any.whl"
-
-
-def cache_folder() -> Path:
-    """Where archives and prepared tasks are kept; the variable MSBENCH_CACHE overrides it."""
-    from platformdirs import user_cache_path  # late: listing tasks reads no archive
-
-    return Path(os.environ.get("MSBENCH_CACHE") or user_cache_path("msbench"))
 
 
 def source_path(source: Source) -> Path:

@@ -16,6 +16,7 @@ from msbench.data.download import fetch
 from msbench.data.sources import Source, check
 from msbench.errors import MsbenchError, PluginError
 from msbench.plan.trials import Fingerprint, expected, measurements
+from msbench.plan.versions import Replaced, replaced
 from msbench.plugins.registry import Entry, Registry
 from msbench.records.record import Record
 from msbench.records.store import Stored, append, prepare_folder, read
@@ -38,6 +39,8 @@ class Planned:
     """Throughput measurements that have no record yet."""
     problems: Sequence[str]
     """A sentence for every line of the folder that is no record."""
+    replaced: Replaced = ()
+    """Records of other versions of code or libraries: their work is done again."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def run_suite(
     kept = [record for record in stored.records if record.status == "ok" or not retry]
     every = expected(suite, registry, kept, fingerprint)
     trials, timed = _missing(every, kept), _missing(measurements(suite, every), kept)
-    yield Planned(every, trials, timed, stored.problems)
+    yield Planned(every, trials, timed, stored.problems, replaced(trials, stored.records))
     if trials or timed:
         prepare_folder(folder)
     launch = partial(_launch_jobs, registry, suite, folder)

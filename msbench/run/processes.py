@@ -4,6 +4,7 @@ A crash, a hang or running out of memory costs exactly the job it happened in.
 """
 
 import faulthandler
+import json
 import multiprocessing as mp
 import os
 import select
@@ -27,6 +28,9 @@ from msbench.spec import Job, Trial, job_from_json, job_to_json
 
 STARTS = 3
 """Attempts to start a worker."""
+
+PRELOAD = "MSBENCH_PRELOAD"
+"""The variable that tells the server what to import, as a list in JSON; see `preloaded.py`."""
 
 LONGEST = 2**30
 """Bytes that a record may have."""
@@ -102,7 +106,8 @@ def _context(preload: Sequence[str]) -> Any:
     method = "forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn"
     context = mp.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["__main__", "msbench.run.job", *preload])
+        context.set_forkserver_preload(["__main__", "msbench.run.job", "msbench.run.preloaded"])
+        os.environ[PRELOAD] = json.dumps(list(preload))
         _start_server()
     return context
 
