@@ -28,7 +28,7 @@ def _setting(read: Callable[[Any], Any], write: Callable[[Any, Any], Any], usual
 
 def _keeps_denormals(torch: Any) -> bool:
     """torch only says how to set it."""
-    return bool(torch.tensor(5e-324, dtype=torch.float64).mul(1.0).ne(0.0))
+    return bool(torch.tensor(5e-324, dtype=torch.float64, device="cpu").mul(1.0).ne(0.0))
 
 
 def _set_device(torch: Any, name: str) -> None:

@@ -1,13 +1,16 @@
 """The group of commands: which there are, what errors look like, and exit codes."""
 
 import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
 from msbench.cli.inputs import installed
 from msbench.cli.output import INTERRUPTED, say
-from msbench.errors import MsbenchError, PluginError
+from msbench.errors import MsbenchError, PluginError, PluginWarning
 from msbench.plugins.registry import Entry
 from msbench.version import __version__
 
@@ -60,11 +63,13 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Turn errors into messages, wherever they arise, also while commands are listed."""
-        try:
-            return super().main(*args, **extra)
-        except MsbenchError as error:
-            say(str(error))
-            sys.exit(error.exit_code)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_show_warning, warnings.showwarning)
+            try:
+                return super().main(*args, **extra)
+            except MsbenchError as error:
+                say(str(error))
+                sys.exit(error.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; Ctrl-C is not an error."""
@@ -73,6 +78,16 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             say("interrupted")
             ctx.exit(INTERRUPTED)
+
+
+def _show_warning(
+    others: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any
+) -> None:
+    """What plugins did, without the place in the code where that was noticed."""
+    if issubclass(category, PluginWarning):
+        say(str(message))
+    else:
+        others(message, category, *where)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -31,6 +31,10 @@ FACTS = f"code-{sys.version_info.major}.{sys.version_info.minor}"
 """Syntax trees are those of a Python version."""
 
 
+_found: dict[str, list[str]] = {}
+"""What was found out about files, and is not on the disk yet."""
+
+
 @dataclass(frozen=True)
 class Code:
     """What some modules consist of."""
@@ -38,6 +42,8 @@ class Code:
     digest: str
     libraries: Mapping[str, str]
     """Versions of what they import from elsewhere."""
+    sources: Mapping[str, str]
+    """Digests of the files that count, by names that are the same on every machine."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,11 @@ def code_of(modules: Iterable[str], others: Iterable[str] = ()) -> Code:
             todo += [each for each in map(_counted, source.imports) if each.startswith("msbench.")]
             imported |= {each.partition(".")[0] for each in source.imports}
     libraries = _versions(imported - packages - {"msbench"})
-    content = json.dumps([digests, libraries], sort_keys=True).encode()
-    return Code(hashlib.sha256(content).hexdigest()[:DIGITS], libraries)
+    if _found:
+        remember(FACTS, _found)
+        _found.clear()
+    content = json.dumps([FACTS, digests, libraries], sort_keys=True).encode()
+    return Code(hashlib.sha256(content).hexdigest()[:DIGITS], libraries, digests)
 
 
 def read_source(path: Path) -> Source:
@@ -91,8 +100,7 @@ def _read(path: Path, changed: int, size: int) -> Source:
         return Source(sha256)
     known = recall(FACTS).get(sha256)
     if known is None:
-        known = _parsed(content, sha256)
-        remember(FACTS, {sha256: known})
+        known = _found[sha256] = _parsed(content, sha256)
     digest, *imports = known
     return Source(digest, tuple(imports))
 

@@ -43,11 +43,11 @@ def kept_state(who: str, when: str, settings: Settings) -> Iterator[None]:
     who: the plugin. when: what it does meanwhile, such as "importing it".
     """
     every = {**STANDARD, **settings}
-    before = {name: read() for name, (read, _) in every.items()}
+    before = {name: _value(read) for name, (read, _) in every.items()}
     try:
         yield
     finally:
-        after = {name: read() for name, (read, _) in every.items()}
+        after = {name: _value(read) for name, (read, _) in every.items()}
         changed = [n for n in every if before[n] is not None and before[n] != after[n]]
         for name in changed:
             with suppress(Exception):  # one that cannot be put back must not keep the others
@@ -80,6 +80,14 @@ def quiet_import(who: str, what: str, settings: Settings) -> Iterator[None]:
                 PluginWarning,
                 stacklevel=2,
             )
+
+
+def _value(read: Callable[[], Any]) -> Any:
+    """What is read; None where a plugin has made that impossible."""
+    try:
+        return read()
+    except Exception:
+        return None
 
 
 def _named(name: str, before: Any, after: Any) -> str:

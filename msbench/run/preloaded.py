@@ -22,7 +22,8 @@ def preload(modules: list[str]) -> None:
     for name in modules:
         with suppress(Exception, SystemExit), quiet_import(name, "it", settings):
             import_module(name)
-    code_of([*modules, RUNS_A_TRIAL])
+    own = [name for name in modules if name.startswith(f"{OWN}.")]
+    code_of([*own, RUNS_A_TRIAL])
 
 
 preload(json.loads(os.environ.get(PRELOAD, "[]")))
