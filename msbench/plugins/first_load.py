@@ -19,8 +19,11 @@ FACTS = "first-loads"
 
 LIMIT_VARIABLE = "MSBENCH_LOAD_LIMIT"
 
-LIMIT = 20.0
-"""Seconds that a first load may take, unless the variable says otherwise."""
+LIMIT = 60.0
+"""Seconds that a first load may take, unless the variable says otherwise.
+
+Importing a framework on a busy machine takes many.
+"""
 
 LOADED = b"loaded"
 """What the process says at its end, so that one which ends too early is told from it."""
