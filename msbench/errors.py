@@ -27,6 +27,10 @@ class PluginError(MsbenchError):
     """A plugin that cannot be loaded, or two that claim one name."""
 
 
+class PluginWarning(UserWarning):
+    """What a plugin did that it should not do, and that was undone."""
+
+
 class DataError(MsbenchError):
     """A source that is missing, unreadable or not what its hash says."""
 

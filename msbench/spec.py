@@ -93,8 +93,21 @@ class Part:
         """Canonical JSON of `asdict`; made once, since trials share their parts."""
         return _to_json(asdict(self))
 
+    @cached_property
+    def work(self) -> str:
+        """The same without versions, its own and those of parts in it."""
+        return _to_json(_unversioned(asdict(self)))
+
 
 _PART = {"name", "options", "plugin", "version"}
+
+
+def _unversioned(value: Any) -> Any:
+    """Plain data without the versions of parts."""
+    if isinstance(value, dict):
+        left_out = {"version"} if value.keys() >= _PART else set()
+        return {k: _unversioned(each) for k, each in value.items() if k not in left_out}
+    return [_unversioned(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _revived(value: Any) -> Any:
@@ -266,6 +279,20 @@ class Trial:
         plain = identity({**vars(self), "training": vars(self.training), "tuned": tuned})
         texts = [f'"{name}":{_to_json(plain[name])}' for name in sorted(plain)]
         return _hash('{"trial":{' + ",".join(texts) + "}}")
+
+    @property
+    def work(self) -> tuple[Any, ...]:
+        """What is done, whatever versions do it: equal of trials that differ in those alone."""
+        parts = [getattr(self, axis) for axis in (*AXES, "learner")]
+        phases = [(each.passes, *(p.work for p in each.parts().values())) for each in self.phases]
+        return (
+            *(part.work for part in parts),
+            *sorted(part.work for part in self.decoders),
+            tuple(phases),
+            self.training,
+            self.tuned and self.tuned.stage,
+            *(self.seed, self.device, self.threads, self.dtype, self.data),
+        )
 
     def stages(self) -> list[Phase]:
         """All phases, complete: each with its loss, optimizer, schedule and passes."""

@@ -340,6 +340,17 @@ CHANGES = (
         ("json",),
         hides=True,
     ),
+    Change(
+        "identity holds the code and libraries behind parts: keys of planned trials are new, and "
+        "records without that are not done",
+        words(
+            r"(?m)^[0-9a-f]{20}  .*\n|(?<=: )\d+(?= of \d+ trials to do)"
+            r"|\d+(?= throughput measurements)|^msbench: \d+ records here were made.*\n",
+            "",
+        ),
+        ("keys",),
+        hides=True,
+    ),
     *(Change("legends and findings use the standard terms", words(*each)) for each in SENTENCES),
     Change(
         "the legend says what TTFT is",

@@ -8,6 +8,7 @@ from msbench.builtin.losses import register_losses
 from msbench.builtin.models import register_models
 from msbench.builtin.optimizers import register_optimizers
 from msbench.builtin.schedules import register_schedules
+from msbench.builtin.settings import SETTINGS
 from msbench.builtin.tasks import register_tasks
 
 __all__ = [
@@ -29,6 +30,7 @@ def register_learners(register: Register) -> None:
         "torch",
         "msbench.builtin.learner:TorchLearner",
         idea="PyTorch, on CPU or CUDA.",
+        settings=SETTINGS,
         preload=["torch._dynamo"],  # a second that the first optimizer of a process would pay
     )
 

@@ -1,8 +1,10 @@
 """The group of commands: which there are, what errors look like, and exit codes."""
 
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import click
@@ -10,7 +12,14 @@ import click
 from msbench.cli.inputs import installed
 from msbench.cli.interrupts import farewell
 from msbench.cli.output import INTERRUPTED, say
-from msbench.errors import MsbenchError, PluginError, StoreError, did_you_mean, printable
+from msbench.errors import (
+    MsbenchError,
+    PluginError,
+    PluginWarning,
+    StoreError,
+    did_you_mean,
+    printable,
+)
 from msbench.plugins.registry import Entry
 from msbench.version import __version__
 
@@ -72,15 +81,17 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Turn errors into messages, wherever they arise, also while commands are listed."""
-        try:
-            return super().main(*args, **extra)
-        except MsbenchError as error:
-            say(str(error))
-            sys.exit(error.exit_code)
-        except OSError as error:  # a full disk, a lost terminal: nothing that a traceback explains
-            with suppress(OSError):
-                say(f"the system refused something: {error}")
-            sys.exit(StoreError.exit_code)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_show_warning, warnings.showwarning)
+            try:
+                return super().main(*args, **extra)
+            except MsbenchError as error:
+                say(str(error))
+                sys.exit(error.exit_code)
+            except OSError as error:  # a full disk, a lost terminal: a traceback explains nothing
+                with suppress(OSError):
+                    say(f"the system refused something: {error}")
+                sys.exit(StoreError.exit_code)
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Parse our own options."""
@@ -106,6 +117,16 @@ def _printable_usage() -> Iterator[None]:
     except click.ClickException as error:
         error.message = printable(error.message)  # type: ignore[misc]
         raise
+
+
+def _show_warning(
+    others: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any
+) -> None:
+    """What plugins did, without the place in the code where that was noticed."""
+    if issubclass(category, PluginWarning):
+        say(str(message))
+    else:
+        others(message, category, *where)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

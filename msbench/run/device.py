@@ -6,6 +6,7 @@ import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 MEASURED = (
     "msbench",
@@ -40,7 +41,7 @@ def cores() -> int:
 
 
 @cache
-def machine() -> dict[str, object]:
+def machine() -> dict[str, Any]:
     """What numbers in seconds depend on: processor, cores, system, versions."""
     return {
         "processor": _processor(),

@@ -19,6 +19,7 @@ from msbench.errors import MsbenchError, PluginError
 from msbench.faults import fault
 from msbench.paths import exists
 from msbench.plan.trials import Fingerprint, expected, measurements
+from msbench.plan.versions import replaced
 from msbench.plugins.registry import Entry, Registry
 from msbench.records.leases import Leases
 from msbench.records.record import Record
@@ -62,7 +63,8 @@ def run_suite(
     kept = [record for record in stored.records if record.status == "ok" or not retry]
     every = expected(suite, registry, kept, fingerprint)
     trials, timed = _missing(every, kept), _missing(measurements(suite, every), kept)
-    yield Planned(every, trials, timed, stored.problems, stored.unsealed)
+    outdated = replaced(trials, stored.records)
+    yield Planned(every, trials, timed, stored.problems, stored.unsealed, outdated)
     if trials or timed:
         prepare_folder(folder)
     fault("prepared")

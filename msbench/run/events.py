@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msbench.plan.versions import Replaced
 from msbench.records.record import Record
 from msbench.spec import Job, Measurement, Trial
 
@@ -21,6 +22,8 @@ class Planned:
     """A sentence for every line of the folder that is no record."""
     unsealed: Sequence[str]
     """A sentence for every file of it with records that have no checksum."""
+    replaced: Replaced
+    """Records of other versions of code or libraries: their work is done again."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from msbench.run.device import machine
 from msbench.run.failure import reason_of, status_of
 from msbench.run.memory import describe_peak, limited_memory
 from msbench.run.throughput import run_measurement
-from msbench.run.trial import redecode_trial, run_trial
+from msbench.run.trial import redecode_trial, run_trial, trial_parts
 from msbench.run.weights import save_weights
 from msbench.spec import Job, Measurement, Trial
 
@@ -61,13 +61,20 @@ def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = (
     return _recorded(job, files, work)
 
 
+def _plugins(job: Job) -> set[str]:
+    """The names of the plugins that the job's parts come from."""
+    trials = job.strategies if isinstance(job, Measurement) else [job]
+    return {p.plugin for t in trials if isinstance(t, Trial) for _, p in trial_parts(t)}
+
+
 def _recorded(
     job: Job, files: Sequence[str], work: Callable[[Registry], Outcome], memory: int = 0
 ) -> Record:
     start = perf_counter()
     try:
         with limited_memory(memory):
-            status, reason, results = work(load_plugins(files))
+            # Only the job's own plugins: others are nothing that its results may depend on.
+            status, reason, results = work(load_plugins(files, only=_plugins(job)))
     except Exception as error:  # whatever a plugin throws costs this trial only
         status, reason, results = status_of(error), reason_of(error), {}
         if memory and status == "oom":

@@ -3,6 +3,7 @@
 A crash, a hang or running out of memory costs exactly the job it happened in.
 """
 
+import json
 import multiprocessing as mp
 import os
 import signal
@@ -30,6 +31,9 @@ from msbench.spec import Job, Trial, job_to_json
 
 STARTS = 3
 """Attempts to start a worker."""
+
+PRELOAD = "MSBENCH_PRELOAD"
+"""The variable that tells the server what to import, as a list in JSON; see `preloaded.py`."""
 
 LONGEST = 2**26
 """Bytes that a record may have."""
@@ -129,7 +133,9 @@ def _context(preload: Sequence[str]) -> Any:
         main = threading.current_thread() is threading.main_thread()
         # The server ends with the thread that started it.
         modules = ["msbench.run.server"] if main else []
-        context.set_forkserver_preload([*modules, "__main__", "msbench.run.job", *preload])
+        modules += ["__main__", "msbench.run.job", "msbench.run.preloaded"]
+        context.set_forkserver_preload(modules)
+        os.environ[PRELOAD] = json.dumps(list(preload))
         if main:
             _start_server()
         with suppress(EOFError, OSError):  # it was killed; the next start makes another

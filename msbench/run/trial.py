@@ -15,7 +15,7 @@ from msbench.data.task import Batch, Task
 from msbench.errors import MsbenchError
 from msbench.plugins.options import supplied
 from msbench.plugins.parts import parts_in
-from msbench.plugins.registry import Registry
+from msbench.plugins.registry import DIGEST, Registry
 from msbench.records.schema import DecodedData, LossesData, MetricData, TaskData, TrialResults
 from msbench.run.decode import decode
 from msbench.run.learner import Decoder, Learner
@@ -170,17 +170,26 @@ TRAINED: tuple[Kind, ...] = (*AXES, "learner")
 """Kinds of parts that training depends on."""
 
 
-def check_versions(trial: Trial, registry: Registry, kinds: Sequence[Kind] = TRAINED) -> None:
-    """MsbenchError if a plugin was edited since: its results must not go under the old version.
-
-    kinds: of the parts that matter, besides decoders; phases are looked at with all of them.
-    """
+def trial_parts(trial: Trial, kinds: Sequence[Kind] = TRAINED) -> Iterator[tuple[Kind, Part]]:
+    """The parts of these kinds and the decoders, nested ones included; with all kinds also those
+    of phases."""
     parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
     parts += [("decoder", part) for part in trial.decoders]
     if kinds == TRAINED:
         parts += [each for phase in trial.phases for each in phase.parts().items()]
-    for kind, part in (inside for each in parts for inside in parts_in(*each)):
-        version = registry.find(kind, part.name).version
+    return (inside for each in parts for inside in parts_in(*each))
+
+
+def check_versions(trial: Trial, registry: Registry, kinds: Sequence[Kind] = TRAINED) -> None:
+    """MsbenchError if a plugin was edited since, or a library changed: results must not go under
+    the old version.
+
+    kinds: of the parts that matter, besides decoders. Parts of older records have the version of
+    their plugin alone; of them nothing else can be checked.
+    """
+    for kind, part in trial_parts(trial, kinds):
+        entry = registry.find(kind, part.name)
+        version = entry.full_version if DIGEST in part.version else entry.version
         if version != part.version:
             raise MsbenchError(
                 f"{kind} {part.name!r} of plugin {part.plugin} is now version {version}, planned "

@@ -95,7 +95,7 @@ def test_a_broken_installed_plugin_is_set_aside(monkeypatch: pytest.MonkeyPatch)
         raise ImportError("libfoo.so is missing")
 
     installed = loading._installed()
-    monkeypatch.setattr(loading, "_installed", lambda: [("msbench-foo", explode), *installed])
+    monkeypatch.setattr(loading, "_installed", lambda only: [("msbench-foo", explode), *installed])
     registry = load_plugins()
     assert registry.broken == {"msbench-foo": "ImportError: libfoo.so is missing"}
     assert registry.find("optimizer", "adamw")

@@ -1,0 +1,63 @@
+"""The cache folder, and small facts in it that take long to find out.
+
+Facts are kept by what they were found out from (a digest), so they never go out of date.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+MOST = 2**21
+"""Bytes that a file of facts may have; one that would grow beyond is begun anew."""
+
+
+def cache_folder() -> Path:
+    """Where archives and prepared tasks are kept; the variable MSBENCH_CACHE overrides it."""
+    from platformdirs import user_cache_path  # late: most commands read nothing there
+
+    return Path(os.environ.get("MSBENCH_CACHE") or user_cache_path("msbench"))
+
+
+def facts_path(name: str) -> Path:
+    """The file of these facts."""
+    return cache_folder() / f"{name}.json"
+
+
+def recall(name: str) -> Mapping[str, Any]:
+    """What is remembered under a name; nothing if the file is missing or damaged."""
+    path = facts_path(name)
+    try:
+        status = path.stat()
+        return _read(path, status.st_mtime_ns, status.st_size, status.st_ino)
+    except OSError:
+        return {}
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, changed: int, size: int, inode: int) -> Mapping[str, Any]:
+    """The facts of a file in one of its states: another state is another file, moved there."""
+    digest, _, content = path.read_bytes().partition(b"\n")
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        return {}
+    facts: dict[str, Any] = json.loads(content)
+    return facts
+
+
+def remember(name: str, facts: Mapping[str, Any]) -> None:
+    """Add facts to those remembered; a cache that cannot be written costs time and nothing else."""
+    content = json.dumps({**recall(name), **facts}).encode()
+    if len(content) > MOST:
+        content = json.dumps(dict(facts)).encode()
+    path = facts_path(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+        Path(file.name).replace(path)  # so that nobody reads half a file
+    except OSError:
+        return
