@@ -4,7 +4,6 @@ Every error that msbench raises on purpose is an `MsbenchError`: the command lin
 text without a traceback and leaves with its `exit_code`.
 """
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 
@@ -52,6 +51,7 @@ def printable(text: str) -> str:
 
 def printable_json(text: str) -> str:
     """JSON in which such characters are escaped: the same values, and a terminal obeys none."""
+    import json  # late: msbench --help loads this file
 
     def escaped(found: re.Match[str]) -> str:
         return found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1]
