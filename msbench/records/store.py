@@ -42,6 +42,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Alone among all programs that write to a folder; StoreError if that takes a minute."""
     from filelock import FileLock, Timeout  # late: reading needs no lock
 
+    if not folder.is_dir():  # filelock would make it again, empty, somewhere else
+        raise StoreError(f"cannot write to {folder}: the folder is gone")
     try:
         fault("lock")
         with FileLock(folder / ".lock", timeout=60):

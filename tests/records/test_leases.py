@@ -130,3 +130,10 @@ def test_a_write_that_fails_leaves_nothing(
     with pytest.raises(store.StoreError, match="No space left"):
         store.append(tmp_path, record(trials[1], "ok"))
     assert (tmp_path / store.TRIALS).read_bytes() == before
+
+
+def test_a_folder_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "gone"
+    with pytest.raises(store.StoreError, match="the folder is gone"):
+        Leases(folder).take("k")
+    assert not folder.exists()
