@@ -117,6 +117,7 @@ def test_keys_are_equal_exactly_where_trials_are(attack: Any, trials: list[Trial
 def bits(made: Record) -> str:
     """All that a trial learned and scored, without clocks; JSON keeps every bit of a float."""
     assert made.status == "ok", made.reason
+    made = Record.from_json(made.to_json())  # numbers that were written are floats
     training = dict(made.results["training"])
     training["seconds"] = None
     training["curve"] = [{**point, "seconds": None} for point in training["curve"]]
@@ -124,7 +125,7 @@ def bits(made: Record) -> str:
         {name: value for name, value in each.items() if "seconds" not in name}
         for each in made.results["decoding"]
     ]
-    found = [training, decoding, made.results["losses"]]
+    found = [training, decoding, made.results["compute"], made.results["losses"]]
     return json.dumps(found, sort_keys=True)
 
 
