@@ -41,7 +41,7 @@ class Register(Protocol):
         sources: Sequence[Any] = (),
         preload: Sequence[str] = (),
         streams: bool = False,
-        settings: Mapping[str, Any] | None = None,
+        settings: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> None:
         """Register a part.
 

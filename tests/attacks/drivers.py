@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,16 @@ def write_suite(
     return path
 
 
-def start(suite: Path, out: Path, *words: str, **environment: str) -> subprocess.Popen[str]:
-    """A driver in a process group of its own; `environment` is added to that of the test."""
+@contextmanager
+def start(
+    suite: Path, out: Path, *words: str, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A driver in a process group of its own, which ends with the block.
+
+    `environment` is added to that of the test.
+    """
     command = [sys.executable, "-m", "msbench", "run", str(suite), "--out", str(out)]
-    return subprocess.Popen(
+    driver = subprocess.Popen(
         [*command, "--plugin", str(IDLE), *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -74,6 +81,11 @@ def start(suite: Path, out: Path, *words: str, **environment: str) -> subprocess
         start_new_session=True,
         env={**os.environ, **environment},
     )
+    with driver:
+        try:
+            yield driver
+        finally:
+            driver.kill()  # one that is paused would be waited for without end
 
 
 def run(suite: Path, out: Path, *words: str, **environment: str) -> tuple[int, str]:
