@@ -94,11 +94,16 @@ class Part:
 _PART = {"name", "options", "plugin", "version"}
 
 
+def is_part(value: Any) -> bool:
+    """Whether plain data is what `asdict` makes of a part, as within the options of another."""
+    return isinstance(value, Mapping) and value.keys() >= _PART
+
+
 def _revived(value: Any) -> Any:
     """Plain data in which every mapping that was a part is that part again."""
     if isinstance(value, dict):
         inside = {name: _revived(each) for name, each in value.items()}
-        return Part(**inside) if value.keys() >= _PART else inside
+        return Part(**inside) if is_part(value) else inside
     return type(value)(map(_revived, value)) if isinstance(value, list | tuple) else value
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from msbench.compare.rows import StrategyRow
 from msbench.records.record import Record
 from msbench.records.schema import PartData, StrategyData, TrialData
-from msbench.spec import AXES, Axis, identity
+from msbench.spec import AXES, Axis, identity, is_part
 
 
 class Labels:
@@ -153,7 +153,7 @@ def _without(part: PartData, path: Sequence[str]) -> PartData:
     options = dict(part["options"])
     if len(path) == 1:
         options.pop(path[0], None)
-    else:
+    elif is_part(options.get(path[0])):
         options[path[0]] = _without(options[path[0]], path[1:])
     return {**part, "options": options}
 
