@@ -129,7 +129,7 @@ def verdict_rows(
     rows: list[AccuracyRow] = []
     for i, cell in enumerate(scores.cells):
         is_base = base[i] == i
-        judged = bool(paired[i] and n_ok[i])
+        judged = bool(paired[i] and (scores.status[i] == 0).any())
         # A single pair could have shown no difference, whatever its size.
         detectable = math.inf if tests.n[i] < 2 else float(tests.detectable[i])
         rows.append(
