@@ -102,10 +102,15 @@ class Part:
 _PART = {"name", "options", "plugin", "version"}
 
 
+def is_part(value: Any) -> bool:
+    """Whether plain data is what `asdict` makes of a part, as within the options of another."""
+    return isinstance(value, Mapping) and value.keys() >= _PART
+
+
 def _unversioned(value: Any) -> Any:
     """Plain data without the versions of parts."""
     if isinstance(value, dict):
-        left_out = {"version"} if value.keys() >= _PART else set()
+        left_out = {"version"} if is_part(value) else set()
         return {k: _unversioned(each) for k, each in value.items() if k not in left_out}
     return [_unversioned(each) for each in value] if isinstance(value, list | tuple) else value
 
@@ -114,7 +119,7 @@ def _revived(value: Any) -> Any:
     """Plain data in which every mapping that was a part is that part again."""
     if isinstance(value, dict):
         inside = {name: _revived(each) for name, each in value.items()}
-        return Part(**inside) if value.keys() >= _PART else inside
+        return Part(**inside) if is_part(value) else inside
     return type(value)(map(_revived, value)) if isinstance(value, list | tuple) else value
 
 

@@ -14,6 +14,7 @@ from msbench.claims.evidence import Evidence, Trials
 from msbench.claims.results import Subject
 from msbench.compare.rows import StrategyKey
 from msbench.records.schema import PartData
+from msbench.spec import is_part
 
 Declared = Mapping[tuple[str, str], tuple[str, str]]
 """What plugins declare of a strategy: (kind, name) -> (how it is multi-step, its base's name)."""
@@ -48,7 +49,7 @@ class Competitor:
     def wrapped(self) -> PartData | None:
         """The optimizer that it wraps, if it is a wrapper."""
         inner = self.part["options"].get("base") if self.kind == "optimizer" else None
-        return cast(PartData, inner) if isinstance(inner, Mapping) else None
+        return cast(PartData, inner) if is_part(inner) else None
 
 
 @dataclass(frozen=True)

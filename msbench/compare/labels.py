@@ -8,7 +8,7 @@ from msbench.compare.rows import StrategyKey, StrategyRow
 from msbench.compare.short_names import Name, names, unique
 from msbench.records.record import Record
 from msbench.records.schema import PartData, StrategyData, TrialData
-from msbench.spec import AXES, identity
+from msbench.spec import AXES, identity, is_part
 
 _PLAIN = [axis for axis in AXES if axis not in ("task", "optimizer")]
 """The axes whose parts are called what they are, whatever else a trial says."""
@@ -139,7 +139,7 @@ def _without(part: PartData, path: Sequence[str]) -> PartData:
     options = dict(part["options"])
     if len(path) == 1:
         options.pop(path[0], None)
-    else:
+    elif is_part(options.get(path[0])):
         options[path[0]] = _without(options[path[0]], path[1:])
     return {**part, "options": options}
 

@@ -1,6 +1,5 @@
 """Sentences below the tables: what is missing, hidden, lost or failed."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -14,12 +13,12 @@ def missing_evidence(accuracy: Sequence[AccuracyRow]) -> list[str]:
     """What keeps verdicts from being given, in whole sentences."""
     shown = [row for row in accuracy if row["primary"]]
     notes = []
-    if not any(row["n_ok"] for row in shown):
+    if not any("ok" in row["status"] for row in shown):
         notes.append("no trial ended ok: there is nothing to compare")
     elif max(row["n_ok"] for row in shown) == 1:
         notes.append("one seed each: no interval and no verdict without more (msbench run --seeds)")
     for row in shown:
-        if row["n_ok"] and math.isnan(row["mean"]):
+        if "ok" in row["status"] and not row["n_ok"]:
             what = f"{row['task']}, {row['optimizer']}, {row['decoder']}"
             notes.append(f"{what}: no trial that ended ok gave a number for {row['metric']}")
     return notes

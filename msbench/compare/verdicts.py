@@ -123,11 +123,13 @@ def verdict_rows(
         for i in range(len(paired))
     ]
     example_p = _adjusted(np.array([each["example_p"] for each in examples]), primary)
-    n, n_ok = (scores.status >= 0).sum(axis=1), (scores.status == 0).sum(axis=1)
+    n = (scores.status >= 0).sum(axis=1)
+    # A trial that ended ok without a number for this metric has not shown what it is worth.
+    n_ok = ((scores.status == 0) & ~np.isnan(scores.values)).sum(axis=1)
     rows: list[AccuracyRow] = []
     for i, cell in enumerate(scores.cells):
         is_base = base[i] == i
-        judged = bool(paired[i] and n_ok[i])
+        judged = bool(paired[i] and (scores.status[i] == 0).any())
         # A single pair could have shown no difference, whatever its size.
         detectable = math.inf if tests.n[i] < 2 else float(tests.detectable[i])
         rows.append(

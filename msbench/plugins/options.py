@@ -35,15 +35,15 @@ def check_options(
         values = model.model_validate_json(json.dumps(plain, default=str)).model_dump(by_alias=True)
     except ValidationError as error:
         return {}, [_problem(each) for each in error.errors()]
+    free = len(named) < len(known)
+    extra = {name: value for name, value in plain.items() if free and name not in named}
     problems = [
-        f"option {name!r}: {shown(value)} is not plain data (numbers, texts, lists)"
-        for name, value in values.items()
+        f"option {name!r}: {shown(value)} is not plain data (finite numbers, texts, lists)"
+        for name, value in (values | extra).items()
         if not _is_plain(value)
     ]
     if problems:
         return {}, problems
-    free = len(named) < len(known)
-    extra = {name: value for name, value in plain.items() if free and name not in named}
     return {**values, **extra, **nested}, []
 
 
@@ -81,8 +81,9 @@ def _problem(error: Any) -> str:
 
 
 def _is_plain(value: Any) -> bool:
+    """Whether a record, which is strict JSON in UTF-8, can hold the value."""
     try:
-        json.dumps(value)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError):
         return False
     return True

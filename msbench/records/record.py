@@ -19,7 +19,7 @@ from msbench.records.schema import (
     TrialData,
     TrialResults,
 )
-from msbench.records.validation import check_job, check_scores, parsed
+from msbench.records.validation import check_job, check_parts, check_scores, parsed
 from msbench.spec import Job, Part, Select, group_of, key_of
 
 
@@ -107,6 +107,7 @@ class Record:
         job = data["job"]
         if job is None:
             raise ValueError("its job is missing")
+        check_parts(job)
         return cls.of(data, job, key_of(job), group_of(job), whole=whole)
 
     @classmethod

@@ -264,6 +264,18 @@ class MeasurementResults(TypedDict, total=False):
     failed: list[LostData]
 
 
+class MachineData(TypedDict, total=False):
+    """What seconds depend on, and whatever else a worker knows of its machine."""
+
+    processor: str
+    cores: int
+    """That the worker may use."""
+    system: str
+    python: str
+    versions: dict[str, Any]
+    """Of libraries."""
+
+
 class RecordData(TypedDict):
     """One line, whatever it is of."""
 
@@ -278,8 +290,7 @@ class RecordData(TypedDict):
     """Why the status is not ok; of one that is ok, what was lost nevertheless."""
     seconds: Number
     """Wall clock from start to end, everything included."""
-    machine: dict[str, Any]
-    """What seconds depend on: processor, cores, system, versions."""
+    machine: MachineData
     finished: str
     """UTC, ISO 8601."""
     schema: Literal[1, 2, 3]

@@ -160,6 +160,8 @@ def find_results(name: str, out: Path = Path("results")) -> Path:
     """The folder or file of results: a path, or the name of a suite under `out`."""
     try:
         for path in (Path(name), out / name, out / "reference" / name):
+            if special := special_file(path) if not path.is_dir() else "":
+                raise RecordsError(f"{path}: is {special}, not a file or folder of records")
             if path.is_file() or (path.is_dir() and any(path.glob("*.jsonl"))):
                 return path
     except OSError as error:

@@ -12,9 +12,11 @@ from msbench.records.schema import (
     VERSION,
     MeasurementRecordData,
     MetricData,
+    PartData,
     TrialRecordData,
     TrialResults,
 )
+from msbench.spec import is_part
 
 ROUNDING = 1e-6
 """What a score may be outside of its range: BLEU of a perfect translation is 100.00000000000004."""
@@ -39,6 +41,18 @@ def parsed(line: bytes, *, whole: bool) -> dict[str, Any]:
                 raise ValueError("job.strategies: is empty")
             return data
     raise ValueError(_problem(line, errors))
+
+
+def check_parts(value: Any) -> None:
+    """ValueError if a part somewhere within a job is not whole."""
+    if is_part(value):
+        try:
+            _validator(PartData).validate_python(value)
+        except ValidationError as error:
+            raise ValueError(f"{value['name']!r:.60} is no whole part") from error
+    inside = value.values() if isinstance(value, dict) else value
+    for each in inside if isinstance(value, dict | list) else ():
+        check_parts(each)
 
 
 def check_job(data: Mapping[str, Any], key: str, group: str) -> None:

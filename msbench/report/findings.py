@@ -62,9 +62,9 @@ def _findings(by: Compared, task: str, *around: str, rows: Sequence[AccuracyRow]
 
 
 def _alone(row: AccuracyRow, by: Compared) -> str:
-    if not row["n_ok"]:
+    if "ok" not in row["status"]:
         return f"{row[by]}: no trial ended ok ({row['status']})."
-    if math.isnan(row["mean"]):
+    if not row["n_ok"]:
         return f"{row[by]}: no trial that ended ok gave a number."
     return f"{row[by]}: {mean_of(row)}{_lost(row)}."
 
@@ -90,7 +90,10 @@ def _sentence(row: AccuracyRow, base: AccuracyRow | None, by: Compared) -> str:
 
 
 def _lost(row: AccuracyRow) -> str:
-    return "" if row["n_ok"] == row["n"] else f", {row['n_ok']} of {row['n']} trials ended ok"
+    if row["n_ok"] == row["n"]:
+        return ""
+    what = "gave a number" if row["status"] == f"ok {row['n']}" else "ended ok"
+    return f", {row['n_ok']} of {row['n']} trials {what}"
 
 
 def summary(comparison: Comparison) -> list[str]:

@@ -15,7 +15,7 @@ from msbench.report.plots.series import MOST, choose_series
 from msbench.report.plots.style import DARK, PAPER
 from msbench.report.plots.svg import svg, variables
 from msbench.report.tables import legend, tables
-from msbench.spec import UNITS
+from msbench.spec import UNITS, is_part
 
 TASKS, ROWS, LINES = 8, 1000, 12
 """Most tasks with pictures, rows of a table and sentences of a comparison that a page shows."""
@@ -169,8 +169,8 @@ def _parts(comparison: Comparison) -> Cells:
 def _options(options: Mapping[str, Any]) -> str:
     """As a suite would write them; of a part its name and options."""
     texts = (
-        f"{value['name']}({_options(value.get('options', {}))})"
-        if isinstance(value, Mapping) and "name" in value
+        f"{value['name']}({_options(value['options'])})"
+        if is_part(value)
         else json.dumps(value, ensure_ascii=False)
         for value in options.values()
     )

@@ -1,11 +1,14 @@
 """Attacks on files of records: cut, damaged, written by several, and true but hard to bear."""
 
 import json
+import math
 import random
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +19,7 @@ from handmade import rekeyed
 from msbench.cli import main
 from msbench.records.record import Record
 from msbench.records.store import TRIALS, append, read
+from msbench.spec import FORMATS, group_of, key_of
 
 SUITE = """
 seeds = 3
@@ -295,3 +299,143 @@ def without_checksum(data: dict[str, Any]) -> bytes:
     with suppress(TypeError, KeyError, AttributeError):
         data = rekeyed(data)
     return json.dumps(data).encode() + b"\n"
+
+
+# R5: several writers.
+
+WRITER = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from msbench.records.record import record
+from msbench.records.store import append
+from msbench.spec import job_from_json
+
+job = job_from_json(Path("job.json").read_text())
+first, count = map(int, sys.argv[1:])
+for seed in range(first, first + count):
+    append(Path("results/tiny"), record(replace(job, seed=seed), "failed", "x" * 50_000))
+"""
+
+
+@pytest.mark.attack("R5", "4 processes append to one file at the same time")
+def test_writers(attack: Any, lines: list[bytes], file: Path) -> None:
+    each = attack.times(12, 250)
+    Path("job.json").write_text(json.dumps(json.loads(lines[0])["job"]))
+    writer = [sys.executable, "-c", WRITER]
+    writers = [subprocess.Popen([*writer, str(n * each), str(each)]) for n in range(4)]
+    assert [process.wait(timeout=600) for process in writers] == [0, 0, 0, 0]
+    found = read(file)
+    seeds = [record.job["seed"] for record in found.records]
+    with attack.case("all lines are whole"):
+        assert not found.problems
+    for number in range(4):
+        with attack.case(f"writer {number}: all of its records are there, in its order"):
+            mine = range(number * each, (number + 1) * each)
+            assert [seed for seed in seeds if seed in mine] == [*mine]
+    attack.notes = f"4 x {each} records"
+
+
+# R10: numbers that are none, or too good to be true.
+
+Results = dict[str, Any]
+
+
+def no_score(results: Results, seed: int) -> None:
+    results["decoding"][0]["metrics"]["bleu"] = math.nan
+
+
+def no_score_in_one_seed(results: Results, seed: int) -> None:
+    results["decoding"][0]["metrics"]["bleu"] = math.nan if seed == 2 else 90.0 + seed
+
+
+def infinite_scores(results: Results, seed: int) -> None:
+    results["decoding"][0]["metrics"] = dict.fromkeys(("bleu", "chrf", "exact"), math.inf)
+
+
+def scores_of_1e30(results: Results, seed: int) -> None:
+    results["decoding"][0]["metrics"]["bleu"] = 1e30
+
+
+def losses_that_are_no_number(results: Results, seed: int) -> None:
+    for point in results["training"]["curve"]:
+        point["validation_loss"] = math.inf if seed % 2 else math.nan
+
+
+def losses_of_1e30(results: Results, seed: int) -> None:
+    for point in results["training"]["curve"]:
+        point["validation_loss"] = point["train_loss"] = 1e30
+
+
+def nothing_evaluated(results: Results, seed: int) -> None:
+    results["decoding"][0] |= {"metrics": {}, "examples": {}, "count": 0, "seconds": 0.0}
+
+
+def no_decoding(results: Results, seed: int) -> None:
+    results["decoding"] = []
+
+
+def nothing_at_all(results: Results, seed: int) -> None:
+    results.clear()
+
+
+ODDITIES = (
+    no_score,
+    no_score_in_one_seed,
+    infinite_scores,
+    scores_of_1e30,
+    losses_that_are_no_number,
+    losses_of_1e30,
+    nothing_evaluated,
+    no_decoding,
+    nothing_at_all,
+)
+
+
+def five_seeds(lines: list[bytes], odd: Callable[[Results, int], None]) -> Iterator[Record]:
+    """Both optimizers with five seeds, the results of SAM's made odd."""
+    templates = {r.trial["optimizer"]["name"]: r for r in map(Record.from_json, lines)}
+    for seed in range(5):
+        for name, template in templates.items():
+            results = deepcopy(dict(template.results))
+            results["decoding"][0]["metrics"]["bleu"] = 30.0 + seed
+            if name == "sam":
+                odd(results, seed)
+            job = {**template.job, "seed": seed}
+            keys = {"key": key_of(job), "group": group_of(job)}
+            yield replace(template, job=job, results=results, **keys)
+
+
+@pytest.mark.attack("R10", "NaN, infinity, 1e30 and nothing instead of scores and losses")
+def test_odd_numbers(attack: Any, lines: list[bytes], file: Path) -> None:
+    asked = [command for command in COMMANDS if "--format" in command]
+    for odd in ODDITIES:
+        rows = [each.to_json() for each in five_seeds(lines, odd)]
+        file.write_text("".join(row + "\n" for row in rows))
+        for command in asked:
+            for style in FORMATS:
+                with attack.case(f"{odd.__name__}: {command}, {style}"):
+                    found = msbench(command.replace("json", style))
+                    assert found.code == 0, found.errors
+                    if style == "json":
+                        check_honest(json.loads(found.output, parse_constant=pytest.fail))
+        with attack.case(f"{odd.__name__}: the page"):
+            assert msbench("report FILE -o page.html").code == 0
+
+
+def check_honest(found: Any) -> None:
+    """Whoever lacks a number for any seed is never first, never better, and has less than n ok."""
+    tables = found if isinstance(found, dict) else {"rows": found}
+    for table in ("accuracy", "rows"):
+        first: set[tuple[str, ...]] = set()
+        for row in tables.get(table, ()):
+            if "n_ok" not in row:
+                continue
+            assert (row["mean"] is None) == (row["n_ok"] == 0)
+            if row["n_ok"] < row["n"]:
+                assert row["verdict"] not in ("better", "best")
+                ahead = (row.get("quantity") or row["metric"], row["task"])
+                assert ahead in first, f"{row['optimizer']} is first with {row['n_ok']}/{row['n']}"
+            first.add((row.get("quantity") or row["metric"], row["task"]))
+    for choice in tables.get("choices", ()):
+        assert choice["best"]["n_ok"] == choice["best"]["n"]

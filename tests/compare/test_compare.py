@@ -244,8 +244,11 @@ def test_nan_metrics_and_all_failed_are_told(records: list[Record]) -> None:
     lost = scored(records, [math.nan] * 4, "sam")
     comparison = compare(lost, "adamw")
     sam = row(comparison, "sam")
-    assert (sam["n"], sam["n_ok"], sam["verdict"]) == (4, 4, "not shown")
+    assert (sam["n"], sam["n_ok"], sam["verdict"]) == (4, 0, "not shown")
     assert any("no trial that ended ok gave a number for bleu" in n for n in comparison.notes)
+    lost_one = scored(records, [90, 91, math.nan, 92], "sam")
+    first, *_ = (each for each in compare(lost_one, "adamw").accuracy if each["main"])
+    assert first["optimizer"] == "adamw"  # who lacks a number is never ranked best
     failed = [replace(r, status="failed", reason="why", results={}) for r in records]
     notes = compare(failed).notes
     assert "no trial ended ok: there is nothing to compare" in notes
