@@ -96,7 +96,7 @@ class Idle:
     @staticmethod
     def check_device(device): ...
 
-    def train_step(self, batch):
+    def train_step(self, batch, aside=None):
         self.steps += 1
         hold("tuning" if self.seed >= 10_000 else self.stage)
         if self.how["jump"]:
@@ -137,7 +137,7 @@ class Idle:
 
     def load(self, path): ...
 
-    def peak_memory(self):
+    def peak_memory(self, batch):
         return 1
 
     def optimizer_bytes(self):
@@ -146,8 +146,8 @@ class Idle:
     def sent_bytes(self):
         return 0
 
-    def flops(self, batch):
-        return 1.0, 1.0
+    def flops(self):
+        return 1.0
 
     def parameters(self):
         return 1
