@@ -38,7 +38,7 @@ def record_of(line: bytes, jobs: Jobs) -> Record:
     known = jobs.get((before, rest))
     if known is not None and _is_number(seed):
         whole = verify(line)
-        data = parsed(line[:start] + b"null" + line[end:], whole=whole)
+        data = parsed(line[:start] + b"null" + line[end:])
         number = int(seed)
         job = {**known.job, "seed": number}
         return Record.of(data, job, known.key(number), known.group, whole=whole)

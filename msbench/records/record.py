@@ -103,7 +103,7 @@ class Record:
         """The record of one line, of an older layout too; ValueError says what is wrong with it."""
         line = line.encode() if isinstance(line, str) else line
         whole = verify(line)
-        data = parsed(line, whole=whole)
+        data = parsed(line)
         job = data["job"]
         if job is None:
             raise ValueError("its job is missing")

@@ -272,7 +272,7 @@ class MachineData(TypedDict, total=False):
     """That the worker may use."""
     system: str
     python: str
-    versions: dict[str, Any]
+    versions: dict[str, str]
     """Of libraries."""
 
 

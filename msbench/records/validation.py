@@ -1,6 +1,5 @@
 """One line -> its data, checked: that it is JSON, of the layout of `schema`, and possible."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import NoneType, UnionType
@@ -22,11 +21,8 @@ ROUNDING = 1e-6
 """What a score may be outside of its range: BLEU of a perfect translation is 100.00000000000004."""
 
 
-def parsed(line: bytes, *, whole: bool) -> dict[str, Any]:
-    """The data of a line, in the layout it was written in; ValueError says what is wrong first.
-
-    whole: it has a checksum, so that nothing but strict JSON can be in it.
-    """
+def parsed(line: bytes) -> dict[str, Any]:
+    """The data of a line, in the layout it was written in; ValueError says what is wrong first."""
     errors = []
     for layout in (TrialRecordData, MeasurementRecordData):
         try:
@@ -35,8 +31,6 @@ def parsed(line: bytes, *, whole: bool) -> dict[str, Any]:
             errors.append(error)
             continue
         if (layout is MeasurementRecordData) == _is_measurement(data):
-            if not whole:
-                _refuse_not_a_number(line)
             if layout is MeasurementRecordData and not data["job"]["strategies"]:
                 raise ValueError("job.strategies: is empty")
             return data
@@ -97,16 +91,6 @@ def _is_measurement(data: Mapping[str, Any]) -> bool:
     return "strategies" in (data.get("job") or {})
 
 
-def _refuse_not_a_number(line: bytes) -> None:
-    """ValueError for NaN and Infinity, which are not JSON, although most readers take them."""
-    if b"NaN" in line or b"Infinity" in line:
-        json.loads(line, parse_constant=_refuse)
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _problem(line: bytes, errors: Sequence[ValidationError]) -> str:
     """Why a line is no record: the first of what is wrong, and how much more there is."""
     if errors[0].errors(include_url=False, include_context=False)[0]["type"] == "json_invalid":
@@ -129,7 +113,25 @@ def _validator(layout: Any) -> SchemaValidator:
 
     pydantic's own compiler of schemas gives the same, and takes a quarter of a second to import.
     """
-    return SchemaValidator(_schema(layout))
+    return SchemaValidator(core_schema.definitions_schema(_schema(layout), [_json()]))
+
+
+def _json() -> core_schema.CoreSchema:
+    """Anything that JSON can hold: most readers also take NaN and infinity, which it cannot."""
+    inside = core_schema.definition_reference_schema("json")
+    return core_schema.union_schema(
+        [
+            core_schema.str_schema(),
+            core_schema.int_schema(strict=True),
+            *map(_schema, (float, NoneType, bool)),
+            core_schema.list_schema(inside),
+            core_schema.dict_schema(core_schema.str_schema(), inside),
+        ],
+        mode="left_to_right",
+        custom_error_type="json",
+        custom_error_message="Input should be valid JSON",
+        ref="json",
+    )
 
 
 _PLAIN: dict[Any, Callable[[], core_schema.CoreSchema]] = {
@@ -139,7 +141,7 @@ _PLAIN: dict[Any, Callable[[], core_schema.CoreSchema]] = {
     float: lambda: core_schema.float_schema(strict=True, allow_inf_nan=False),
     bool: lambda: core_schema.bool_schema(strict=True),
     NoneType: core_schema.none_schema,
-    Any: core_schema.any_schema,
+    Any: lambda: core_schema.definition_reference_schema("json"),
 }
 
 
@@ -164,7 +166,7 @@ def _schema(hint: Any) -> core_schema.CoreSchema:
         name: core_schema.typed_dict_field(_schema(each), required=name in required)
         for name, each in hints.items()
     }
-    return core_schema.typed_dict_schema(fields, extra_behavior="allow")
+    return core_schema.typed_dict_schema(fields, extra_behavior="allow", extras_schema=_schema(Any))
 
 
 def _union(hints: Sequence[Any]) -> core_schema.CoreSchema:

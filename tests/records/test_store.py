@@ -219,7 +219,7 @@ def test_not_a_number_is_not_json() -> None:
     line = Path("results/reference/quick/trials.jsonl").read_text().splitlines()[0]
     data = json.loads(line)
     data["machine"]["load"] = float("nan")
-    with pytest.raises(ValueError, match="NaN is not JSON"):
+    with pytest.raises(ValueError, match=r"machine\.load: Input should be valid JSON, not nan"):
         Record.from_json(json.dumps(data))
 
 
