@@ -4,7 +4,6 @@ Facts are kept by what they were found out from (a digest), so they never go out
 """
 
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -44,12 +43,16 @@ def _read(path: Path, changed: int, size: int, inode: int) -> Mapping[str, Any]:
     digest, _, content = path.read_bytes().partition(b"\n")
     if hashlib.sha256(content).hexdigest().encode() != digest:
         return {}
+    import json  # late: msbench --help loads this file
+
     facts: dict[str, Any] = json.loads(content)
     return facts
 
 
 def remember(name: str, facts: Mapping[str, Any]) -> None:
     """Add facts to those remembered; a cache that cannot be written costs time and nothing else."""
+    import json
+
     content = json.dumps({**recall(name), **facts}).encode()
     if len(content) > MOST:
         content = json.dumps(dict(facts)).encode()

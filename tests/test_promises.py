@@ -30,8 +30,14 @@ FORBIDDEN_CALLS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("os.system", "os.popen", "torch.load", "torch.hub.load", "np.load"), ()),
     **dict.fromkeys(("np.save", "pandas.read_pickle", "joblib.load", "yaml.load"), ()),
     "exec_module": ("plugins/loading.py",),
-    "import_module": ("__init__.py", "plugins/registry.py", "report/plots/__init__.py"),
-    "subprocess.Popen": ("data/download.py",),
+    "import_module": (
+        *("__init__.py", "plugins/registry.py", "report/plots/__init__.py"),
+        "run/preloaded.py",  # modules of registered parts, by name from the driver
+    ),
+    "subprocess.Popen": (
+        "data/download.py",
+        "plugins/first_load.py",  # msbench itself, to try an installed plugin
+    ),
     "print": (),
 }
 """Calls that no file may make but those named."""
@@ -40,7 +46,7 @@ FORBIDDEN_MODULES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml"), ()),
     **dict.fromkeys(("code", "codeop", "runpy", "dbm", "xmlrpc", "pty"), ()),
     **dict.fromkeys(("urllib", "http", "requests", "httpx", "ftplib", "smtplib", "webbrowser"), ()),
-    "subprocess": ("data/download.py",),
+    "subprocess": ("data/download.py", "plugins/first_load.py"),
 }
 """Modules that no file may import but those named."""
 

@@ -7,7 +7,6 @@ is executed to find this out, and what was found out about a file is remembered.
 
 import ast
 import hashlib
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -78,6 +77,8 @@ def code_of(modules: Iterable[str], others: Iterable[str] = ()) -> Code:
     if _found:
         remember(FACTS, _found)
         _found.clear()
+    import json  # late: msbench --help loads this file
+
     content = json.dumps([FACTS, digests, libraries], sort_keys=True).encode()
     return Code(hashlib.sha256(content).hexdigest()[:DIGITS], libraries, digests)
 

@@ -66,7 +66,7 @@ def state_bytes(make: Make) -> float:
 def is_steady(optimizer: Any) -> bool:
     """Whether each step costs as many matrix products besides its passes: those of torch's own
     optimizers do, others may say so by an attribute `steady`."""
-    torchs = type(optimizer).__module__.startswith("torch.optim.")
+    torchs = f"{type(optimizer).__module__}.".startswith("torch.optim.")
     return bool(getattr(optimizer, "steady", torchs))
 
 
