@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner, Result
+from handmade import rekeyed
 
 from msbench.cli.app import OWN, main
 
@@ -343,7 +344,8 @@ def test_names_reach_files_as_they_are(tmp_path: Path, call: Call) -> None:
     text = (QUICK / "trials.jsonl").read_text()
     assert f'{options}"}}, "schedule"' in text
     text = text.replace(f'{options}"}}, "schedule"', f'{options}{name}"}}, "schedule"')
-    (tmp_path / "x.jsonl").write_text(text)
+    lines = [json.dumps(rekeyed(json.loads(line))) for line in text.splitlines()]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines))
     rows = json.loads(call("compare", "x.jsonl", "--format", "json").stdout)["accuracy"]
     assert any(row["optimizer"].startswith("\x1b[31m" + "n" * 300) for row in rows)
     assert "\x1b" not in call("compare", "x.jsonl").stdout
