@@ -186,8 +186,10 @@ def _contradictions(suite: Suite) -> Iterator[str]:
     if len(set(names)) < len(names):
         yield "task: two tasks have one name; give each a label of its own"
     for number, seed in enumerate(suite.seeds, start=1):
-        if not 0 <= seed < 2**63:
-            yield f"seeds[{number}]: Input should be 0 at least and less than 2**63, not {seed}"
+        if seed < 0:
+            yield f"seeds[{number}]: Input should be greater than or equal to 0, not {seed}"
+        if seed >= 2**63:
+            yield f"seeds[{number}]: Input should be less than 2**63, not {seed}"
     for name in suite.targets:
         if name not in names:
             yield f"target.{name}: no such task{did_you_mean(name, names)}"
