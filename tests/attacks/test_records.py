@@ -431,11 +431,12 @@ def check_honest(found: Any) -> None:
         for row in tables.get(table, ()):
             if "n_ok" not in row:
                 continue
-            assert (row["mean"] is None) == (row["n_ok"] == 0)
-            if row["n_ok"] < row["n"]:
+            known = row.get("measured", row["n_ok"])  # of a recommendation, by its budget
+            assert (row["mean"] is None) == (known == 0)
+            if known < row["n"]:
                 assert row["verdict"] not in ("better", "best")
                 ahead = (row.get("quantity") or row["metric"], row["task"])
-                assert ahead in first, f"{row['optimizer']} is first with {row['n_ok']}/{row['n']}"
+                assert ahead in first, f"{row['optimizer']} is first with {known}/{row['n']}"
             first.add((row.get("quantity") or row["metric"], row["task"]))
     for choice in tables.get("choices", ()):
         assert choice["best"]["n_ok"] == choice["best"]["n"]
