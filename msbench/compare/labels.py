@@ -14,6 +14,10 @@ _PLAIN = [axis for axis in AXES if axis not in ("task", "optimizer")]
 """The axes whose parts are called what they are, whatever else a trial says."""
 
 
+_UNNAMED = ("options", "around", "libraries")
+"""What need not be said of the place of a value: `learner.torch`, not `learner.libraries.torch`."""
+
+
 class Labels:
     """The names of parts in tables.
 
@@ -151,7 +155,7 @@ def flattened(part: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
             flat.update(flattened({f"{key}[{n}]": v for n, v in enumerate(value, start=1)}, prefix))
         elif isinstance(value, Mapping):
-            inner = prefix if key in ("options", "around") else f"{prefix}{key}."
+            inner = prefix if key in _UNNAMED else f"{prefix}{key}."
             flat.update(flattened(value, inner))
         else:
             flat[prefix + key] = value

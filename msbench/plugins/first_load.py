@@ -4,6 +4,7 @@ A plugin that ends or blocks the process which imports it would do that to every
 of it is remembered for exactly this code, so that later loads cost nothing.
 """
 
+import math
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from importlib.metadata import EntryPoint
 from typing import Any
 
 from msbench.cache import facts_path, recall, remember
-from msbench.errors import PluginError
+from msbench.errors import MsbenchError, PluginError, printable
 from msbench.plugins.code import code_of
 
 FACTS = "first-loads"
@@ -48,7 +49,7 @@ def _attempt(value: str) -> str:
     """What is wrong with loading an entry point; "" if nothing is."""
     import subprocess  # late: nearly always it is known already
 
-    limit = float(os.environ.get(LIMIT_VARIABLE) or LIMIT)
+    limit = _limit()
     path = os.pathsep.join(each for each in sys.path if each)
     process = subprocess.Popen(  # noqa: S603 - our own module, in a process of its own
         [sys.executable, "-c", "from msbench.plugins import first_load; first_load.main()", value],
@@ -69,6 +70,14 @@ def _attempt(value: str) -> str:
     last = errors.decode(errors="replace").strip()[-300:]
     ending = f"importing it ended the process with exit code {process.returncode}"
     return ending + (f"; it last said: {last}" if last else "")
+
+
+def _limit() -> float:
+    text = os.environ.get(LIMIT_VARIABLE) or str(LIMIT)
+    with suppress(ValueError):
+        if 0 < float(text) < math.inf:
+            return float(text)
+    raise MsbenchError(f"{LIMIT_VARIABLE} is a number of seconds, not {printable(text)}")
 
 
 def _end(process: Any) -> None:
