@@ -3,7 +3,7 @@
 Unset, `fault` compares one value and returns. Programs that test what a crash costs set it for the
 process that they start, and workers inherit it; each process counts for itself. An action is `kill`
 (SIGKILL), `raise`, `short` (half of a write, then a full disk), `delay` (2 s), or the name of an
-error of the system, such as `ENOSPC` or `EIO`.
+error of the system, such as `ENOSPC` or `EIO`. What is made to fail says so on the error stream.
 """
 
 import errno
@@ -26,6 +26,7 @@ def fault(point: str, half: Callable[[], Any] = lambda: None) -> None:
         wanted, nth, action = _WANTED.split(":")
         _passed[point] += 1
         if point == wanted and _passed[point] == int(nth):
+            os.write(2, f"a fault on purpose: {_WANTED}\n".encode())
             _fail(action, half)
 
 

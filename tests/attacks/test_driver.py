@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from drivers import (
     write_suite,
 )
 from filelock import FileLock, Timeout
+
+import msbench
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +68,11 @@ ACTIONS = ("kill", "raise", "ENOSPC", "EIO", "short", "delay")
 CHEAP = ("append:3:short", "release:2:kill")
 
 
+def test_every_point_of_a_fault_is_attacked() -> None:
+    sources = "".join(path.read_text() for path in Path(msbench.__file__).parent.rglob("*.py"))
+    assert sorted(re.findall(r'\bfault\("(\w+)"', sources)) == sorted(POINTS)
+
+
 @pytest.mark.attack("R2", "a fault at each point of driver, store and worker, then resumed")
 def test_faults(attack: Any, undisturbed: tuple[str, float], tmp_path: Path) -> None:
     expected, _ = undisturbed
@@ -76,7 +84,11 @@ def test_faults(attack: Any, undisturbed: tuple[str, float], tmp_path: Path) -> 
         with attack.case(fault):
             code, said = run(suite, out, MSBENCH_FAULT=fault)
             acknowledged = lines(out)
-            action = fault.rpartition(":")[2]
+            point, _, action = fault.split(":")
+            if point in DRIVER:
+                assert f"a fault on purpose: {fault}" in said, "it was never reached"
+            elif point != "sent" and action != "delay":
+                assert set(times_recorded(out)) != set(times_recorded(out, "ok")), "nothing failed"
             assert code in {"kill": (0, 3, -9), "raise": (0, 1, 3), "delay": (0,)}.get(
                 action, (0, 3, 74)
             ), f"{code}: {said}"
