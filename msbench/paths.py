@@ -21,11 +21,30 @@ def read_file(path: Path, most: int = 2**32) -> bytes:
         raise OSError(errno.EINVAL, f"is no path: {error}") from error
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file")
+        if special := _kind(status.st_mode):
+            raise OSError(errno.EINVAL, f"it is {special}, not a file")
         if status.st_size > most:
             raise OSError(errno.EFBIG, f"has {status.st_size:,} bytes, more than {most:,}")
         return file.read(status.st_size)
+
+
+def special_file(path: Path) -> str:
+    """What a path is instead of a regular file; "" if it is one, or nothing yet."""
+    return _kind(path.stat().st_mode) if path.exists() else ""
+
+
+def _kind(mode: int) -> str:
+    kinds = (name for is_one, name in _SPECIAL if is_one(mode))
+    return "" if stat.S_ISREG(mode) else next(kinds, "something else")
+
+
+_SPECIAL = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 
 def exists(path: Path) -> bool:

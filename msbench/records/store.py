@@ -1,7 +1,6 @@
 """Records on disk: JSON lines, appended one by one, never rewritten."""
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import BinaryIO, cast
 
 from msbench.errors import RecordsError, StoreError, did_you_mean
 from msbench.faults import fault
+from msbench.paths import special_file
 from msbench.records.checksum import is_sealed
 from msbench.records.lines import Jobs, record_of
 from msbench.records.record import Record
@@ -209,21 +209,6 @@ def _opened(path: Path, mode: str, buffering: int = _BUFFER) -> BinaryIO:
     if special := special_file(path):
         raise OSError(f"it is {special}, not a file")
     return cast(BinaryIO, path.open(mode, buffering=buffering))
-
-
-def special_file(path: Path) -> str:
-    """What a path is instead of a regular file; "" if it is one, or nothing yet."""
-    mode = path.stat().st_mode if path.exists() else stat.S_IFREG
-    return next((name for is_one, name in _SPECIAL if is_one(mode)), "")
-
-
-_SPECIAL = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a FIFO"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"),
-)
 
 
 def _ends_whole(file: object) -> bool:

@@ -58,7 +58,7 @@ def test_a_pipe_and_a_large_file_are_not_read(placed: Callable[..., Source]) -> 
     assert check(source) == "cannot be read: has 14 bytes, more than 5"
     source_path(source).unlink()
     os.mkfifo(source_path(source))
-    assert check(source) == "cannot be read: is not a regular file"
+    assert check(source) == "cannot be read: it is a FIFO, not a file"
 
 
 def test_not_a_zip(placed: Callable[..., Source]) -> None:
