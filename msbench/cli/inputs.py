@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from msbench.plugins.registry import Registry
     from msbench.records.record import Record
 
-ALLOWED = "MSBENCH_PLUGINS"
-"""The variable that narrows which installed plugins are loaded."""
-
 
 @cache
 def installed() -> "Registry":
@@ -30,12 +27,12 @@ def load_registry(files: Sequence[str]) -> "Registry":
 
     Prints a message for every installed plugin that cannot be loaded.
     """
-    from msbench.plugins.loading import load_plugins
+    from msbench.plugins.loading import ALLOW_LIST, load_plugins
 
     registry = load_plugins(dict.fromkeys(files)) if files else installed()
     for name, reason in registry.broken.items():
         say(f"plugin {name} is not loaded: {reason}")
-        say(f"without this message: pip uninstall {name}, or {ALLOWED} with the plugins to load")
+        say(f"without this message: pip uninstall {name}, or {ALLOW_LIST} with the plugins to load")
     return registry
 
 
