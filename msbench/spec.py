@@ -73,6 +73,11 @@ class Choice:
     """Of an optimizer: the search space instead of the one that its plugin declares."""
 
 
+DIGEST = "/"
+"""What stands in a part's version between that of its plugin and the digest of the code behind it;
+records of earlier code have neither."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A choice after planning: every option present, plugin name and version attached."""

@@ -13,6 +13,7 @@ from msbench.compare.labels import Labels, machine_names
 from msbench.compare.rows import StrategyKey
 from msbench.compare.searches import without_replaced
 from msbench.compare.verdicts import Scored, scored
+from msbench.compare.versions import versions_apart
 from msbench.records.record import Record
 from msbench.records.schema import TrialData
 
@@ -75,7 +76,7 @@ def gather(records: Iterable[Record], metric: str) -> Evidence:
         trials=_trials(columns, labels, machines),
         cells=_cells(scores),
         machines=machines,
-        notes=[*outdated, *differences],
+        notes=[*outdated, *versions_apart(columns.groups), *differences],
     )
 
 

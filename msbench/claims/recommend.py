@@ -87,10 +87,12 @@ def _told_apart(contest: Contest, held: Sequence[Contest]) -> Iterator[str]:
 def _too_few(first: RankedRow, budget: Budget) -> str:
     """That the strategy with the most seeds has too few of them, and what would help."""
     later, lost = first["n_ok"] - first["measured"], first["n"] - first["n_ok"]
-    why = [f"{later} not measured by then"] if later else []
+    early = first["quantity"] == "validation loss"  # a test metric is of the end, or is no number
+    why = [f"{later} {'not measured by then' if early else 'gave no number'}"] if later else []
     why += [f"{lost} did not end ok"] if lost else []
     seeds = ", ".join([f"{first['measured']} of {first['n']} seeds", *why])
-    help_ = "a larger budget or more validations" if later else "more seeds (msbench run --seeds)"
+    larger = "a larger budget or more validations"
+    help_ = larger if later and early else "more seeds (msbench run --seeds)"
     return (
         f"no strategy was measured with two seeds within {budget.amount:g} {budget.unit} "
         f"({first['optimizer']}: {seeds}): {help_} may tell"

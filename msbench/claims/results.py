@@ -141,7 +141,7 @@ class RankedRow(Contested, StrategyRow):
     n_ok: int
     """Seeds that ended ok, however early they were measured first."""
     measured: int
-    """Seeds that the mean is of: ended ok, and measured by then."""
+    """Seeds that the mean is of: ended ok, and measured by then with a number."""
     spent: float
     """What they took, on average, in the unit of the budget."""
     difference: float

@@ -105,7 +105,7 @@ def compare(
             *failed_trials(columns, labels, trials.trial.tolist()),
             *lost_measurements(columns),
             *replaced,
-            *versions_apart(columns.groups, labels),
+            *versions_apart(columns.groups),
             *unranked,
             *several,
             *differing,

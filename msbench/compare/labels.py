@@ -71,9 +71,9 @@ class Labels:
         parts: Mapping[str, Any] = {**trial, **timed} if timed else trial
         others = {axis: self.of(record, axis, parts[axis]) for axis in _PLAIN}
         optimizer = self.of(record, "optimizer", _optimizer(timed or trial))
-        return StrategyKey(task=self.task(record, trial), optimizer=optimizer, **others).row()
+        return StrategyKey(task=self.task(trial), optimizer=optimizer, **others).row()
 
-    def task(self, record: Record, trial: TrialData) -> str:
+    def task(self, trial: TrialData) -> str:
         """The label of a trial's task."""
         name = display_name(trial["task"])
         return self._labels["task", name, text_of(_task_around(trial))]

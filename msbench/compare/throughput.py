@@ -28,7 +28,7 @@ def throughput_rows(
     newest = {}
     for record in measured:
         model = labels.of(record, "model", record.trial["model"])
-        newest[labels.task(record, record.trial), model, machines[record.key]] = record
+        newest[labels.task(record.trial), model, machines[record.key]] = record
     rows = [
         row
         for (task, model, machine), record in newest.items()
@@ -43,7 +43,7 @@ def throughput_rows(
 def _training(
     record: Record, labels: Labels, machine: str, by: Compared, bases: Bases
 ) -> list[ThroughputRow]:
-    timed, task = record.measurement_results["training"], labels.task(record, record.trial)
+    timed, task = record.measurement_results["training"], labels.task(record.trial)
     axes = [labels.strategy(record, record.trial, each["strategy"]) for each in timed]
     names = [compared(row, by) for row in axes]
     return [

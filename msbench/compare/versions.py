@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from msbench.compare.labels import Labels
+from msbench.compare.labels import display_name
 from msbench.records.record import Record
-from msbench.spec import digest
+from msbench.spec import AXES, DIGEST, digest
 
 LIBRARIES = ("numpy", "rouge-score", "sacrebleu", "tokenizers", "torch")
 """What scores of older records may depend on; all of them name these."""
 
-DIGEST = "/"
-"""What a version that names the code has in it."""
+
+SHOWN = 3
+"""Differences that a note names."""
 
 
 def by_versions(record: Record) -> Record:
@@ -37,18 +38,20 @@ def by_versions(record: Record) -> Record:
     return replace(record, job=job, group=digest([record.group, libraries]))
 
 
-def versions_apart(records: Sequence[Record], labels: Labels) -> list[str]:
-    """A note for every task that several versions of what trains it have made records of."""
-    by_name: dict[str, dict[str, dict[str, str]]] = {}
+def versions_apart(records: Sequence[Record]) -> list[str]:
+    """A note for every task whose records were made by several versions of a part."""
+    tasks: dict[str, list[dict[str, str]]] = {}
     for record in records:
-        about = {"learner": record.trial["learner"]["version"]}
-        about |= record.machine.get("versions") or {}
-        name = record.trial["task"]["label"] or record.trial["task"]["name"]
-        by_name.setdefault(name, {})[labels.axes(record)["task"]] = about
+        trial: Mapping[str, Any] = record.trial
+        parts: list[tuple[str, Any]] = [(axis, trial[axis]) for axis in AXES]
+        parts += [("decoder", part) for part in trial["decoders"]]
+        about = {"learner": trial["learner"]["version"], **trial["learner"].get("libraries", {})}
+        about |= {f"{kind} {display_name(part)}": part["version"] for kind, part in parts}
+        tasks.setdefault(display_name(trial["task"]), []).append(about)
     return [
         f"{name} is shown apart, by versions: {differences}"
-        for name, tasks in sorted(by_name.items())
-        if len(tasks) > 1 and (differences := _differences(list(tasks.values())))
+        for name, several in sorted(tasks.items())
+        if (differences := _differences(several))
     ]
 
 
@@ -57,7 +60,9 @@ def _with_libraries(trial: Mapping[str, Any], libraries: Mapping[str, str]) -> d
 
 
 def _differences(several: Sequence[Mapping[str, str]]) -> str:
-    """What has more than one version, with all of them."""
+    """What has more than one version, with all of them; of many the first."""
     names = dict.fromkeys(name for each in several for name in each)
     found = {n: sorted({each[n] for each in several if n in each}) for n in names}
-    return "; ".join(f"{n} {' and '.join(v)}" for n, v in found.items() if len(v) > 1)
+    told = [f"{n} {' and '.join(v)}" for n, v in found.items() if len(v) > 1]
+    more = [f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else []
+    return "; ".join([*told[:SHOWN], *more])

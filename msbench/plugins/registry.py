@@ -39,9 +39,6 @@ CONTEXT = {
 """Parameters of a factory that msbench fills in, by kind; all others are options."""
 
 
-DIGEST = "/"
-"""What stands between a plugin's version and the digest of the code behind a part."""
-
 RUNS_A_TRIAL = "msbench.run.trial"
 """What calls a learner; it counts as a part of every learner."""
 
@@ -98,6 +95,8 @@ class Entry:
     def full_version(self) -> str:
         """Its plugin's version and the digest of the code behind it: another one is another part,
         whose results are never mixed with this one's."""
+        from msbench.spec import DIGEST  # late: msbench --help needs no spec
+
         return f"{self.version}{DIGEST}{self.code.digest}"
 
     def load(self) -> Callable[..., Any]:

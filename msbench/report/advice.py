@@ -51,7 +51,8 @@ def _advice(recommendation: Recommendation, choice: ChoiceRow) -> list[str]:
     where = f"{choice['task']}{', on ' + choice['machine'] if choice['machine'] else ''}"
     lost, early = best["n_ok"] < best["n"], best["measured"] < best["n_ok"]
     failed = f"; only {best['n_ok']} of {best['n']} seeds ended ok" if lost else ""
-    failed += f"; only {best['measured']} of {best['n_ok']} were measured by then" if early else ""
+    known = "were measured by then" if choice["quantity"] == "validation loss" else "gave a number"
+    failed += f"; only {best['measured']} of {best['n_ok']} {known}" if early else ""
     sentences = [
         f"use {_name(best, second)}: {choice['quantity']} {mean_of(best)}, worst of "
         f"{best['measured']} seeds {number(best['worst'])} (seed {best['worst_seed']}){failed}"

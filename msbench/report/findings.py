@@ -92,7 +92,8 @@ def _sentence(row: AccuracyRow, base: AccuracyRow | None, by: Compared) -> str:
 def _lost(row: AccuracyRow) -> str:
     if row["n_ok"] == row["n"]:
         return ""
-    what = "gave a number" if row["status"] == f"ok {row['n']}" else "ended ok"
+    numbers = f"ok {row['n_ok']}" in row["status"].split(", ")
+    what = "ended ok" if numbers else "gave a number"
     return f", {row['n_ok']} of {row['n']} trials {what}"
 
 

@@ -15,13 +15,13 @@ from msbench.data.task import Batch, Task
 from msbench.errors import MsbenchError
 from msbench.plugins.options import supplied
 from msbench.plugins.parts import parts_in
-from msbench.plugins.registry import DIGEST, Registry
+from msbench.plugins.registry import Registry
 from msbench.records.schema import DecodedData, LossesData, MetricData, TaskData, TrialResults
 from msbench.run.decode import decode
 from msbench.run.learner import Decoder, Learner
 from msbench.run.seeds import derive, stream
 from msbench.run.train import Run, train
-from msbench.spec import AXES, Kind, Part, Trial
+from msbench.spec import AXES, DIGEST, Kind, Part, Trial
 
 EVALUATION_BATCH = 64
 

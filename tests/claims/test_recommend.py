@@ -231,6 +231,17 @@ def test_the_means_are_compares() -> None:
         assert row["mean"] == pytest.approx(means[row["task"], row["optimizer"]], nan_ok=True)
 
 
+def test_a_score_that_is_no_number_is_not_one_that_comes_later(run: Run) -> None:
+    records = run(0.0)
+    for record in records:
+        if record.trial["seed"]:
+            for decoded in record.results["decoding"]:
+                decoded["metrics"] = dict.fromkeys(decoded["metrics"])
+    text = advice(records, "passes", 12)
+    assert "1 of 6 seeds, 5 gave no number): more seeds (msbench run --seeds) may tell" in text
+    assert "by then" not in text
+
+
 def test_seeds_needed_is_the_power_of_the_test() -> None:
     differences = [0.5, 1.5, -0.5, 1.0]
     n = seeds_needed(differences)

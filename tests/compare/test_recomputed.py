@@ -123,6 +123,7 @@ def test_what_decoding_gave(compared: dict[str, Comparison]) -> None:
 def test_targets_are_medians_in_which_what_was_not_reached_is_infinite(
     compared: dict[str, Comparison],
 ) -> None:
+    assert len(compared["quick"].targets) == 3 * 5
     for row in compared["quick"].targets:
         took = []
         for record in trials("quick"):
@@ -151,6 +152,7 @@ def test_a_recommendation_is_the_best_mean_at_the_budget() -> None:
     assert {key for key, row in rows.items() if row["measured"]} == losses.keys()
     for key, values in losses.items():
         assert rows[key]["mean"] == pytest.approx(sum(values) / len(values))
+    assert len(found.choices) == 3
     for choice in found.choices:
         means = {o: sum(v) / len(v) for (task, o), v in losses.items() if task == choice["task"]}
         assert choice["best"]["optimizer"] == min(means, key=lambda name: means[name])

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msbench.claims.recommend import recommend
 from msbench.compare.comparison import compare
 from msbench.records.record import Record
 from msbench.records.store import read
@@ -17,11 +18,10 @@ def upgraded(record: Record) -> Record:
     return replace(record, machine={**record.machine, "versions": versions})
 
 
-def of_code(record: Record, digest: str) -> Record:
-    """The record as one whose learner has a digest."""
-    learner = {**record.job["learner"], "version": f"0.1.0/{digest}"}
-    group = f"{record.group}{digest}"
-    return replace(record, group=group, job={**record.job, "learner": learner})
+def of_code(record: Record, digest: str, kind: str = "learner") -> Record:
+    """The record as one whose learner, or part of another kind, has a digest."""
+    part = {**record.job[kind], "version": f"0.1.0/{digest}"}
+    return replace(record, group=f"{record.group}{digest}", job={**record.job, kind: part})
 
 
 def seeds(records: list[Record]) -> tuple[dict[str, set[int]], list[str]]:
@@ -51,6 +51,18 @@ def test_older_records_are_apart_by_the_libraries_of_their_machine() -> None:
         f"{name} (learner.torch=9.0)": {1},
     }
     assert notes == [f"{name} is shown apart, by versions: torch {was} and 9.0"]
+
+
+def test_a_changed_part_is_named() -> None:
+    def mixed(digest: str) -> list[Record]:
+        parts = [of_code(r, "aa", "model") for r in trials()]
+        return [of_code(r, digest, "model") if r.trial["seed"] == 0 else r for r in parts]
+
+    _, notes = seeds(mixed("bb"))
+    task, model = (trials()[0].job[kind]["name"] for kind in ("task", "model"))
+    assert notes == [f"{task} is shown apart, by versions: model {model} 0.1.0/aa and 0.1.0/bb"]
+    assert notes[0] in recommend(mixed("bb"), "passes", 300).notes
+    assert seeds(mixed("aa"))[1] == []
 
 
 def test_records_with_digests_are_apart_by_them_alone() -> None:

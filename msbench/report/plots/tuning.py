@@ -43,7 +43,7 @@ def _draw(panel: Panel[TuningRow]) -> str:
 
 
 def _rows(comparison: Comparison) -> list[TuningRow]:
-    """Of each task the searches that looked at the same, such as most did."""
+    """Of each task the searches that looked at the same, such as most did; the tables have all."""
     tasks = grouped([row for row in comparison.tuning if _points(row)], lambda row: row["task"])
     chosen = []
     for rows in tasks.values():
