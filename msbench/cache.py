@@ -5,11 +5,12 @@ Facts are kept by what they were found out from (a digest), so they never go out
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from msbench.paths import write_whole
 
 MOST = 2**21
 """Bytes that a file of facts may have; one that would grow beyond is begun anew."""
@@ -58,9 +59,6 @@ def remember(name: str, facts: Mapping[str, Any]) -> None:
         content = json.dumps(dict(facts)).encode()
     path = facts_path(name)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
-        Path(file.name).replace(path)  # so that nobody reads half a file
+        write_whole(path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
     except OSError:
         return

@@ -33,6 +33,28 @@ def special_file(path: Path) -> str:
     return _kind(path.stat().st_mode) if path.exists() else ""
 
 
+def refuse_special(path: Path) -> None:
+    """OSError at once, and no waiting, for anything but a regular file or nothing."""
+    if special := special_file(path):
+        raise OSError(errno.EINVAL, f"it is {special}, not a file")
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write to another file and move it, so that nobody reads half; OSError leaves nothing."""
+    import tempfile  # late: msbench --help loads this file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        half = Path(file.name)
+        try:
+            file.write(content)
+            file.flush()
+            half.replace(path)
+        except BaseException:
+            half.unlink(missing_ok=True)
+            raise
+
+
 def _kind(mode: int) -> str:
     kinds = (name for is_one, name in _SPECIAL if is_one(mode))
     return "" if stat.S_ISREG(mode) else next(kinds, "something else")

@@ -36,6 +36,9 @@ HELP = {
 }
 """Our own commands, in the order they are used in. Their modules are imported when they run."""
 
+RESUMED = ("run", "decode")
+"""Commands that go on where they were interrupted."""
+
 OWN = {
     name: Entry("command", name, f"msbench.cli.{name}:command", "msbench", __version__, idea=idea)
     for name, idea in HELP.items()
@@ -105,7 +108,7 @@ class Commands(click.Group):
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
             with suppress(OSError):  # the terminal may be gone
-                say(farewell())
+                say(farewell() if ctx.invoked_subcommand in RESUMED else "interrupted")
             ctx.exit(getattr(error, "exit_code", INTERRUPTED))
 
 

@@ -56,7 +56,7 @@ class _Display:
         elif isinstance(event, Started):
             self._tally.started.add(event.job.key)
         elif isinstance(event, Waiting):
-            self._print(f"{event.jobs} of {self._tally.title} are done by {event.others}")
+            self._print(f"{self._tally.title}: {event.jobs} left, being done by {event.others}")
         elif isinstance(event, Finished):
             self._finish(event.record)
 

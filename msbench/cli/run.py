@@ -87,7 +87,7 @@ def command(
         leave(NOT_OK, f"{done.lost} of {total} left no record: the launcher lost them")
     _print_tables(chosen, done.records)
     _warn_of_missing_weights(chosen, folder, done.records)
-    _leave_if_lost(done.records)
+    _leave_unless_ok(done.records)
 
 
 def _print_plan(suite: "Suite", planned: "Planned") -> None:
@@ -142,7 +142,7 @@ def _print_tables(suite: "Suite", records: "Sequence[Record]") -> None:
     write(render(compare(records, baseline=baseline, target=suite.targets or None)))
 
 
-def _leave_if_lost(records: "Sequence[Record]") -> None:
+def _leave_unless_ok(records: "Sequence[Record]") -> None:
     """Say how many did not end ok. That a search diverged at some point is among its results."""
     bad = [record for record in records if record.status != "ok"]
     if not bad:

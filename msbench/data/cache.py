@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from msbench.data.sources import Archive, cache_folder
+from msbench.cache import cache_folder
+from msbench.data.sources import Archive
 from msbench.errors import DataError
-from msbench.paths import read_file
+from msbench.paths import read_file, write_whole
 
 TEXT = "text:"
 """Prefix of the names of what is stored as JSON."""
@@ -96,14 +96,11 @@ def _unpacked(name: str, array: Any) -> Any:
 
 
 def _store(path: Path, arrays: Arrays) -> None:
-    """Write to another file and move it, so that parallel trials never read half a file."""
+    """Keep the arrays with their digest; parallel trials never read half a file."""
     buffer = BytesIO()
     np.savez_compressed(buffer, **arrays)
     content = buffer.getvalue()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(content + hashlib.sha256(content).digest())
-        Path(file.name).replace(path)
+        write_whole(path, content + hashlib.sha256(content).digest())
     except OSError:  # a read-only cache costs time, not the run
         return

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from msbench.cache import cache_folder as cache_folder
+from msbench.cache import cache_folder
 from msbench.errors import DataError
 from msbench.paths import inside, read_file
 

@@ -22,8 +22,9 @@ from uuid import uuid4
 
 from msbench.errors import StoreError
 from msbench.faults import fault
+from msbench.paths import refuse_special
 from msbench.records.record import Record
-from msbench.records.store import THROUGHPUT, TRIALS, locked, write_record
+from msbench.records.store import BAD, THROUGHPUT, TRIALS, locked, write_record
 
 BEAT, EXPIRY = 1.0, 7.0
 """Seconds between two signs of life, and without one until a driver counts as dead."""
@@ -166,7 +167,7 @@ class Leases:
             whole = lines.rfind(b"\n") + 1
             self._read[path] = start + whole
             for line in lines[:whole].split(b"\n"):
-                with suppress(ValueError, TypeError, RecursionError):
+                with suppress(*BAD):
                     self._news.append(Record.from_json(line))
                     self.recorded.add(self._news[-1].key)
 
@@ -202,6 +203,7 @@ def _size(path: Path) -> int:
 
 
 def _read_line(path: Path) -> bytes:
+    refuse_special(path)
     try:
         return path.read_bytes().partition(b"\n")[0]
     except OSError:
@@ -219,6 +221,7 @@ def _drivers_of(line: bytes) -> dict[str, _Driver]:
 def _write_over(path: Path, line: bytes) -> None:
     """In place: that takes no new block of a full disk. Only the first line counts."""
     try:
+        refuse_special(path)
         file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o666)
         try:
             os.pwrite(file, line, 0)

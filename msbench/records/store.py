@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 from msbench.errors import RecordsError, StoreError, did_you_mean
 from msbench.faults import fault
-from msbench.paths import special_file
+from msbench.paths import refuse_special, special_file
 from msbench.records.checksum import is_sealed
 from msbench.records.lines import Jobs, record_of
 from msbench.records.record import Record
@@ -22,7 +22,7 @@ ROOM = 2**18
 _BUFFER = 2**20
 """Bytes read at once: with the usual 8 KiB, two records, reading takes four times as long."""
 
-_BAD = (ValueError, TypeError, RecursionError)
+BAD = (ValueError, TypeError, RecursionError)
 """What a line that is no record may raise."""
 
 
@@ -97,7 +97,8 @@ def prepare_folder(folder: Path) -> None:
             for name in (TRIALS, THROUGHPUT):
                 _opened(folder / name, "ab").close()
             try:
-                scratch.write_bytes(bytes(ROOM))
+                with _opened(scratch, "wb") as file:
+                    file.write(bytes(ROOM))
             finally:
                 scratch.unlink(missing_ok=True)
     except OSError as error:
@@ -136,7 +137,7 @@ def stream(
         for number, line in _lines(file):
             try:
                 record = record_of(line, jobs)
-            except _BAD as error:
+            except BAD as error:
                 problems.append(f"{file}, line {number}: skipped, not a whole record ({error})")
                 behind = _behind(line)
                 if behind is None:
@@ -200,20 +201,19 @@ def _behind(line: bytes) -> Record | None:
     start = line.rfind(b'{"key": "', 1)
     try:
         return Record.from_json(line[start:]) if start > 0 else None
-    except _BAD:
+    except BAD:
         return None
 
 
 def _opened(path: Path, mode: str, buffering: int = _BUFFER) -> BinaryIO:
     """An open file; OSError at once, and no waiting, if it is anything but a regular file."""
-    if special := special_file(path):
-        raise OSError(f"it is {special}, not a file")
+    refuse_special(path)
     return cast(BinaryIO, path.open(mode, buffering=buffering))
 
 
-def _ends_whole(file: object) -> bool:
-    size = file.seek(0, os.SEEK_END)  # type: ignore[attr-defined]
+def _ends_whole(file: BinaryIO) -> bool:
+    size = file.seek(0, os.SEEK_END)
     if size == 0:
         return True
-    file.seek(size - 1)  # type: ignore[attr-defined]
-    return bool(file.read(1) == b"\n")  # type: ignore[attr-defined]
+    file.seek(size - 1)
+    return file.read(1) == b"\n"

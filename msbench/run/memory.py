@@ -18,8 +18,8 @@ def limited_memory(limit: int) -> Iterator[None]:
     Each process that a trial starts has the same limit to itself.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted if limit else soft, hard))
+    given = [each for each in (limit or soft, soft, hard) if each != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(given, default=soft), hard))
     try:
         yield
     finally:

@@ -143,7 +143,7 @@ def train_phases(
         cost.sent_bytes += learner.sent_bytes()
         cost.optimizer_bytes = max(cost.optimizer_bytes, learner.optimizer_bytes())
         cost.flops += learner.flops()
-        cost.peak_memory = max(cost.peak_memory, _peak_memory(learner, longest))
+        cost.peak_memory = float(np.maximum(cost.peak_memory, _peak_memory(learner, longest)))
         if run.diverged:
             break
     return run, cost

@@ -48,10 +48,11 @@ def fills(suite: Path, out: Path, fill: Callable[[], Any], free: Callable[[], An
         wait_until(lambda: len(lines(out)) >= 3)
         fill()
         _, said = driver.communicate(timeout=300)
+    free()
     earlier = lines(out)
     assert driver.returncode == 74, said
     assert "Traceback" not in said, said
-    free()
+    assert len(earlier) >= 3
     code, said = run(suite, out)
     assert code == 0, said
     assert not set(earlier) - set(lines(out)), "a record is lost"

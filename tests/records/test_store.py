@@ -12,6 +12,7 @@ import pytest
 from msbench.errors import RecordsError, StoreError
 from msbench.records import store
 from msbench.records.checksum import FIELD, sealed, verify
+from msbench.records.leases import Leases
 from msbench.records.lines import Jobs, record_of
 from msbench.records.record import Record, record
 from msbench.spec import Trial, job_to_json, key_of, keys_by_seed
@@ -235,6 +236,15 @@ def test_special_files_are_refused_at_once(tmp_path: Path, one: Record) -> None:
         with pytest.raises(StoreError, match="it is a FIFO, not a file"):
             write(tmp_path)
     file.unlink()
+    for name, write in (
+        (".room", store.prepare_folder),
+        (".leases", lambda d: Leases(d).take("k")),
+    ):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(StoreError, match="it is a FIFO, not a file"):
+            write(tmp_path)
+        (tmp_path / name).unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
     file.symlink_to("/dev/zero")
     with pytest.raises(RecordsError, match="it is a device, not a file"):
         store.read(tmp_path)

@@ -23,6 +23,7 @@ from msbench.errors import SuiteError
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import plan
 from msbench.plugins.registry import Registry
+from msbench.records.record import Record
 from msbench.run.job import run_job
 from msbench.spec import Part, Trial, digest, identity
 
@@ -229,6 +230,22 @@ def test_measuring_memory_leaves_no_trace_even_if_it_fails() -> None:
     assert not learner.model.training
     for name, each in learner.model.state_dict().items():
         assert torch.equal(each, before[name])
+
+
+def test_a_trial_whose_memory_cannot_be_measured_is_kept(
+    phased: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ordinary, measure = results(phased[0]), TorchLearner.peak_memory
+    calls = iter((True, False))  # in the first of two phases
+
+    def fails_first(learner: TorchLearner, batch: Any) -> float:
+        return 1 / 0 if next(calls) else measure(learner, batch)
+
+    monkeypatch.setattr(TorchLearner, "peak_memory", fails_first)
+    record = run_job(phased[0])
+    assert record.status == "ok", record.reason
+    assert Record.from_json(record.to_json()).results["peak_memory"] is None
+    assert record.results["losses"] == ordinary["losses"]
 
 
 def test_local_workers_weights_are_counted_once() -> None:
