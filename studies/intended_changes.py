@@ -344,7 +344,7 @@ CHANGES = (
         "identity holds the code and libraries behind parts: keys of planned trials are new, and "
         "records without that are not done",
         words(
-            r"(?m)^[0-9a-f]{20}  .*\n|(?<=: )\d+(?= of \d+ trials to do)"
+            r"(?m)^[0-9a-f]{20}  .*\n|(?<=: )\d+ of \d+(?= trials to do)"
             r"|\d+(?= throughput measurements)|^msbench: \d+ records here were made.*\n",
             "",
         ),
@@ -354,7 +354,17 @@ CHANGES = (
     *(Change("legends and findings use the standard terms", words(*each)) for each in SENTENCES),
     Change(
         "the page names files with records that have no checksum",
-        words(r"<li>[^\n]* records have no checksum, [^\n]*</li>\n", ""),
+        lambda text: re.sub(
+            r"<h3>To bear in mind</h3>\n<ul>\n</ul>\n",
+            "",
+            re.sub(r"<li>[^\n]* records have no checksum, [^\n]*</li>\n", "", text),
+        ),
+        ("html",),
+        hides=True,
+    ),
+    Change(
+        "mended: trials of a search that did not end ok are counted, too",
+        words(r" and \d+ trials? of a search(?= did not end ok)", ""),
         ("html",),
         hides=True,
     ),
