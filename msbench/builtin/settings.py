@@ -46,14 +46,67 @@ def _set_deterministic(torch: Any, value: tuple[bool, bool]) -> None:
     torch.use_deterministic_algorithms(value[0], warn_only=value[1])
 
 
-def _cudnn(torch: Any) -> tuple[bool, bool, bool]:
-    cudnn = torch.backends.cudnn
-    return cudnn.enabled, cudnn.benchmark, cudnn.deterministic
+CUDNN = ("enabled", "benchmark", "deterministic", "allow_tf32")
 
 
-def _set_cudnn(torch: Any, value: tuple[bool, bool, bool]) -> None:
-    cudnn = torch.backends.cudnn
-    cudnn.enabled, cudnn.benchmark, cudnn.deterministic = value
+def _cudnn(torch: Any) -> tuple[bool, ...]:
+    return tuple(getattr(torch.backends.cudnn, name) for name in CUDNN)
+
+
+def _set_cudnn(torch: Any, value: tuple[bool, ...]) -> None:
+    for name, on in zip(CUDNN, value, strict=True):
+        setattr(torch.backends.cudnn, name, on)
+
+
+def _mkldnn(torch: Any) -> tuple[bool, bool]:
+    return torch.backends.mkldnn.enabled, torch.backends.mkldnn.deterministic
+
+
+def _set_mkldnn(torch: Any, value: tuple[bool, bool]) -> None:
+    torch.backends.mkldnn.set_flags(*value)
+
+
+AUTOCAST = ("cpu", "cuda")
+"""Kinds of devices."""
+
+
+def _autocast(torch: Any) -> dict[str, Any]:
+    return {
+        kind: (torch.is_autocast_enabled(kind), str(torch.get_autocast_dtype(kind)))
+        for kind in AUTOCAST
+    }
+
+
+def _set_autocast(torch: Any, value: Mapping[str, Any]) -> None:
+    for kind, (on, dtype) in value.items():
+        torch.set_autocast_enabled(kind, on)
+        torch.set_autocast_dtype(kind, getattr(torch, dtype.removeprefix("torch.")))
+
+
+ATTENTION = ("flash", "mem_efficient", "math", "cudnn")
+"""Kernels, by what torch calls their switches."""
+
+
+def _attention(torch: Any) -> dict[str, bool]:
+    return {name: getattr(torch.backends.cuda, f"{name}_sdp_enabled")() for name in ATTENTION}
+
+
+def _set_attention(torch: Any, value: Mapping[str, bool]) -> None:
+    for name, on in value.items():
+        getattr(torch.backends.cuda, f"enable_{name}_sdp")(on)
+
+
+def _hooks(torch: Any) -> dict[str, dict[Any, Any]]:
+    """All that torch calls for every module, whoever made it."""
+    module = torch.nn.modules.module
+    return {n: dict(v) for n, v in vars(module).items() if n.startswith("_global_") and v}
+
+
+def _set_hooks(torch: Any, value: Mapping[str, dict[Any, Any]]) -> None:
+    for name, hooks in vars(torch.nn.modules.module).items():
+        if name.startswith("_global_") and isinstance(hooks, dict):
+            hooks.clear()
+            hooks.update(value.get(name, {}))
 
 
 def _random(torch: Any) -> bytes:
@@ -99,7 +152,17 @@ SETTINGS: Mapping[str, Setting] = {
     "torch's treatment of denormal numbers": _setting(
         _keeps_denormals, lambda torch, keeps: torch.set_flush_denormal(not keeps), True
     ),
-    "torch's use of cuDNN": _setting(_cudnn, _set_cudnn, (True, False, False)),
+    "torch's use of cuDNN": _setting(_cudnn, _set_cudnn, (True, False, False, True)),
+    "torch's use of oneDNN": _setting(_mkldnn, _set_mkldnn, (True, False)),
+    "torch's autocast": _setting(
+        _autocast,
+        _set_autocast,
+        {"cpu": (False, "torch.bfloat16"), "cuda": (False, "torch.float16")},
+    ),
+    "torch's kernels of attention": _setting(
+        _attention, _set_attention, dict.fromkeys(ATTENTION, True)
+    ),
+    "torch's hooks of all modules": _setting(_hooks, _set_hooks, {}),
     "random numbers (torch)": _setting(_random, _set_random, None),
 }
 """By what a warning calls them; see `msbench.plugins.state`."""

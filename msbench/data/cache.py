@@ -3,7 +3,9 @@
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -30,10 +32,13 @@ Arrays = dict[str, Any]
 def cached(key: Any, make: Callable[[], Arrays]) -> Arrays:
     """`make()`, or what it returned for the same key before, from the disk and without pickle.
 
-    Arrays come back as arrays, texts and lists of texts as what they were. A file that is not
-    bit by bit what was written is made again; DataError names it if that fails.
+    Arrays come back as arrays, texts and lists of texts as what they were. The file that `make` is
+    defined in counts as a part of the key; of other code that the arrays depend on the key has to
+    name the version. A file that is not bit by bit what was written is made again; DataError names
+    it if that fails.
     """
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    named = json.dumps([key, _code(make)], sort_keys=True)
+    name = hashlib.sha256(named.encode()).hexdigest()[:24]
     path = cache_folder() / "prepared" / f"{name}.npz"
     stored = _load(path)
     if stored is not None:
@@ -43,9 +48,19 @@ def cached(key: Any, make: Callable[[], Arrays]) -> Arrays:
     except Exception as error:
         if not path.exists():
             raise
-        raise DataError(f"{path} is damaged, and cannot be made again: {error}") from error
+        raise DataError(
+            f"{path} is damaged or of an earlier version, and cannot be made again: {error}"
+        ) from error
     _store(path, dict(_packed(name, value) for name, value in made.items()))
     return {k: v if _is_text(v) else np.asarray(v) for k, v in made.items()}
+
+
+def _code(make: Callable[..., Any]) -> str:
+    """A digest of the file that a function is defined in."""
+    while isinstance(make, partial):
+        make = make.func
+    file = getattr(sys.modules.get(make.__module__), "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
 
 
 def _load(path: Path) -> Arrays | None:

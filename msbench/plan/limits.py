@@ -24,16 +24,20 @@ def too_many(what: str, count: int) -> list[str]:
     """The problem if there are too many, else nothing. what: a key of `MOST`."""
     if count <= MOST[what]:
         return []
-    return [f"{count:,} {what} are too many: a suite may have {MOST[what]:,}; split it in several"]
+    most = f"a suite may have {MOST[what]:,}; split it into several"
+    return [f"{count:,} {what} are too many: {most}"]
 
 
 def size_problems(table: dict[str, Any]) -> list[str]:
     """Whether a table has more values or levels than any suite needs."""
-    found = list(_values(table))
-    deep = [where[:40] for where, level, _ in found if level > DEEPEST]
-    return too_many("values", len(found)) or [
-        f"{where}...: is more than {DEEPEST} levels deep" for where in deep[:1]
-    ]
+    count, deep = 0, None
+    for path, level, _ in _values(table):
+        count += 1
+        deep = deep or (path if level > DEEPEST else None)
+    where = _where(deep)[:40]
+    return too_many("values", count) or (
+        [f"{where}...: is more than {DEEPEST} levels deep"] if deep else []
+    )
 
 
 def number_problems(table: dict[str, Any]) -> list[str]:
@@ -42,24 +46,38 @@ def number_problems(table: dict[str, Any]) -> list[str]:
     No option means them, and no record can hold them.
     """
     problems = []
-    for where, _, value in _values(table):
+    for path, _, value in _values(table):
         if isinstance(value, float) and not isfinite(value):
-            problems.append(f"{where}: Input should be a finite number, not {value}")
+            problems.append(f"{_where(path)}: Input should be a finite number, not {value}")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            problems.append(f"{where}: Input should be a number of 64 bits, not {shown(value)}")
+            problems.append(f"{_where(path)}: Input should fit in 64 bits, not {shown(value)}")
     return problems
 
 
-def _values(table: dict[str, Any]) -> Iterator[tuple[str, int, Any]]:
-    """(where, level, value) of all that a table holds, down to the first level too deep.
+Path = tuple[Any, str | int] | None
+"""The path of the table or list around it, and its key or number there; None of the whole. To
+write out where each value is would take memory without bounds."""
+
+
+def _values(table: dict[str, Any]) -> Iterator[tuple[Path, int, Any]]:
+    """(path, level, value) of all that a table holds, down to the first level too deep.
 
     Without recursion, which a deep table would end.
     """
-    waiting: list[tuple[str, int, Any]] = [("", 0, table)]
+    waiting: list[tuple[Path, int, Any]] = [(None, 0, table)]
     while waiting:
-        where, level, value = waiting.pop()
-        yield where, level, value
+        path, level, value = waiting.pop()
+        yield path, level, value
         if isinstance(value, dict) and level <= DEEPEST:
-            waiting += [(f"{where}.{k}".lstrip("."), level + 1, v) for k, v in value.items()]
+            waiting += [((path, key), level + 1, each) for key, each in value.items()]
         if isinstance(value, list) and level <= DEEPEST:
-            waiting += [(f"{where}[{n}]", level + 1, v) for n, v in enumerate(value, start=1)]
+            waiting += [((path, n), level + 1, each) for n, each in enumerate(value, start=1)]
+
+
+def _where(path: Path) -> str:
+    """The path as it is written in messages, its beginning if it is long."""
+    steps = []
+    while path:
+        path, step = path
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step}")
+    return "".join(reversed(steps)).lstrip(".")[:200]

@@ -167,6 +167,8 @@ def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
             build()
     except Exception as error:
         raise PluginError(str(error) or type(error).__name__) from error
+    except SystemExit as error:
+        raise PluginError(f"{kind} {part.name!r} ends the process: SystemExit({error})") from error
 
 
 def _restriction_problems(suite: Suite) -> list[str]:

@@ -102,7 +102,7 @@ def _check_name(path: Path) -> None:
     try:
         inside(Path("results"), path.stem)
     except MsbenchError as error:
-        raise SuiteError([f"{path}: a suite is called as its file, and {error}"]) from error
+        raise SuiteError([f"{path}: a suite is named after its file, and {error}"]) from error
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from msbench.plugins.parts import trial_parts
 from msbench.records.record import Record
-from msbench.spec import AXES, Trial, display_name
+from msbench.spec import Trial, display_name
 
 Replaced = Sequence[tuple[Record, Trial]]
 """Records, each with the trial that does its work again in the versions of now."""
@@ -38,9 +39,9 @@ def changed_libraries(pairs: Replaced, versions: Mapping[str, str]) -> list[str]
 
 
 def _changed(record: Record, trial: Trial) -> Iterator[str]:
-    for kind in (*AXES, "learner"):
-        part = getattr(trial, kind)
-        if record.job[kind]["version"] != part.version:
+    """Parts of the trial, those inside of others and of phases included, that the record has in
+    another version. Its decoders may be others."""
+    before = {(kind, part.name, part.version) for kind, part in trial_parts(Trial.of(record.job))}
+    for kind, part in trial_parts(trial):
+        if (kind, part.name, part.version) not in before:
             yield f"{kind} {display_name(part)}"
-    before = {part["version"] for part in record.trial["decoders"]}
-    yield from (f"decoder {display_name(d)}" for d in trial.decoders if d.version not in before)

@@ -1,8 +1,9 @@
 """The code behind a part: what its results depend on besides its options and its data.
 
 Of msbench the modules count that a part's own module imports, directly or not; of a plugin its
-whole package. What both import from elsewhere counts by the version of its distribution. Nothing
-is executed to find this out, and what was found out about a file is remembered.
+whole package, and the other packages of its distribution and loose files that it imports. What
+they import from elsewhere counts by the version of its distribution. Nothing is executed to find
+this out, and what was found out about a file is remembered.
 """
 
 import ast
@@ -15,7 +16,12 @@ from pathlib import Path
 
 import msbench
 from msbench.cache import recall, remember
-from msbench.plugins.libraries import is_standard, library_version, package_files
+from msbench.plugins.libraries import (
+    distributions_of,
+    is_standard,
+    library_version,
+    package_files,
+)
 
 COUNTED = ("msbench.builtin.", "msbench.data.", "msbench.run.")
 """The modules of msbench that make numbers; plans, records and tables have no part in them."""
@@ -26,8 +32,11 @@ NEUTRAL = {"click", "filelock", "platformdirs", "pydantic", "rich", "safetensors
 DIGITS = 10
 """Hexadecimal digits of a digest."""
 
-FACTS = f"code-{sys.version_info.major}.{sys.version_info.minor}"
+PYTHON = f"code-{sys.version_info.major}.{sys.version_info.minor}"
 """Syntax trees are those of a Python version."""
+
+FACTS = f"{PYTHON}-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:DIGITS]}"
+"""What is found out about a file depends on the code below, too."""
 
 
 _found: dict[str, list[str]] = {}
@@ -60,27 +69,47 @@ def code_of(modules: Iterable[str], others: Iterable[str] = ()) -> Code:
 
     others: packages that count like those that are imported, by their versions.
     """
-    todo = sorted({_counted(name) for name in modules} - {""})
-    packages = {name for name in todo if not name.startswith("msbench.")}
-    seen, digests, imported = set[str](), dict[str, str](), set(others)
-    while todo:
-        name = todo.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for label, path in _files(name).items():
-            source = read_source(path)
-            digests[label] = source.digest
-            todo += [each for each in map(_counted, source.imports) if each.startswith("msbench.")]
-            imported |= {each.partition(".")[0] for each in source.imports}
-    libraries = _versions(imported - packages - {"msbench"})
+    roots = {_counted(name) for name in modules}
+    own = {each for name in roots for each in distributions_of(name) if not _is_ours(name)}
+    digests, libraries = dict[str, str](), dict[str, str]()
+    seen, waiting = {""}, roots | set(others)
+    while unseen := waiting - seen:
+        seen |= unseen
+        waiting = set()
+        for name in unseen:
+            if (
+                name in roots
+                or _is_ours(name)
+                or _is_loose(name)
+                or own & {*distributions_of(name)}
+            ):
+                for label, path in _files(name).items():
+                    source = read_source(path)
+                    digests[label] = source.digest
+                    waiting |= set(map(_counted, source.imports))
+            elif version := _library(name):
+                libraries[name] = version
     if _found:
         remember(FACTS, _found)
         _found.clear()
     import json  # late: msbench --help loads this file
 
-    content = json.dumps([FACTS, digests, libraries], sort_keys=True).encode()
+    content = json.dumps([PYTHON, digests, libraries], sort_keys=True).encode()
     return Code(hashlib.sha256(content).hexdigest()[:DIGITS], libraries, digests)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith("msbench.")
+
+
+def _library(name: str) -> str:
+    """The version of a library that numbers may depend on."""
+    return "" if is_standard(name) or name in NEUTRAL else library_version(name)
+
+
+def _is_loose(name: str) -> bool:
+    """Whether a package that can be imported comes from no distribution, nor with Python."""
+    return not is_standard(name) and not distributions_of(name) and bool(package_files(name))
 
 
 def read_source(path: Path) -> Source:
@@ -110,14 +139,23 @@ def _parsed(content: bytes, sha256: str) -> list[str]:
     """The digest of a Python file, and what it imports."""
     try:
         tree = ast.parse(content)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return [sha256]
     imports = sorted(set(_imports(tree)))
+    try:
+        digest = _digest(tree)
+    except RecursionError:  # too deep to be written out
+        digest = sha256
+    return [digest, *imports]
+
+
+def _digest(tree: ast.AST) -> str:
+    """Of what is left without docstrings."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
             node.body = [each for each in body if not _is_text(each)]  # type: ignore[attr-defined]
-    return [hashlib.sha256(ast.dump(tree).encode()).hexdigest(), *imports]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _is_text(statement: ast.stmt) -> bool:
@@ -126,17 +164,24 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
-def _imports(node: ast.AST) -> Iterator[str]:
+def _imports(tree: ast.AST) -> Iterator[str]:
     """Names that are imported anywhere but for type checking; `msbench.x` counts as one."""
-    if isinstance(node, ast.Import):
-        yield from (each.name for each in node.names)
-    elif isinstance(node, ast.ImportFrom) and not node.level:
-        yield from (f"{node.module}.{each.name}" for each in node.names)
-    elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "msbench":
-        yield f"msbench.{node.attr}"
-    skipped = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-    for each in node.orelse if skipped else ast.iter_child_nodes(node):  # type: ignore[attr-defined]
-        yield from _imports(each)
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield from (f"{node.module}.{each.name}" for each in node.names)
+        elif isinstance(node, ast.Attribute) and _name(node.value) == "msbench":
+            yield f"msbench.{node.attr}"
+        skipped = isinstance(node, ast.If) and _name(node.test) == "TYPE_CHECKING"
+        waiting += node.orelse if skipped else ast.iter_child_nodes(node)  # type: ignore[attr-defined]
+
+
+def _name(node: ast.expr) -> str:
+    """Of a variable, or of an attribute of a module."""
+    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
 
 
 @cache
@@ -165,18 +210,3 @@ def _files(name: str) -> Mapping[str, Path]:
         return package_files(name)
     path = _own_file(name)
     return {name: path} if path else {}
-
-
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    """Versions of distributions; of what comes from none, the digest of its files."""
-    versions = {}
-    for name in sorted(packages):
-        if is_standard(name) or name in NEUTRAL:
-            continue
-        found = library_version(name)
-        if not found and (files := package_files(name)):
-            texts = [f"{label} {read_source(path).digest}" for label, path in sorted(files.items())]
-            found = "sha256:" + hashlib.sha256("\n".join(texts).encode()).hexdigest()[:DIGITS]
-        if found:
-            versions[name] = found
-    return versions

@@ -37,37 +37,46 @@ def check_first_load(point: EntryPoint) -> None:
     """
     package = point.module.partition(".")[0]
     name = f"{point.module} {code_of([package]).digest}"
-    known = recall(FACTS).get(name)
-    if known is None:
-        known = _attempt(point.value)
-        remember(FACTS, {name: known})
-    if known:
-        raise PluginError(f"{known}; to have it tried again, delete {facts_path(FACTS)}")
+    if recall(FACTS).get(name) == "":
+        return
+    limit = _limit()
+    within = f"{name} within {limit:g} s"  # with another limit it may end differently
+    wrong = recall(FACTS).get(within)
+    if wrong is None:
+        wrong = _attempt(point.value, limit)
+        remember(FACTS, {within if wrong else name: wrong})
+    if wrong:
+        raise PluginError(f"{wrong}; to have it tried again, delete {facts_path(FACTS)}")
 
 
-def _attempt(value: str) -> str:
+def _attempt(value: str, limit: float) -> str:
     """What is wrong with loading an entry point; "" if nothing is."""
     import subprocess  # late: nearly always it is known already
+    import tempfile
 
-    limit = _limit()
     path = os.pathsep.join(each for each in sys.path if each)
-    process = subprocess.Popen(  # noqa: S603 - our own module, in a process of its own
-        [sys.executable, "-c", "from msbench.plugins import first_load; first_load.main()", value],
-        env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        said, errors = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        return f"importing it did not end within {limit:g} s ({LIMIT_VARIABLE} allows more)"
-    finally:
-        _end(process)
-    if said == LOADED:
-        return ""
-    last = errors.decode(errors="replace").strip()[-300:]
+    main = "from msbench.plugins import first_load; first_load.main()"
+    # Files, since the end of a pipe would be waited for as long as any process has it.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(  # noqa: S603 - our own module, in a process of its own
+            [sys.executable, "-P", "-c", main, value],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            process.wait(limit)
+        except subprocess.TimeoutExpired:
+            return f"importing it did not end within {limit:g} s ({LIMIT_VARIABLE} allows more)"
+        finally:
+            _end(process)
+        out.seek(0)
+        if out.read(len(LOADED)) == LOADED:
+            return ""
+        errors.seek(max(0, errors.seek(0, os.SEEK_END) - 1200))
+        last = errors.read().decode(errors="replace").strip()[-300:]
     ending = f"importing it ended the process with exit code {process.returncode}"
     return ending + (f"; it last said: {last}" if last else "")
 
@@ -86,9 +95,6 @@ def _end(process: Any) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
-    for stream in (process.stdout, process.stderr):
-        if stream is not None:
-            stream.close()
 
 
 def main() -> None:

@@ -56,7 +56,8 @@ class Register(Protocol):
         fits: the task kinds it works on (for a task: its own kind); empty = all.
         learner: the framework it is written for (models, losses, optimizers, decoders).
         sources: the archives a task reads (`msbench.Source`).
-        preload: modules worth importing once, before trials fork, besides the factory's own.
+        preload: modules worth importing once, before trials fork, such as a framework; nothing else
+            of a plugin is imported in a process that trials share.
         streams: a decoder whose first tokens are final as soon as they are written.
         settings: of a learner: what its framework has for the whole process, by name a function
             that reads it (without importing the framework) and one that writes it. What a plugin

@@ -2,6 +2,8 @@
 
 import re
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.machinery import ModuleSpec
 from importlib.metadata import (
@@ -19,43 +21,51 @@ FACTS = "distributions"
 
 
 @cache
-def distribution_of(name: str) -> Distribution | None:
-    """The distribution that a top-level module comes from; None if it comes from none."""
-    try:
-        return distribution(name)  # nearly always they are called the same
-    except PackageNotFoundError:
-        pass
-    known = recall(FACTS).get(name)
-    if known is None and not _spec(name):
-        return None
+def distributions_of(name: str) -> Mapping[str, str]:
+    """The distributions that a top-level module comes from, with their versions.
+
+    None if it comes from a file of nobody's, several if it is a namespace that they share.
+    """
+    with suppress(PackageNotFoundError):  # nearly always they are called the same
+        return dict([_facts(distribution(name))])
+    spec = _spec(name)
+    if spec is None:
+        return {}
+    fact = f"{name} {_state(spec)}"
+    known = recall(FACTS).get(fact)
     if known is None:
-        found = packages_distributions().get(
-            name, []
-        )  # reads the lists of all files: half a second
-        known = found[0] if found else ""
-        remember(FACTS, {name: known})
-    try:
-        return distribution(known) if known else None
-    except PackageNotFoundError:
-        return None
+        # This reads the lists of all files: half a second.
+        known = sorted(set(packages_distributions().get(name, [])))
+        remember(FACTS, {fact: known})
+    found: dict[str, str] = {}
+    for each in known:
+        with suppress(PackageNotFoundError):
+            found |= dict([_facts(distribution(each))])
+    return found
 
 
-@cache
 def library_version(name: str) -> str:
     """The version of what a top-level module comes from; "" if that is not installed."""
-    return _header(distribution_of(name), "Version")
+    found = distributions_of(name)
+    return ", ".join(found.values() if len(found) == 1 else map(" ".join, sorted(found.items())))
 
 
-def distribution_name(name: str) -> str:
-    """The name of what a top-level module comes from; "" if it comes from no distribution."""
-    return _header(distribution_of(name), "Name")
+def _state(spec: ModuleSpec) -> str:
+    """Where a module is, and when something was last installed beside it."""
+    places = [*(spec.submodule_search_locations or ()), spec.origin or ""]
+    folders = {Path(place).parent for place in places if place}
+    times = [folder.stat().st_mtime_ns for folder in sorted(folders) if folder.is_dir()]
+    return f"{sorted(map(str, folders))} {times}"
 
 
-def _header(found: Distribution | None, field: str) -> str:
-    """A field of a distribution's metadata, without parsing the page of text that follows it."""
-    text = found and (found.read_text("METADATA") or found.read_text("PKG-INFO"))
-    match = re.search(rf"^{field}: *(\S+)", text or "", re.MULTILINE)
-    return match[1] if match else ""
+def _facts(found: Distribution) -> tuple[str, str]:
+    """Name and version, without parsing the page of text that follows them in the metadata."""
+    text = found.read_text("METADATA") or found.read_text("PKG-INFO") or ""
+    name, version = (
+        match[1] if (match := re.search(rf"^{field}: *(\S+)", text, re.MULTILINE)) else ""
+        for field in ("Name", "Version")
+    )
+    return name, version
 
 
 def package_files(name: str) -> dict[str, Path]:

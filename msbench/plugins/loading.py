@@ -15,10 +15,11 @@ import pluggy
 
 from msbench.errors import PluginError, did_you_mean
 from msbench.kinds import KINDS, Kind, plural
+from msbench.paths import read_file
 from msbench.plugins import hookspecs
 from msbench.plugins.first_load import check_first_load
 from msbench.plugins.registry import Entry, Plugin, Registry
-from msbench.plugins.state import Setting, Settings, quiet_import
+from msbench.plugins.state import STANDARD, Setting, Settings, quiet_import
 
 GROUP = "msbench"
 """The entry point group."""
@@ -57,10 +58,13 @@ def load_plugins(files: Iterable[str] = (), only: Collection[str] | None = None)
             continue
         plugins[name] = plugin
         found += registered
+        if name == OWN:
+            _share(shared, registered)
     broken |= _clashes(found)
-    for entry in found:
-        if entry.plugin not in broken:
-            _claim(entries, entry)
+    kept = [entry for entry in found if entry.plugin not in broken]
+    for entry in kept:
+        _claim(entries, entry)
+    _share(shared, kept)
     for file in files:
         if only is not None and Path(file).name not in only:
             continue
@@ -71,8 +75,15 @@ def load_plugins(files: Iterable[str] = (), only: Collection[str] | None = None)
         plugins[file] = plugin
         for entry in registered:
             _claim(entries, entry)
-    kept = [plugin for plugin in plugins.values() if plugin.name not in broken]
-    return Registry(entries, kept, broken, files)
+        _share(shared, registered)
+    loaded = [plugin for plugin in plugins.values() if plugin.name not in broken]
+    return Registry(entries, loaded, broken, files)
+
+
+def _share(shared: dict[str, Setting], entries: Iterable[Entry]) -> None:
+    """Add the settings that learners declare to those that every plugin has to leave alone."""
+    for entry in entries:
+        shared |= entry.settings or {}
 
 
 def _installed(only: Collection[str] | None = None) -> list[tuple[str, Callable[[], Plugin]]]:
@@ -88,16 +99,11 @@ def _installed(only: Collection[str] | None = None) -> list[tuple[str, Callable[
     ]
 
 
-def _loaded(
-    name: str, load: Callable[[], Plugin], shared: dict[str, Setting]
-) -> tuple[Plugin, list[Entry]]:
-    """A plugin and what it registers. shared: settings of frameworks, to which it may add."""
+def _loaded(name: str, load: Callable[[], Plugin], shared: Settings) -> tuple[Plugin, list[Entry]]:
+    """A plugin and what it registers. shared: settings of frameworks."""
     with quiet_import(name, "it", shared):
         plugin = load()
-        entries = _registered(plugin, shared)
-    for entry in entries:
-        shared |= entry.settings or {}
-    return plugin, entries
+        return plugin, _registered(plugin, shared)
 
 
 def _reason(error: BaseException) -> str:
@@ -133,7 +139,7 @@ def _allowed(points: dict[tuple[str, str], EntryPoint]) -> dict[tuple[str, str],
         raise PluginError(
             f"{ALLOW_LIST}: no plugin {unknown[0]!r} is installed{did_you_mean(unknown[0], known)}"
         )
-    return {key: points[key] for key in points if names[key] & {*wanted, "msbench"}}
+    return {key: points[key] for key in points if key[0] == OWN or names[key] & wanted}
 
 
 def _package(point: EntryPoint) -> tuple[str, str]:
@@ -151,7 +157,7 @@ def _from_point(point: EntryPoint, known: bool) -> Plugin:
 def _from_file(file: str) -> Plugin:
     path = Path(file)
     try:
-        version = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+        version = "sha256:" + hashlib.sha256(read_file(path)).hexdigest()[:12]
     except OSError as error:
         raise PluginError(f"cannot be read: {error.strerror}") from error
     name = f"msbench_plugin_{path.stem.replace('-', '_')}_{version[-12:]}"
@@ -222,8 +228,18 @@ def _entry_problems(factory: Any, facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"{key} is a list, not {value!r}"
         if key in ("space", "settings") and not isinstance(value, Mapping | None):
             yield f"{key} is a mapping of options, not {value!r}"
+        if key == "settings":
+            yield from _setting_problems(value)
         if key == "passes" and not isinstance(value, int | float):
             yield f"{key} is a number, not {value!r}"
+
+
+def _setting_problems(settings: Any) -> Iterator[str]:
+    for name, pair in settings.items() if isinstance(settings, Mapping) else ():
+        if not (isinstance(pair, Sequence) and len(pair) == 2 and all(map(callable, pair))):
+            yield f"setting {name!r} is a pair of functions that read and write it, not {pair!r}"
+        if name in STANDARD:
+            yield f"setting {name!r} has the name of one that msbench keeps itself"
 
 
 def _claim(entries: Entries, entry: Entry) -> None:

@@ -33,6 +33,7 @@ def check_options(
     try:
         # By way of JSON, where strict still lets a TOML array be a tuple.
         values = model.model_validate_json(json.dumps(plain, default=str)).model_dump(by_alias=True)
+        values = {n: v + 0.0 if isinstance(v, float) else v for n, v in values.items()}  # no -0.0
     except ValidationError as error:
         return {}, [_problem(each) for each in error.errors()]
     free = len(named) < len(known)

@@ -1,7 +1,8 @@
 """Choices -> parts -> factories with their options bound, nested ones included."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from msbench.errors import PluginError, did_you_mean
 from msbench.kinds import Kind
 from msbench.plugins.options import check_options
 from msbench.plugins.state import kept_state
-from msbench.spec import Choice, Part
+from msbench.spec import AXES, Choice, Part, Trial
 
 if TYPE_CHECKING:
     from msbench.plugins.registry import Entry, Registry
@@ -76,6 +77,10 @@ UNGUARDED: tuple[Kind, ...] = ("learner", "launcher")
 """Kinds whose factories may change the process: setting up where trials run is what they do."""
 
 
+_inside = ContextVar("inside", default=False)
+"""Whether a factory is at work."""
+
+
 def _guarded(entry: "Entry", factory: Callable[..., Any]) -> Callable[..., Any]:
     """The factory, which puts back what it changes of the state that all parts share."""
     if entry.kind in UNGUARDED:
@@ -83,8 +88,15 @@ def _guarded(entry: "Entry", factory: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(factory)
     def make(*args: Any, **options: Any) -> Any:
-        with kept_state(entry.plugin, f"{entry.kind} {entry.name!r}", entry.shared):
-            return factory(*args, **options)
+        # Parts of one part draw different numbers, so only the outermost puts generators back.
+        inside = _inside.set(True)
+        outermost = inside.old_value is not True
+        when = f"{entry.kind} {entry.name!r}"
+        try:
+            with kept_state(entry.plugin, when, entry.shared, generators=outermost):
+                return factory(*args, **options)
+        finally:
+            _inside.reset(inside)
 
     return make
 
@@ -96,6 +108,20 @@ def parts_in(kind: Kind, part: Part) -> Iterator[tuple[Kind, Part]]:
         for each in value if is_parts(value) else [value]:
             if isinstance(each, Part):
                 yield from parts_in(nested_kind(kind, name), each)
+
+
+TRAINED: tuple[Kind, ...] = (*AXES, "learner")
+"""Kinds of parts that training depends on."""
+
+
+def trial_parts(trial: Trial, kinds: Sequence[Kind] = TRAINED) -> Iterator[tuple[Kind, Part]]:
+    """The parts of these kinds and the decoders, nested ones included; with all kinds also those
+    of phases."""
+    parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
+    parts += [("decoder", part) for part in trial.decoders]
+    if kinds == TRAINED:
+        parts += [each for phase in trial.phases for each in phase.parts().items()]
+    return (inside for each in parts for inside in parts_in(*each))
 
 
 def is_parts(value: Any) -> bool:

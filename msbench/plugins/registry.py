@@ -12,7 +12,7 @@ from msbench.errors import PluginError, did_you_mean
 from msbench.kinds import Kind
 from msbench.plugins import hookspecs
 from msbench.plugins.code import Code, code_of
-from msbench.plugins.libraries import distribution_name
+from msbench.plugins.libraries import distributions_of
 from msbench.plugins.state import Settings, quiet_import
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Entry:
     def code(self) -> Code:
         """The code behind it; that of a learner includes what runs a trial."""
         factory = self.module().partition(".")[0]
-        own = factory in ("msbench", self.package) or distribution_name(factory) == self.plugin
+        own = factory in ("msbench", self.package) or self.plugin in distributions_of(factory)
         modules = [self.module()] if own else []
         modules += [self.package] if self.package != "msbench" else []
         modules += [RUNS_A_TRIAL] if self.kind == "learner" else []

@@ -27,7 +27,7 @@ or None where nobody knows; None is never written."""
 Settings = Mapping[str, Setting]
 
 RANDOM = "random numbers"
-"""What the names of generators begin with: a factory may draw numbers, importing may not."""
+"""What the names of generators begin with."""
 
 SILENT = (RANDOM, "warning filters")
 """Put back without a word: what an honest factory changes, or an honest library at import."""
@@ -37,12 +37,17 @@ LEFT = ("KMP_", "CUDA_MODULE_LOADING", "TORCHINDUCTOR_CACHE_DIR")
 
 
 @contextmanager
-def kept_state(who: str, when: str, settings: Settings) -> Iterator[None]:
+def kept_state(
+    who: str, when: str, settings: Settings, *, generators: bool = True
+) -> Iterator[None]:
     """Afterwards all settings are as before; what differed is named in a PluginWarning, once.
 
-    who: the plugin. when: what it does meanwhile, such as "importing it".
+    who: the plugin. when: what it does meanwhile, such as "importing it". generators: those of
+    random numbers are put back, too.
     """
     every = {**STANDARD, **settings}
+    if not generators:
+        every = {name: each for name, each in every.items() if not name.startswith(RANDOM)}
     before = {name: _value(read) for name, (read, _) in every.items()}
     try:
         yield
@@ -52,17 +57,13 @@ def kept_state(who: str, when: str, settings: Settings) -> Iterator[None]:
         for name in changed:
             with suppress(Exception):  # one that cannot be put back must not keep the others
                 every[name][1](before[name])
-        named = [
-            _named(name, before[name], after[name])
-            for name in changed
-            if not name.startswith(SILENT)
-        ]
-        if named:
-            warnings.warn(
-                f"plugin {who}: {when} changed {', '.join(named)}; put back as before",
-                PluginWarning,
-                stacklevel=2,
-            )
+        told = [name for name in changed if not name.startswith(SILENT)]
+        stuck = [name for name in told if _value(every[name][0]) != before[name]]
+        if told:
+            named = ", ".join(_named(name, before[name], after[name]) for name in told)
+            ending = f"not put back: {', '.join(stuck)}" if stuck else "put back as before"
+            message = f"plugin {who}: {when} changed {named}; {ending}"
+            warnings.warn(message, PluginWarning, stacklevel=2)
 
 
 @contextmanager

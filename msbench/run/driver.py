@@ -7,7 +7,6 @@ program may do something else with them.
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
-from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from time import sleep
@@ -20,6 +19,7 @@ from msbench.faults import fault
 from msbench.paths import exists
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plan.versions import replaced
+from msbench.plugins.loading import OWN
 from msbench.plugins.registry import Entry, Registry
 from msbench.records.leases import Leases
 from msbench.records.record import Record
@@ -171,11 +171,15 @@ def _kept(
 
 
 def preload_modules(registry: Registry, entries: Sequence[Entry]) -> list[str]:
-    """The modules that parts and their learners live in and that a server can import by name."""
+    """Our own modules of parts and their learners, and what plugins ask to have preloaded.
+
+    The modules of other plugins are left to the workers that need them: what importing them changes
+    of the process must not reach trials that do without them.
+    """
     learners = {entry.learner for entry in entries}
     entries = [*entries, *(registry.find("learner", name) for name in learners)]
-    modules = {m for e in entries if (m := e.module()) in sys.modules and find_spec(m)}
-    return sorted(modules | {module for e in entries for module in e.preload})
+    own = {m for e in entries if (m := e.module()).startswith(f"{OWN}.") and m in sys.modules}
+    return sorted(own | {module for e in entries for module in e.preload})
 
 
 def entries_of(registry: Registry, trials: Sequence[Trial]) -> list[Entry]:
@@ -198,7 +202,7 @@ def fingerprint_of(registry: Registry, part: Part, *, fetch: Callable[[Source], 
         fingerprint: str = registry.build("task", part)().fingerprint()
     except MsbenchError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"task {part.name!r} of plugin {part.plugin} cannot be prepared: "
             f"{type(error).__name__}: {error}"

@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from msbench.plugins.loading import load_plugins
+from msbench.plugins.parts import trial_parts
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record, record
 from msbench.records.schema import Status
@@ -14,7 +15,7 @@ from msbench.run.device import machine
 from msbench.run.failure import reason_of, status_of
 from msbench.run.memory import describe_peak, limited_memory
 from msbench.run.throughput import run_measurement
-from msbench.run.trial import redecode_trial, run_trial, trial_parts
+from msbench.run.trial import redecode_trial, run_trial
 from msbench.run.weights import save_weights
 from msbench.spec import Job, Measurement, Trial
 

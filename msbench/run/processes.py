@@ -35,6 +35,9 @@ STARTS = 3
 PRELOAD = "MSBENCH_PRELOAD"
 """The variable that tells the server what to import, as a list in JSON; see `preloaded.py`."""
 
+SAFE_PATH = "PYTHONSAFEPATH"
+"""The variable that keeps the working folder, which may be anybody's, off the path of imports."""
+
 LONGEST = 2**26
 """Bytes that a record may have."""
 
@@ -136,13 +139,26 @@ def _context(preload: Sequence[str]) -> Any:
         modules += ["__main__", "msbench.run.job", "msbench.run.preloaded"]
         context.set_forkserver_preload(modules)
         os.environ[PRELOAD] = json.dumps(list(preload))
-        if main:
-            _start_server()
-        with suppress(EOFError, OSError):  # it was killed; the next start makes another
-            process = context.Process(target=os.getpid)
-            process.start()
-            process.join()
+        with _safe_path():
+            if main:
+                _start_server()
+            with suppress(EOFError, OSError):  # it was killed; the next start makes another
+                process = context.Process(target=os.getpid)
+                process.start()
+                process.join()
     return context
+
+
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """What is started meanwhile, and by that, does not import from the working folder."""
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = before or "1"
+    try:
+        yield
+    finally:
+        del os.environ[SAFE_PATH]
+        os.environ.update({SAFE_PATH: before} if before else {})
 
 
 def _start_server() -> None:
@@ -167,7 +183,8 @@ def _start(context: Any, job: Job, run: Run, logs: Path) -> _Worker:
         # Ctrl-C waits: a worker that has half of its orders would complain on the user's screen.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            process.start()
+            with _safe_path():
+                process.start()
             break
         except (EOFError, OSError) as error:  # the server was killed; the next start makes another
             pipe.close()

@@ -14,13 +14,13 @@ from msbench.errors import MsbenchError, PluginError, RecordsError, SuiteError, 
 from msbench.plan.grid import describe
 from msbench.plan.resolve import Resolved, kind_fits, misfit, resolve
 from msbench.plan.trials import Fingerprint
-from msbench.plugins.parts import parts_in
+from msbench.plugins.parts import trial_parts
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.records.schema import DecodedData, PartData
-from msbench.run.trial import TRAINED, check_versions
+from msbench.run.trial import check_versions
 from msbench.run.weights import check_weights, weights_file
-from msbench.spec import Choice, Kind, Part, Trial, digest
+from msbench.spec import Choice, Trial, digest
 
 SOURCE = "weights_of"
 """What a record's results call the trial whose weights were decoded again."""
@@ -174,8 +174,7 @@ def _row(record: Record, decoder: str, decoded: DecodedData) -> RedecodedRow:
 def _with_decoders(record: Record, resolved: Sequence[Resolved], registry: Registry) -> Trial:
     """The record's trial with those of the decoders that fit it."""
     trial = Trial.of(record.job)
-    parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in TRAINED]
-    for kind, part in (inside for each in parts for inside in parts_in(*each)):
+    for kind, part in trial_parts(replace(trial, decoders=(), phases=())):
         if (kind, part.name) not in registry.entries:
             raise PluginError(
                 f"trial {record.key} needs {kind} {part.name!r} of plugin {part.plugin} "

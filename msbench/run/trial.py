@@ -14,14 +14,14 @@ from msbench.data.batches import evaluation_batches, longest_batch, training_bat
 from msbench.data.task import Batch, Task
 from msbench.errors import MsbenchError
 from msbench.plugins.options import supplied
-from msbench.plugins.parts import parts_in
+from msbench.plugins.parts import TRAINED, trial_parts
 from msbench.plugins.registry import Registry
 from msbench.records.schema import DecodedData, LossesData, MetricData, TaskData, TrialResults
 from msbench.run.decode import decode
 from msbench.run.learner import Decoder, Learner
 from msbench.run.seeds import derive, stream
 from msbench.run.train import Run, train
-from msbench.spec import AXES, DIGEST, Kind, Part, Trial
+from msbench.spec import DIGEST, Kind, Part, Trial
 
 EVALUATION_BATCH = 64
 
@@ -164,20 +164,6 @@ def final_losses(learner: Learner, task: Task) -> LossesData:
     learner.mode(training=False)
     tests = evaluation_batches(task.test, EVALUATION_BATCH)
     return {"train": learner.validate(batches), "test": learner.validate(tests)}
-
-
-TRAINED: tuple[Kind, ...] = (*AXES, "learner")
-"""Kinds of parts that training depends on."""
-
-
-def trial_parts(trial: Trial, kinds: Sequence[Kind] = TRAINED) -> Iterator[tuple[Kind, Part]]:
-    """The parts of these kinds and the decoders, nested ones included; with all kinds also those
-    of phases."""
-    parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
-    parts += [("decoder", part) for part in trial.decoders]
-    if kinds == TRAINED:
-        parts += [each for phase in trial.phases for each in phase.parts().items()]
-    return (inside for each in parts for inside in parts_in(*each))
 
 
 def check_versions(trial: Trial, registry: Registry, kinds: Sequence[Kind] = TRAINED) -> None:

@@ -49,6 +49,16 @@ BROKEN = {
     "no hooks": ("x = 1", "registers nothing"),
     "a name of ours": (REGISTERS.format(name="cosine"), "two plugins claim schedule 'cosine'"),
     "a name of another's": (REGISTERS.format(name="twin"), "two plugins claim schedule 'twin'"),
+    "a bad setting": (
+        REGISTERS.format(name="set").replace("schedule)", "schedule, settings={'x': 5})"),
+        "setting 'x' is a pair of functions",
+    ),
+    "a setting of ours": (
+        REGISTERS.format(name="set").replace(
+            "schedule)", "schedule, settings={'sys.path': (list, list)})"
+        ),
+        "setting 'sys.path' has the name of one that msbench keeps itself",
+    ),
     "the same name": (REGISTERS.format(name="twin"), "two plugins claim schedule 'twin'"),
 }
 """What is wrong -> the code of the plugin, and what the reason says."""
@@ -62,6 +72,12 @@ CHANGES = {
     "torch's deterministic": "import torch; torch.use_deterministic_algorithms(True)",
     "torch's precision": "import torch; torch.set_float32_matmul_precision('medium')",
     "torch's treatment of denormal": "import torch; torch.set_flush_denormal(True)",
+    "torch's use of oneDNN": "import torch; torch.backends.mkldnn.set_flags(False)",
+    "torch's autocast (cpu)": "import torch; torch.set_autocast_enabled('cpu', True)",
+    "torch's kernels of attention (flash)": "import torch\n"
+    "torch.backends.cuda.enable_flash_sdp(False)",
+    "torch's hooks of all modules": "import torch\n"
+    "torch.nn.modules.module.register_module_forward_hook(lambda *_: None)",
     "torch's use of cuDNN": "import torch; torch.backends.cudnn.benchmark = True",
     "environment variables (OMP_NUM_THREADS)": "import os; os.environ['OMP_NUM_THREADS'] = '9'",
     "environment variables (HOME)": "import os; del os.environ['HOME']",
@@ -129,7 +145,8 @@ def test_broken_plugins_are_named_and_others_work(
     tried = dict([*BROKEN.items()][attack.times(2, 0) :])  # each of the first waits for the limit
     for number, (code, _) in enumerate(tried.values()):
         install(f"msbench-broken-{number}", code)
-    install("msbench-good", REGISTERS.format(name="good"))
+    helper = "import subprocess, sys\nsubprocess.Popen(['sleep', '600'])\n"
+    install("msbench-good", helper + REGISTERS.format(name="good"))
     before = losses(trials[0])
     registry = load_plugins()
     for number, (what, (_, reason)) in enumerate(tried.items()):

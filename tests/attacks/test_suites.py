@@ -209,6 +209,9 @@ TOO_MUCH: dict[str, str] = {
     "a key of 190,000": f"{'y' * 190_000} = 1",
     "15,000 keys": "".join(f"k{n} = 1\n" for n in range(15_000)),
     "9,000 parts": "optimizer = [" + "{name='adamw'}," * 9_000 + "]",
+    "19,000 values under a long key": f"{'y' * 30_000} = [{'1,' * 19_000}]",
+    "40,000 values under a long key": f"{'y' * 10_000} = [{'1,' * 40_000}]",
+    "19,000 infinities under a long key": f"{'y' * 30_000} = [{'inf,' * 19_000}]",
     "a grid of 10^6": "decoder = [{name='beam', "
     + ",".join(f"{k} = {list(range(1, 101))}" for k in ("width", "max_length", "min_length"))
     + "}]",

@@ -1,8 +1,11 @@
 """Archives: absent, damaged, of another hash, without a network; and prepared data."""
 
+import importlib
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -129,7 +132,7 @@ def test_prepared_data_survives_damage(cache: Path) -> None:
     flipped = [whole[:n] + bytes([whole[n] ^ 16]) + whole[n + 1 :] for n in range(len(whole))]
     for damaged in (*flipped, *(whole[:n] for n in range(0, len(whole), 40))):
         file.write_bytes(damaged)
-        with pytest.raises(DataError, match="is damaged, and cannot be made again: no archive"):
+        with pytest.raises(DataError, match="cannot be made again: no archive"):
             cached("key", fail)
     assert cached("key", lambda: made)["ids"].tolist() == [0, 1, 2, 3, 4]
     assert file.read_bytes() == whole
@@ -232,3 +235,16 @@ def _told(task: Task, name: str) -> set[Any]:
     read = split.input if task.kind == "lm" else split.source
     assert read is not None
     return {tuple(row[row != PAD]) for row in read if (row != PAD).sum() > 4}
+
+
+def test_prepared_data_is_made_again_by_other_code(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "makes_data.py"
+    for number in (1, 2):
+        importlib.invalidate_caches()
+        file.write_text(f"import numpy\ndef make(): return {{'n': numpy.array({number})}}\n")
+        monkeypatch.delitem(sys.modules, "makes_data", raising=False)
+        make = importlib.import_module("makes_data").make
+        assert cached("made", make)["n"] == cached("made", partial(make))["n"] == number

@@ -96,7 +96,7 @@ def test_a_space_is_the_plugins_with_the_bases_and_without_what_is_set(registry:
         ('{ lr = ["choice"] }', "a choice of nothing"),
         ("{ lr = 7 }", "space.lr"),
         ('{ lr = [nan, 1.0, "log"] }', "space.lr[1]: Input should be a finite number"),
-        (f"{{ lr = [1, 1{'0' * 400}] }}", "space.lr[2]: Input should be a number of 64 bits"),
+        (f"{{ lr = [1, 1{'0' * 400}] }}", "space.lr[2]: Input should fit in 64 bits"),
         ("{ lr = [2, 1] }", "a low end below its high end"),
         ('{ decay = ["matrices", "all", "choice"] }', "has 2 points, and [tuning] wants 3"),
     ],

@@ -21,7 +21,10 @@ def register_schedules(register):
 
 FACTORS = '''
 """How fast."""
+import counted_core
 import counted_library
+import counted_loose
+import counted_shared.b
 from counted_plugin.numbers import HALF
 
 def schedule():
@@ -41,25 +44,36 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (package / "factors.py").write_text(FACTORS)
     (package / "numbers.py").write_text("HALF = 0.5\n")
     (tmp_path / "counted_library.py").write_text("")
-    distribution(tmp_path, "counted-plugin", "[msbench]\ncounted = counted_plugin\n")
+    (tmp_path / "counted_core.py").write_text("x = 1\n")
+    (tmp_path / "counted_loose.py").write_text("import counted_far\n")
+    (tmp_path / "counted_far.py").write_text("x = 1\n")
+    (tmp_path / "counted_shared").mkdir()
+    points = "[msbench]\ncounted = counted_plugin\n"
+    files = "counted_plugin/__init__.py counted_core.py"
+    distribution(tmp_path, "counted-plugin", points, files=files)
     distribution(tmp_path, "counted-library")
+    for each in "ab":
+        (tmp_path / f"counted_shared/{each}.py").write_text("")
+        distribution(tmp_path, f"counted-shared-{each}", files=f"counted_shared/{each}.py")
     yield tmp_path
     for name in [name for name in sys.modules if name.startswith("counted_")]:
         del sys.modules[name]
 
 
-def distribution(site: Path, name: str, points: str = "", version: str = "1.0") -> None:
+def distribution(
+    site: Path, name: str, points: str = "", version: str = "1.0", files: str = ""
+) -> None:
     """Writes the metadata of a distribution."""
     about = site / f"{name.replace('-', '_')}-1.0.dist-info"
     about.mkdir(exist_ok=True)
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (about / "entry_points.txt").write_text(points)
+    (about / "RECORD").write_text("".join(f"{file},,\n" for file in files.split()))
 
 
 def version() -> str:
     """The version of the plugin's part, in what would be another process."""
-    libraries.distribution_of.cache_clear()
-    libraries.library_version.cache_clear()
+    libraries.distributions_of.cache_clear()
     return load_plugins().find("schedule", "counted").full_version
 
 
@@ -69,6 +83,11 @@ EDITS: dict[str, Callable[[Path], object]] = {
     ),
     "a file of data": lambda site: (site / "counted_plugin/table.csv").write_text("1,2\n"),
     "the version of a library": lambda site: distribution(site, "counted-library", version="2.0"),
+    "another package of the plugin": lambda site: (site / "counted_core.py").write_text("x = 2\n"),
+    "what a loose file imports": lambda site: (site / "counted_far.py").write_text("x = 2\n"),
+    "one of two that share a name": lambda site: distribution(
+        site, "counted-shared-b", files="counted_shared/b.py", version="2.0"
+    ),
 }
 
 
@@ -124,5 +143,18 @@ def test_a_damaged_memory_is_no_memory(site: Path, tmp_path: Path) -> None:
 def test_what_a_type_checker_imports_does_not_count(site: Path) -> None:
     (site / "counted_plugin/numbers.py").write_text(
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numpy\nHALF = 0.5\n"
+        "if not TYPE_CHECKING:\n    import pandas\n"
     )
-    assert code_of(["counted_plugin"]).libraries == {"counted_library": "1.0"}
+    counted = code_of(["counted_plugin"]).libraries
+    assert counted["counted_library"] == "1.0"
+    assert counted["counted_shared"] == "counted-shared-a 1.0, counted-shared-b 1.0"
+    assert "pandas" in counted
+    assert "numpy" not in counted
+
+
+@pytest.mark.parametrize("deep", ["+".join(["[1]"] * 3000), "x" + ".f()" * 3000])
+def test_expressions_that_are_too_deep_to_follow_still_count(site: Path, deep: str) -> None:
+    (site / "counted_plugin/numbers.py").write_text(f"HALF = 0.5\ndef f(x): return {deep}\n")
+    before = version()
+    (site / "counted_plugin/numbers.py").write_text(f"HALF = 0.25\ndef f(x): return {deep}\n")
+    assert version() != before

@@ -2,14 +2,20 @@
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
+import torch
 
-from msbench.errors import MsbenchError, PluginError
+from msbench.errors import MsbenchError, PluginError, SuiteError
 from msbench.kinds import kind_of
+from msbench.plan.suite import load_suite
+from msbench.plan.trials import plan
 from msbench.plugins import loading
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Plugin, Registry
+from msbench.run.driver import preload_modules
 from msbench.spec import KINDS, Choice
 
 GOOD = """
@@ -114,6 +120,72 @@ def test_an_allow_list_narrows_what_is_installed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("MSBENCH_PLUGINS", "builtn")
     with pytest.raises(PluginError, match="MSBENCH_PLUGINS: no plugin 'builtn' is installed; did"):
         load_plugins()
+
+
+def test_an_entry_point_called_like_ours_is_not_on_the_list(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    point = EntryPoint("msbench", "evil", loading.GROUP)
+    monkeypatch.setenv("MSBENCH_PLUGINS", "")
+    assert not loading._allowed({("evil-plugin", "evil"): point})
+    monkeypatch.setenv("MSBENCH_PLUGINS", "evil-plugin")
+    assert loading._allowed({("evil-plugin", "evil"): point})
+
+
+ENSEMBLE = """
+import msbench, torch
+
+@msbench.hookimpl
+def register_models(register):
+    register("drawn", lambda task: torch.rand(1))
+    register("ensemble", ensemble)
+
+def ensemble(task, of):
+    return [make(task) for make in of.values()]
+"""
+
+
+def test_parts_of_one_part_draw_different_numbers(write: Callable[[str], str]) -> None:
+    registry = load_plugins([write(ENSEMBLE)])
+    members = [Choice("drawn", label=label) for label in "abc"]
+    make = registry.build("model", registry.resolve("model", Choice("ensemble", {"of": members})))
+    before = torch.get_rng_state()
+    drawn = [float(each) for each in make(None)]
+    assert len(set(drawn)) == 3
+    assert torch.equal(torch.get_rng_state(), before), "what is built next draws from where it was"
+    assert [float(each) for each in make(None)] == drawn
+
+
+def test_what_is_imported_for_all_trials_is_ours_or_asked_for(write: Callable[[str], str]) -> None:
+    registry = load_plugins([write(GOOD)])
+    entries = [registry.find("optimizer", name) for name in ("rprop", "adamw")]
+    modules = preload_modules(registry, entries)
+    assert [name for name in modules if not name.startswith("msbench.")] == ["torch._dynamo"]
+
+
+LEAVING = """
+import msbench
+
+@msbench.hookimpl
+def register_losses(register):
+    register("leaving", leaving)
+
+def leaving():
+    raise SystemExit(0)
+"""
+
+
+def test_a_factory_that_ends_the_process_is_a_problem_of_the_suite(
+    write: Callable[[str], str], write_suite: Callable[..., Path]
+) -> None:
+    suite = load_suite(str(write_suite(bottom='[[loss]]\nname = "leaving"')))
+    with pytest.raises(SuiteError, match="loss 'leaving' ends the process"):
+        plan(suite, load_plugins([write(LEAVING)]), (), lambda part: "data")
+
+
+def test_zero_has_no_sign(registry: Registry) -> None:
+    choices = [Choice("adamw", {"weight_decay": zero}) for zero in (0.0, -0.0)]
+    assert len({registry.resolve("optimizer", each).json for each in choices}) == 1
 
 
 def test_a_factory_that_cannot_be_imported_says_whose_it_is(write: Callable[[str], str]) -> None:

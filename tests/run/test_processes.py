@@ -134,3 +134,11 @@ def test_a_dead_fork_server_is_replaced() -> None:
     os.kill(server, signal.SIGKILL)
     assert wait_until(lambda: gone(server))
     assert launched("plain")["plain"].status == "ok"
+
+
+def test_what_is_in_the_working_folder_is_not_imported(tmp_path: Path) -> None:
+    """Neither by the server that workers are forked from, nor by what multiprocessing starts."""
+    (tmp_path / "selectors.py").write_text("open('ran', 'w')\nraise SystemExit(1)\n")
+    start = "from msbench.run.processes import _context; _context([])"
+    subprocess.run([sys.executable, "-P", "-c", start], cwd=tmp_path, check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["selectors.py"]
