@@ -65,9 +65,13 @@ class Batch:
 
     @property
     def shapes(self) -> tuple[tuple[int, ...] | None, ...]:
-        """Of source, input, target and words; None for what is missing."""
+        """Of source, input, target and words, None for what is missing; last, whether it is full.
+
+        For batches of equal shapes, in this sense, a model does the same operations.
+        """
         arrays = (self.source, self.input, self.target, self.words)
-        return tuple(None if array is None else tuple(array.shape) for array in arrays)
+        shapes = (None if array is None else tuple(array.shape) for array in arrays)
+        return (*shapes, (int(self.full),))
 
     def shard(self, index: int, of: int) -> "Batch":
         """Every `of`-th example, starting with the one at `index`."""
@@ -122,7 +126,9 @@ class Split:
         longest = [each.max(axis=1).clip(min=1) for each in lengths]
         widths = [(-(each // -round_to) * round_to).tolist() for each in longest]
         even = lengths[0].min(axis=1) == longest[0]
-        same = np.where(even, longest[0], 0).tolist() if self.source is not None else [0] * len(even)
+        same = (
+            np.where(even, longest[0], 0).tolist() if self.source is not None else [0] * len(even)
+        )
         read = lengths[-1:] if self.prompted else lengths
         tokens = np.sum([each.sum(axis=1) for each in read], axis=0).tolist()
         source, input, words = (

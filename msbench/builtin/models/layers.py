@@ -18,6 +18,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 import msbench
 from msbench import END, PAD, Batch
+from msbench.builtin.models.dropout import Dropout
 
 Norm = Literal["pre", "post"]
 
@@ -35,7 +36,7 @@ class Embedding(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(longest, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.scale = width**0.5
         self.repeats = nn.Embedding(3, width) if repeats else None
 
@@ -113,7 +114,7 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, dropout: float, norm: Norm):
         super().__init__()
-        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.norm, self.dropout = nn.LayerNorm(width), Dropout(dropout)
         self.before = norm == "pre"
 
     def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
