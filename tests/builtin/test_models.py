@@ -20,9 +20,9 @@ from msbench.builtin.generation import greedy
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.models.bag import Bag
 from msbench.builtin.models.causal import CausalLM
+from msbench.builtin.models.dropout import Dropout
 from msbench.builtin.models.encoder import Encoder
 from msbench.builtin.models.encoder_decoder import EncoderDecoder
-from msbench.builtin.models.dropout import Dropout
 from msbench.builtin.models.layers import Attention, repeated, rotated, rotation_angles
 from msbench.builtin.models.lstm import LSTM
 from msbench.builtin.models.pointer import Pointer, copying_clues

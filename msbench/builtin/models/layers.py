@@ -84,7 +84,7 @@ class Attention(nn.Module):
         weight = torch.cat([self.query.weight, self.key_value.weight])
         bias = torch.cat([self.query.bias, self.key_value.bias])
         projected = self._split(functional.linear(x, weight, bias))
-        both, values = projected.split([2 * self.heads, self.heads], dim=1)
+        both, values = torch.split(projected, [2 * self.heads, self.heads], dim=1)
         queries, keys = rotated(both).chunk(2, dim=1)
         return self._mixed(queries, keys, values, mask, causal)
 
@@ -99,7 +99,8 @@ class Attention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, T, n size) -> (B, n, T, size): as many heads as there are."""
-        return x.unflatten(-1, (-1, self.out.in_features // self.heads)).transpose(1, 2)
+        size = self.out.in_features // self.heads
+        return x.view(*x.shape[:-1], -1, size).transpose(1, 2)
 
 
 class FeedForward(nn.Sequential):
@@ -162,7 +163,8 @@ def rotated(x: Tensor) -> Tensor:
     The product of two rotated vectors depends on their distance, not on their positions. A pair is
     one complex number, so that the rotation is one operation, in single precision at least.
     """
-    pairs = x.to(torch.promote_types(x.dtype, torch.float32)).unflatten(-1, (-1, 2))
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    pairs = wide.view(*x.shape[:-1], -1, 2)
     length, half = pairs.shape[2:4]
     if torch.compiler.is_compiling():  # compilers fuse real numbers, and do without complex ones
         angles = rotation_angles(torch.arange(length, device=x.device), half, pairs.dtype)
