@@ -3,7 +3,9 @@
 So whatever else the machine does falls on all of them alike.
 """
 
+import math
 from collections.abc import Callable, Mapping
+from statistics import median
 from time import perf_counter
 from typing import Any
 
@@ -36,3 +38,17 @@ def interleaved(contestants: Mapping[str, Timed], rounds: int) -> dict[str, list
 def ratios(seconds: list[float], base: list[float]) -> list[float]:
     """Of each round, sorted; their median is the figure to report."""
     return sorted(one / other for one, other in zip(seconds, base, strict=True))
+
+
+def paired(ratios: list[float]) -> tuple[float, float, float]:
+    """Median of the rounds' ratios, and the 95 % interval of it by order statistics.
+
+    No shape is assumed: the bounds are the ratios between which the median lies by the binomial
+    distribution.
+    """
+    ordered, count = sorted(ratios), len(ratios)
+    reach = math.ceil(0.98 * math.sqrt(count))
+    low, high = (
+        ordered[min(max(at, 0), count - 1)] for at in (count // 2 - reach, count // 2 + reach)
+    )
+    return median(ordered), low, high

@@ -11,12 +11,15 @@ POOL = 64
 """Batches that are sorted by length together."""
 
 
-def training_batches(split: Split, size: int, order: np.random.Generator) -> Iterator[Batch]:
+def training_batches(
+    split: Split, size: int, order: np.random.Generator, round_to: int = 1
+) -> Iterator[Batch]:
     """Endless batches: a new order in each epoch, examples of similar length together.
 
     The examples of 64 batches at a time are sorted by length and cut into batches; all batches of
     the epoch are then shuffled. Examples that do not fill a batch are left out of the epoch, so
-    that every pass is over a whole batch.
+    that every pass is over a whole batch. round_to: as in `Split.batches`; which examples come
+    together does not depend on it.
     """
     size = min(size, len(split))
     while True:
@@ -26,18 +29,19 @@ def training_batches(split: Split, size: int, order: np.random.Generator) -> Ite
         shuffled = order.permutation(len(chunks))
         for start in range(0, len(chunks), POOL):
             pool = np.concatenate([chunks[i] for i in shuffled[start : start + POOL]])
-            yield from split.batches(pool, size)
+            yield from split.batches(pool, size, round_to)
 
 
-def evaluation_batches(split: Split, size: int) -> list[Batch]:
+def evaluation_batches(split: Split, size: int, round_to: int = 1) -> list[Batch]:
     """Every example once, those of similar length together; `Batch.rows` says which."""
-    return [split.batch(rows) for rows in _by_length(split, np.arange(len(split)), size)]
+    chunks = _by_length(split, np.arange(len(split)), size)
+    return [split.batch(rows, round_to) for rows in chunks]
 
 
-def longest_batch(split: Split, size: int) -> Batch:
+def longest_batch(split: Split, size: int, round_to: int = 1) -> Batch:
     """The `size` examples with the most tokens, or all if there are fewer."""
     tokens = np.sum(split.lengths, axis=0)
-    return split.batch(np.argsort(tokens, kind="stable")[-size:])
+    return split.batch(np.argsort(tokens, kind="stable")[-size:], round_to)
 
 
 def _by_length(split: Split, rows: Ids, size: int) -> list[Ids]:

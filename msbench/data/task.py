@@ -48,6 +48,14 @@ class Batch:
     words: Any = None
     """(examples, words) positions in the source of each word's first token, which bears the
     word's tag; -1 where there is none (`tag`)."""
+    same_length: int = 0
+    """The length of every source, if they are known to be equally long; else 0."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the source is known to have no padding, without looking at it: it may be on a
+        device. A model may then do without a mask."""
+        return self.same_length > 0 and self.source.shape[1] == self.same_length
 
     @property
     def references(self) -> list[Any]:
@@ -57,9 +65,13 @@ class Batch:
 
     @property
     def shapes(self) -> tuple[tuple[int, ...] | None, ...]:
-        """Of source, input, target and words; None for what is missing."""
+        """Of source, input, target and words, None for what is missing; last, whether it is full.
+
+        For batches of equal shapes, in this sense, a model does the same operations.
+        """
         arrays = (self.source, self.input, self.target, self.words)
-        return tuple(None if array is None else tuple(array.shape) for array in arrays)
+        shapes = (None if array is None else tuple(array.shape) for array in arrays)
+        return (*shapes, (int(self.full),))
 
     def shard(self, index: int, of: int) -> "Batch":
         """Every `of`-th example, starting with the one at `index`."""
@@ -100,17 +112,23 @@ class Split:
     def __len__(self) -> int:
         return len(self.references)
 
-    def batch(self, rows: Ids) -> Batch:
+    def batch(self, rows: Ids, round_to: int = 1) -> Batch:
         """The examples at `rows`, cut to the longest among them."""
-        return self.batches(rows, len(rows))[0]
+        return self.batches(rows, len(rows), round_to)[0]
 
-    def batches(self, rows: Ids, size: int) -> list[Batch]:
+    def batches(self, rows: Ids, size: int, round_to: int = 1) -> list[Batch]:
         """The examples at `rows` as whole batches of `size`, each cut to its longest example.
 
+        round_to: lengths are padded up to a multiple of it, but not beyond the split's longest.
         Arrays are gathered and tokens counted once for all batches; each batch is then a slice.
         """
         lengths = [each[rows].reshape(-1, size) for each in self.lengths]
-        widths = [each.max(axis=1).clip(min=1).tolist() for each in lengths]
+        longest = [each.max(axis=1).clip(min=1) for each in lengths]
+        widths = [(-(each // -round_to) * round_to).tolist() for each in longest]
+        even = lengths[0].min(axis=1) == longest[0]
+        same = (
+            np.where(even, longest[0], 0).tolist() if self.source is not None else [0] * len(even)
+        )
         read = lengths[-1:] if self.prompted else lengths
         tokens = np.sum([each.sum(axis=1) for each in read], axis=0).tolist()
         source, input, words = (
@@ -129,7 +147,8 @@ class Split:
                 rows[part],
                 tokens[number],
                 self,
-                None if words is None else _without_empty_end(words[part]),
+                None if words is None else _without_empty_end(words[part], round_to),
+                same[number],
             )
 
         return [batch(number) for number in range(len(tokens))]
@@ -231,10 +250,10 @@ class Task:
         return content.hexdigest()[:20]
 
 
-def _without_empty_end(words: Ids) -> Ids:
-    """The columns up to the last one with a position in it, at least one."""
-    used = np.flatnonzero((words >= 0).any(axis=0))
-    return words[:, : used.max(initial=0) + 1]
+def _without_empty_end(words: Ids, round_to: int) -> Ids:
+    """The columns up to the last one with a position in it, at least one, rounded up."""
+    used = np.flatnonzero((words >= 0).any(axis=0)).max(initial=0) + 1
+    return words[:, : -(used // -round_to) * round_to]
 
 
 def _width(array: Ids | None) -> int:

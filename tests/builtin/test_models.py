@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from small_models import VARIANTS, make_lm, make_model, random_pairs, tensors
+from torch import Tensor, nn
 from torch.nn import functional
 
-from msbench import BEGIN, END, IGNORE, PAD, Batch, MsbenchError
+from msbench import BEGIN, END, IGNORE, PAD, Batch, MsbenchError, Task
 from msbench.builtin.decoders.beam import beam
 from msbench.builtin.decoders.labels import argmax
 from msbench.builtin.decoders.likelihood import likelihood
@@ -19,9 +20,10 @@ from msbench.builtin.generation import greedy
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.models.bag import Bag
 from msbench.builtin.models.causal import CausalLM
+from msbench.builtin.models.dropout import Dropout
 from msbench.builtin.models.encoder import Encoder
 from msbench.builtin.models.encoder_decoder import EncoderDecoder
-from msbench.builtin.models.layers import repeated, rotated
+from msbench.builtin.models.layers import Attention, repeated, rotated, rotation_angles
 from msbench.builtin.models.lstm import LSTM
 from msbench.builtin.models.pointer import Pointer, copying_clues
 
@@ -91,6 +93,54 @@ def test_padding_changes_no_tags(make: Any) -> None:
     assert argmax()(tagger, batch).shape == (8, length)
 
 
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        ("classify", partial(Encoder, repeats=True)),
+        ("classify", Bag),
+        ("classify", LSTM),
+        ("tag", Encoder),
+        ("tag", LSTM),
+        ("seq2seq", EncoderDecoder),
+        ("seq2seq", partial(EncoderDecoder, copy=True, follow=True, repeats=True)),
+        ("lm", CausalLM),
+    ],
+    ids=str,
+)
+def test_loss_and_gradients_do_not_depend_on_rounded_lengths(kind: Any, make: Any) -> None:
+    """Batches of one length, which need no mask, become padded ones, and others become longer."""
+    task = as_kind(random_pairs(longest=9), kind)
+    torch.manual_seed(0)
+    model = make(task, width=16).double().train()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    lengths = task.train.lengths[0]
+    most = np.bincount(lengths[lengths % 4 > 0]).argmax()
+    for rows in (np.flatnonzero(lengths == most), np.arange(8)):
+        found = []
+        for round_to in (1, 4):
+            batch = task.train.batch(rows, round_to).map(torch.from_numpy)
+            assert batch.full == (round_to == 1 and len(set(lengths[rows])) == 1)
+            total, count = cross_entropy()(model, batch)
+            found.append((total, count, *torch.autograd.grad(total, list(model.parameters()))))
+        assert batch.source.shape[1] in (4, 8, 9)
+        for exact, rounded in zip(*found, strict=True):
+            assert torch.allclose(exact, rounded, atol=1e-10)
+
+
+def as_kind(task: Task, kind: Any) -> Task:
+    """The pairs as another kind: targets are labels, tags of the tokens, or what is read."""
+    split, draw = task.train, np.random.default_rng(1)
+    if kind == "classify":
+        split = replace(split, input=None, target=draw.integers(0, 3, len(split)))
+    elif kind == "tag":
+        tags = np.where(split.source == PAD, IGNORE, draw.integers(0, 3, split.source.shape))
+        words = np.where(split.source == PAD, -1, np.arange(split.source.shape[1]))
+        split = replace(split, input=None, target=tags, words=words)
+    return replace(task, kind=kind, train=split, validation=split, test=split)
+
+
 @pytest.mark.parametrize("make", [Encoder, LSTM, Bag])
 def test_pairs_of_texts(make: Any) -> None:
     """Padding changes nothing; which text comes first, and where it ends, does."""
@@ -121,6 +171,65 @@ def test_rotation_depends_only_on_distance() -> None:
     assert near == pytest.approx([near[0]] * 3)
     assert float((a[0] * b[4]).sum()) != pytest.approx(near[0])
     assert torch.isclose(a[9].norm(), x[0, 0, 0].norm())
+
+
+def test_complex_rotation_is_that_of_real_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every length and type; compilers are given the real numbers."""
+    torch.manual_seed(0)
+    for length, dtype in product((1, 2, 7, 33), (torch.float64, torch.float32, torch.bfloat16)):
+        x = torch.randn(2, 3, length, 8).to(dtype).requires_grad_()
+        weights = torch.randn(2, 3, length, 8).to(dtype)
+        found = []
+        for compiling in (False, True):
+            monkeypatch.setattr(torch.compiler, "is_compiling", lambda now=compiling: now)
+            turned = rotated(x)
+            found.append((turned, *torch.autograd.grad((turned * weights).sum(), x)))
+            assert turned.dtype == dtype
+        for complex_numbers, real_numbers in zip(*found, strict=True):
+            assert torch.allclose(complex_numbers, real_numbers, atol=1e-6)
+
+
+def test_attention_is_that_of_its_textbook() -> None:
+    """Against a slow twin with a product for each of the three, and a loop over the pairs."""
+    torch.manual_seed(0)
+    attention = Attention(8, 2).double()
+    x = torch.randn(3, 5, 8).double()
+    hide = torch.zeros(3, 1, 1, 5).double()
+    hide[1, ..., 3:] = float("-inf")
+    angles = rotation_angles(torch.arange(5), 2, torch.float64)
+
+    def turned(heads: Tensor) -> Tensor:
+        out = heads.clone()
+        for place, pair in product(range(5), range(2)):
+            angle = angles[place, pair]
+            turn = torch.stack([angle.cos(), angle.sin(), -angle.sin(), angle.cos()]).view(2, 2)
+            out[:, :, place, 2 * pair : 2 * pair + 2] @= turn
+        return out
+
+    keys, values = attention.key_value(x).chunk(2, dim=-1)
+    split = [y.view(3, 5, 2, 4).transpose(1, 2) for y in (attention.query(x), keys, values)]
+    scores = turned(split[0]) @ turned(split[1]).transpose(2, 3) / 4**0.5 + hide
+    mixed = (scores.softmax(-1) @ split[2]).transpose(1, 2).flatten(2)
+    assert torch.allclose(attention.within(x, hide, causal=False), attention.out(mixed))
+
+
+@pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 1.0])
+def test_dropout_keeps_means_and_drops_its_share(p: float) -> None:
+    torch.manual_seed(0)
+    dropout, x = Dropout(p), torch.ones(7, 11, 1301, dtype=torch.float64, requires_grad=True)
+    found = dropout(x)
+    kept = (found != 0).double()
+    assert float(kept.mean()) == pytest.approx(1 - p, abs=0.006)
+    if p < 1:
+        assert torch.allclose(found, kept / (1 - p), rtol=1e-4)
+    (gradient,) = torch.autograd.grad(found.sum(), x)
+    assert torch.equal(gradient, found)
+    for lag in (1, 2, 3, 4):  # the four numbers that share a draw are independent
+        line = kept.flatten() - kept.mean()
+        assert abs(float((line[lag:] * line[:-lag]).mean())) < 0.003
+    torch.manual_seed(0)
+    assert torch.equal(dropout(x), found)
+    assert torch.equal(dropout.eval()(x), x)
 
 
 def test_the_pointer_adds_what_the_source_offers() -> None:

@@ -159,6 +159,29 @@ def test_batches_gathered_together_are_those_gathered_alone(
         assert batch.tokens == (batch.source != PAD).sum() + (batch.input != PAD).sum()
 
 
+def test_rounded_lengths_are_few_and_change_no_example(
+    trials: list[Trial], registry: Registry
+) -> None:
+    split = registry.build("task", trials[0].task)().train
+    exact, rounded = (
+        training_batches(split, 4, np.random.default_rng(0), round_to) for round_to in (1, 8)
+    )
+    widths = set()
+    for plain, wide in ((next(exact), next(rounded)) for _ in range(200)):
+        assert np.array_equal(plain.rows, wide.rows)
+        assert plain.tokens == wide.tokens
+        assert plain.full == bool((plain.source != PAD).all()), "known from the lengths"
+        assert wide.full == bool((wide.source != PAD).all())
+        length = plain.source.shape[1]
+        assert np.array_equal(wide.source[:, :length], plain.source)
+        assert not wide.source[:, length:].any()
+        widths.add(wide.source.shape[1])
+    longest = split.source.shape[1]
+    assert widths <= {*range(8, longest, 8), longest}
+    with_shards = [shard for of in (2, 3) for shard in (plain.shard(1, of), wide.shard(1, of))]
+    assert all(not s.full or (s.source != PAD).all() for s in with_shards)
+
+
 def test_identity(write_suite: Callable[..., Path], registry: Registry) -> None:
     def keys(text: str = "", **replacements: str) -> set[str]:
         suite = load_suite(str(write_suite(bottom=text, **replacements)))

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from msbench import Batch, Task
+from msbench.builtin.models.dropout import Dropout
 from msbench.builtin.models.layers import initialize, pooled, pooled_width
 from msbench.builtin.types import Share, Size
 
@@ -17,7 +18,7 @@ class Bag(nn.Module):
         super().__init__()
         self.segments = task.segments
         self.tokens = nn.Embedding(task.vocabulary, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(pooled_width(width, self.segments), task.classes)
         self.apply(initialize)
 

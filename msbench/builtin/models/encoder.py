@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from msbench import PAD, Batch, Task
+from msbench import Batch, Task
 from msbench.builtin.models.layers import (
     Embedding,
     Norm,
@@ -10,6 +10,7 @@ from msbench.builtin.models.layers import (
     check_heads,
     initialize,
     last_norm,
+    padding_mask,
     pooled,
     pooled_width,
     segment,
@@ -49,10 +50,10 @@ class Encoder(nn.Module):
         self.apply(initialize)
 
     def forward(self, batch: Batch) -> Tensor:
-        mask = (batch.source != PAD)[:, None, None, :]
         x = self.embedding(batch.source)
         if self.which is not None:
             x = x + self.which(segment(batch.source).clamp(max=self.segments - 1))
+        mask = padding_mask(batch, x)
         for layer in self.layers:
             x = layer(x, mask)
         x = self.norm(x)

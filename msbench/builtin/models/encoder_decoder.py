@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from msbench import PAD, Batch, MsbenchError, Task
+from msbench import Batch, MsbenchError, Task
 from msbench.builtin.models.cache import Cache
 from msbench.builtin.models.layers import (
     CrossLayer,
@@ -16,8 +16,10 @@ from msbench.builtin.models.layers import (
     SelfLayer,
     check_heads,
     check_source,
+    hiding,
     initialize,
     last_norm,
+    padding_mask,
 )
 from msbench.builtin.models.pointer import Pointed, Pointer, copying_clues
 from msbench.builtin.models.stack import Across, Stack
@@ -62,7 +64,7 @@ class EncoderDecoder(nn.Module):
         self.apply(initialize)
 
     def forward(self, batch: Batch) -> Tensor:
-        memory, mask = self._read(batch.source)
+        memory, mask = self._read(batch)
         x = self.target(batch.input)
         for layer in self.decoder_layers():
             x = layer(x, *layer.across.keys_values(memory), mask)
@@ -75,15 +77,14 @@ class EncoderDecoder(nn.Module):
     def start(self, batch: Batch) -> "State":
         """The state before the first token, when only the source has been read."""
         check_source(batch.source, self.source.positions.num_embeddings)
-        memory, mask = self._read(batch.source)
+        memory, _ = self._read(batch)
         layers = list(self.decoder_layers())
         heads = layers[0].across.heads
         stack = Stack(layers, self.target)
-        padding = memory.new_zeros(batch.source.shape).masked_fill_(~mask[:, 0, 0], float("-inf"))
         return State(
             stack,
             Cache(memory, len(layers), len(memory), heads),
-            stack.across(memory, padding),
+            stack.across(memory, hiding(batch.source, memory)),
             self._pointed(memory, batch.source),
             torch.zeros_like(batch.source, dtype=torch.bool)[:, None],
         )
@@ -111,9 +112,9 @@ class EncoderDecoder(nn.Module):
         """The layers, typed."""
         yield from self.decoder  # type: ignore[misc]
 
-    def _read(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        mask = (source != PAD)[:, None, None, :]
-        x = self.source(source)
+    def _read(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        x = self.source(batch.source)
+        mask = padding_mask(batch, x)
         for layer in self.encoder:
             x = layer(x, mask)
         return self.source_norm(x), mask

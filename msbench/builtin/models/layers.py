@@ -8,7 +8,7 @@ positions, W width, V vocabulary.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Literal
 
 import torch
@@ -17,7 +17,8 @@ from torch.nn import functional
 from torch.nn.functional import scaled_dot_product_attention
 
 import msbench
-from msbench import END, PAD
+from msbench import END, PAD, Batch
+from msbench.builtin.models.dropout import Dropout
 
 Norm = Literal["pre", "post"]
 
@@ -35,7 +36,7 @@ class Embedding(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(longest, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.scale = width**0.5
         self.repeats = nn.Embedding(3, width) if repeats else None
 
@@ -45,9 +46,9 @@ class Embedding(nn.Module):
             positions = self.positions.weight[: tokens.shape[1]]
         else:
             positions = self.positions(places)
-        x = self.tokens(tokens) * self.scale + positions
+        x = torch.add(positions, self.tokens(tokens), alpha=self.scale)
         if self.repeats is not None:
-            x = x + self.repeats(repeated(tokens)) * self.scale
+            x = x.add(self.repeats(repeated(tokens)), alpha=self.scale)
         embedded: Tensor = self.dropout(x)
         return embedded
 
@@ -55,7 +56,8 @@ class Embedding(nn.Module):
 class Attention(nn.Module):
     """Queries of one sequence over keys and values of another (or the same).
 
-    Without dropout on its weights, so that fused kernels can be used; dropout follows it.
+    Without dropout on its weights, so that fused kernels can be used; dropout follows it. Masks
+    are what to add to scores, (B, 1, 1, S) as `padding_mask` makes them, or None.
     """
 
     def __init__(self, width: int, heads: int):
@@ -65,20 +67,26 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
 
-    def keys_values(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_values(self, x: Tensor) -> tuple[Tensor, ...]:
         """(B, S, W) -> keys and values, each (B, heads, S, W / heads)."""
-        keys, values = self.key_value(x).chunk(2, dim=-1)
-        return self._split(keys), self._split(values)
+        return self._split(self.key_value(x)).chunk(2, dim=1)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """Attention over another sequence, by its keys and values."""
         return self._mixed(self._split(self.query(x)), keys, values, mask, causal=False)
 
     def within(self, x: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-        """Self-attention."""
-        keys, values = self.keys_values(x)
-        queries = rotated(self._split(self.query(x)))
-        return self._mixed(queries, rotated(keys), values, mask, causal)
+        """Self-attention; queries, keys and values are one product.
+
+        Their weights stay apart, so that initialization and optimizers that look at a whole matrix
+        (Muon, Adafactor) do not depend on what is computed together.
+        """
+        weight = torch.cat([self.query.weight, self.key_value.weight])
+        bias = torch.cat([self.query.bias, self.key_value.bias])
+        projected = self._split(functional.linear(x, weight, bias))
+        both, values = torch.split(projected, [2 * self.heads, self.heads], dim=1)
+        queries, keys = rotated(both).chunk(2, dim=1)
+        return self._mixed(queries, keys, values, mask, causal)
 
     def _mixed(
         self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, causal: bool
@@ -90,7 +98,9 @@ class Attention(nn.Module):
         return joined
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
+        """(B, T, n size) -> (B, n, T, size): as many heads as there are."""
+        size = self.out.in_features // self.heads
+        return x.view(*x.shape[:-1], -1, size).transpose(1, 2)
 
 
 class FeedForward(nn.Sequential):
@@ -105,7 +115,7 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, dropout: float, norm: Norm):
         super().__init__()
-        self.norm, self.dropout = nn.LayerNorm(width), nn.Dropout(dropout)
+        self.norm, self.dropout = nn.LayerNorm(width), Dropout(dropout)
         self.before = norm == "pre"
 
     def forward(self, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
@@ -139,7 +149,7 @@ class CrossLayer(nn.Module):
         self.feed = FeedForward(width)
         self.attend, self.look, self.change = (Residual(width, dropout, norm) for _ in range(3))
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """keys, values, mask: of the source."""
         x = self.attend(x, lambda y: self.within.within(y, None, causal=True))
         x = self.look(x, lambda y: self.across(y, keys, values, mask))
@@ -148,30 +158,56 @@ class CrossLayer(nn.Module):
 
 
 def rotated(x: Tensor) -> Tensor:
-    """(B, heads, T, size) rotated by angles that grow with the position.
+    """(B, heads, T, size), pairs of neighbours rotated by angles that grow with the position.
 
-    The product of two rotated vectors depends on their distance, not on their positions.
+    The product of two rotated vectors depends on their distance, not on their positions. A pair is
+    one complex number, so that the rotation is one operation, in single precision at least.
     """
-    half = x.shape[-1] // 2
-    sine, cosine = _rotation(x.shape[2], half, x.dtype, x.device)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cosine - b * sine, a * sine + b * cosine], dim=-1)
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    pairs = wide.view(*x.shape[:-1], -1, 2)
+    length, half = pairs.shape[2:4]
+    if torch.compiler.is_compiling():  # compilers fuse real numbers, and do without complex ones
+        angles = rotation_angles(torch.arange(length, device=x.device), half, pairs.dtype)
+        sine, cosine = angles.sin(), angles.cos()
+        a, b = pairs.unbind(-1)
+        turned = torch.stack([a * cosine - b * sine, a * sine + b * cosine], dim=-1)
+    else:
+        room = 1 << (length - 1).bit_length()
+        rotations = _rotations(room, half, pairs.dtype, x.device)[:length]
+        turned = torch.view_as_real(torch.view_as_complex(pairs) * rotations)
+    return turned.flatten(-2).to(x.dtype)
 
 
-@lru_cache(maxsize=64)
-def _rotation(
-    length: int, half: int, dtype: torch.dtype, device: torch.device
-) -> tuple[Tensor, Tensor]:
-    """(length, half) sines and cosines, usable in training too, wherever they are first made."""
+@cache
+def _rotations(length: int, half: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(length, half) complex numbers of absolute value 1.
+
+    Usable in training too, wherever they are first made, and never dropped: a captured step reads
+    them where they were.
+    """
     with torch.inference_mode(False), torch.no_grad():
         angles = rotation_angles(torch.arange(length, device=device), half, dtype)
-        return angles.sin(), angles.cos()
+        return torch.polar(torch.ones_like(angles), angles)
 
 
 def rotation_angles(positions: Tensor, half: int, dtype: torch.dtype) -> Tensor:
     """(T,) positions -> (T, half) angles of `rotated`."""
     steps = torch.arange(half, device=positions.device, dtype=dtype)
     return positions[:, None].to(dtype) * 10_000.0 ** (-steps / half)
+
+
+def padding_mask(batch: Batch, x: Tensor) -> Tensor | None:
+    """(B, 1, 1, S) what to add to scores, 0 or -inf, in the type of x; None if there is no padding.
+
+    Every layer would turn a boolean mask into such numbers again, and without a mask faster kernels
+    can be used. Whether there is padding is not asked of the device.
+    """
+    return None if batch.full else hiding(batch.source, x)[:, None, None]
+
+
+def hiding(source: Tensor, x: Tensor) -> Tensor:
+    """(B, S) ids -> -inf at padding, else 0, in the type of x."""
+    return x.new_zeros(source.shape).masked_fill_(source == PAD, float("-inf"))
 
 
 def repeated(tokens: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from msbench import PAD, Batch, Task
+from msbench.builtin.models.dropout import Dropout
 from msbench.builtin.models.layers import initialize, pooled, pooled_width
 from msbench.builtin.types import Share, Size
 
@@ -23,7 +24,7 @@ class LSTM(nn.Module):
         self.tags, self.segments = task.kind == "tag", task.segments
         self.tokens = nn.Embedding(task.vocabulary, width)
         self.lstm = nn.LSTM(width, width // 2, layers, batch_first=True, bidirectional=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         into = width // 2 * 2 if self.tags else pooled_width(width // 2 * 2, self.segments)
         self.head = nn.Linear(into, task.classes)
         self.apply(initialize)

@@ -94,15 +94,10 @@ class _Layer:
     def __init__(self, layer: SelfLayer | CrossLayer):
         own = layer.within
         self.heads, self.size = own.heads, own.out.in_features // own.heads
-        # A rotation pairs numbers that are half a head apart; here they become neighbours.
-        pairs = torch.arange(self.size).view(2, -1).t().flatten()
-        order = (torch.arange(own.heads)[:, None] * self.size + pairs).flatten()
-        key, value = own.key_value.weight.chunk(2)
-        key_bias, value_bias = own.key_value.bias.chunk(2)
         scale = self.size**-0.5
-        query, bias = own.query.weight[order] * scale, own.query.bias[order] * scale
-        self.weight = torch.cat([query, key[order], value])
-        self.bias = torch.cat([bias, key_bias[order], value_bias])
+        query, bias = own.query.weight * scale, own.query.bias * scale
+        self.weight = torch.cat([query, own.key_value.weight])
+        self.bias = torch.cat([bias, own.key_value.bias])
         self.out = own.out.weight, own.out.bias
         self.attended, self.changed = _residual(layer.attend), _residual(layer.change)
         first, _, last = layer.feed
