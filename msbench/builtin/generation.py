@@ -244,7 +244,7 @@ def likeliest(logits: Tensor) -> Tensor:
 def greatest(logits: Tensor) -> tuple[Tensor, Tensor]:
     """(..., V) logits -> the first of the greatest, and these: both (...).
 
-    On a CPU, where looking for a place takes ten times as long as looking for a maximum, only one
+    On a CPU, where looking for a place takes much longer than looking for a maximum, only one
     block of each row is searched.
     """
     blocks = logits.shape[-1] // BLOCK
