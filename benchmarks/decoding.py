@@ -1,60 +1,73 @@
-"""Tokens per second of greedy and beam search, against transformers' `generate` on a like model.
+"""Tokens per second of greedy and beam search, against CTranslate2 and transformers' `generate`.
 
-    python benchmarks/decoding.py            (needs: pip install transformers)
+    python benchmarks/decoding.py [--sources 256] [--device cuda] [--json FILE]
+    python benchmarks/decoding.py --grow
 
-Both models have width 128, 3 + 3 layers, 4 heads of 32, a feed-forward part of 512, a vocabulary
-of 4,000 and random weights; 16 sources of 24 tokens, exactly 32 new ones, one thread. Rounds are
-interleaved; the ratio is formed within the round, and the median of the rounds counts. `--long`
-shows instead how time per step and memory grow with the length, up to 512 tokens of a beam of 64.
+Needs peers in an environment of their own: pip install ctranslate2 transformers. CTranslate2 runs
+the same weights and must write the same tokens; learned positions, which it cannot have beside
+rotary ones, are zero for that, but added all the same. transformers runs a T5 of the same shape
+with random weights. Width 128, 3 + 3 layers, 4 heads of 32, a feed-forward part of 512, a
+vocabulary of 4,000; sources of 24 tokens, exactly 32 new ones, float32, one thread. Rounds are
+interleaved; ratios are formed within a round; their geometric mean and its 95 % interval count.
+
+--grow: how a step's time grows with the beam, the batch and the length.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
-from rounds import Timed, interleaved, ratios, timed
+from ct2 import translator
+from rounds import Timed, interleaved, timed
+from scipy import stats
 
 from msbench import Batch, PeakMemory, Split, Task
 from msbench.builtin.decoders.beam import beam
 from msbench.builtin.generation import greedy
 from msbench.builtin.models.encoder_decoder import EncoderDecoder
 
-SOURCES, LENGTH, NEW, VOCABULARY = 16, 24, 32, 4000
+LENGTH, NEW, VOCABULARY, HEADS = 24, 32, 4000, 4
 LONGEST = 512
 
 
-def make_task(new: int) -> Task:
+def make_task(new: int, sources: int) -> Task:
     """Random sources, and room for `new` tokens."""
     draw = np.random.default_rng(0)
-    source = draw.integers(4, VOCABULARY, (SOURCES, LENGTH))
-    target = draw.integers(4, VOCABULARY, (SOURCES, new))
-    split = Split(source, target, [""] * SOURCES, target)
+    source = draw.integers(4, VOCABULARY, (sources, LENGTH))
+    target = draw.integers(4, VOCABULARY, (sources, new))
+    split = Split(source, target, [""] * sources, target)
     return Task("seq2seq", split, split, split, None, "bleu", VOCABULARY)  # type: ignore[arg-type]
 
 
-def model_and_batch(new: int, sources: int) -> tuple[EncoderDecoder, Batch]:
-    task = make_task(new)
+def model_and_batch(
+    new: int, sources: int, device: str = "cpu", **options: Any
+) -> tuple[EncoderDecoder, Batch]:
+    """A model with random weights and without learned positions, and a batch."""
+    task = make_task(new, sources)
     torch.manual_seed(0)
-    model = EncoderDecoder(task, width=128, layers=3, heads=4).eval()
-    return model, task.test.batch(np.arange(sources)).map(torch.from_numpy)
+    shape = {"width": 128, "layers": 3, "heads": HEADS, **options}
+    model = EncoderDecoder(task, **shape).eval().to(device)
+    with torch.no_grad():
+        for embedding in (model.source, model.target):
+            embedding.positions.weight.zero_()
+    place = lambda ids: torch.from_numpy(ids).to(device)  # noqa: E731
+    return model, task.test.batch(np.arange(sources)).map(place)
 
 
-def ours(decoder: Any, model: Any, batch: Batch, new: int) -> Timed:
-    def run() -> None:
-        with torch.inference_mode():
-            outputs = decoder(model, batch)
-        assert all(len(output) == new for output in outputs)
-
-    return timed(run)
+def ours(decoder: Any, model: Any, batch: Batch) -> Callable[[], list[list[int]]]:
+    return torch.inference_mode()(lambda: decoder(model, batch))
 
 
-def theirs(beams: int, batch: Batch) -> Timed:
+def theirs(beams: int, batch: Batch, device: str) -> Callable[[], Any]:
     from transformers import T5Config, T5ForConditionalGeneration
 
     config = T5Config(
@@ -64,48 +77,97 @@ def theirs(beams: int, batch: Batch) -> Timed:
         d_ff=512,
         num_layers=3,
         num_decoder_layers=3,
-        num_heads=4,
+        num_heads=HEADS,
         decoder_start_token_id=0,
     )
     torch.manual_seed(0)
-    model = T5ForConditionalGeneration(config).eval()
+    model = T5ForConditionalGeneration(config).eval().to(device)
     exactly = {"do_sample": False, "min_new_tokens": NEW, "max_new_tokens": NEW}
     generate = torch.inference_mode()(model.generate)
-    return timed(lambda: generate(batch.source, num_beams=beams, **exactly))
+    return lambda: generate(batch.source, num_beams=beams, **exactly)
 
 
-def compare(rounds: int) -> None:
-    """Print the ratios of greedy and beam search."""
-    model, batch = model_and_batch(NEW, SOURCES)
+def compare(sources: int, rounds: int, device: str) -> list[dict[str, Any]]:
+    """Print and return the ratios of greedy and beam search to their peers."""
+    model, batch = model_and_batch(NEW, sources, device)
+    peers = {f"CTranslate2 {c}": translator(model, HEADS, device, c) for c in ("float32", "int8")}
+    found = []
     for name, decoder, beams in (
-        ("greedy", greedy(min_length=NEW), 1),
-        ("beam 4", beam(4, length_penalty=0.0, min_length=NEW), 4),
+        ("greedy", partial(greedy, min_length=NEW), 1),
+        ("beam 4", partial(beam, 4, length_penalty=0.0, min_length=NEW), 4),
     ):
-        pair = {"ours": ours(decoder, model, batch, NEW), "theirs": theirs(beams, batch)}
-        seconds = interleaved(pair, rounds)
-        mine, other = (median(SOURCES * NEW / each for each in s) for s in seconds.values())
-        ratio = median(ratios(seconds["theirs"], seconds["ours"]))
-        print(
-            f"{name:8s} msbench {mine:7,.0f} tokens/s   transformers {other:7,.0f} tokens/s   "
-            f"ratio {ratio:.2f}"
+        work = {
+            "msbench": ours(decoder(), model, batch),
+            "transformers": theirs(beams, batch, device),
+        }
+        for peer, translate in peers.items():
+            work[peer] = partial(translate, batch.source, beams, NEW)
+        if device == "cpu":
+            work["msbench int8"] = ours(decoder(int8=True), model, batch)
+        same = np.mean(
+            [a == b for a, b in zip(work["msbench"](), work["CTranslate2 float32"](), strict=False)]
         )
+        print(
+            f"{name}, {sources} sources on {device}: {same:.0%} of CTranslate2's outputs are ours"
+        )
+        seconds = interleaved({key: _timed(run, device) for key, run in work.items()}, rounds)
+        for key, each in seconds.items():
+            ratio, low, high = interval(seconds["msbench"], each)
+            speed = sources * NEW / median(each)
+            found.append({"decoder": name, "sources": sources, "device": device, "of": key})
+            found[-1] |= {"tokens_per_second": speed, "ratio": ratio, "low": low, "high": high}
+            print(
+                f"  {key:20s} {speed:9,.0f} tokens/s   {ratio:.2f} [{low:.2f}, {high:.2f}] of ours"
+            )
+    return found
 
 
-def grow() -> None:
-    """Beam search of width 64 over one source, each length in a process of its own."""
-    for new in (64, 128, 256, LONGEST):
+def interval(base: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
+    """Geometric mean of base / other by round, and its 95 % interval (Student's t)."""
+    logs = np.log(np.array(base) / np.array(other))
+    half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs) if len(logs) > 1 else 0.0
+    return tuple(float(np.exp(logs.mean() + d)) for d in (0.0, -half, half))  # type: ignore[return-value]
+
+
+def _timed(run: Callable[[], Any], device: str) -> Timed:
+    def work() -> None:
+        run()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return timed(work)
+
+
+def grow(device: str) -> None:
+    """Milliseconds a step as beam, batch and length grow."""
+    for width in (1, 4, 16, 64):
+        _print_step(f"beam {width:3d}, 16 sources", 16, width, 16, device)
+    for sources in (8, 32, 128, 512):
+        _print_step(f"greedy, {sources:3d} sources", sources, 1, 16, device)
+    for new in (32, 128, LONGEST):
+        _print_step(f"greedy, 16 sources, {new:3d} tokens", 16, 1, new, device)
+    for new in (64, LONGEST):
         subprocess.run([sys.executable, __file__, "--one", str(new)], check=True)
 
 
+def _print_step(name: str, sources: int, width: int, new: int, device: str) -> None:
+    model, batch = model_and_batch(max(new, NEW), sources, device)
+    decoder = beam(width, length_penalty=0.0, min_length=new, max_length=new)
+    run = _timed(ours(decoder, model, batch), device)
+    run()
+    best = min(run() for _ in range(3))
+    print(f"{name:32s} {1e3 * best / new:7.2f} ms a step   {sources * new / best:8,.0f} tokens/s")
+
+
 def one(new: int) -> None:
-    """Print time and memory of exactly `new` tokens."""
+    """Print time and memory of exactly `new` tokens by a beam of 64, alone in this process."""
     model, batch = model_and_batch(LONGEST, 1)
     wide = partial(beam, 64, length_penalty=0.0)
-    ours(wide(min_length=8, max_length=8), model, batch, 8)()
+    ours(wide(min_length=8, max_length=8), model, batch)()
     memory = PeakMemory()
-    seconds = ours(wide(min_length=new, max_length=new), model, batch, new)()
+    seconds = timed(ours(wide(min_length=new, max_length=new), model, batch))()
     print(
-        f"width 64, {new:3d} new tokens: {1e3 * seconds / new:5.2f} ms a step, "
+        f"beam 64, 1 source, {new:3d} tokens    {1e3 * seconds / new:7.2f} ms a step   "
         f"{memory.bytes() / 1e6:4.0f} MB more"
     )
 
@@ -114,13 +176,18 @@ if __name__ == "__main__":
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--sources", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path, help="write the ratios there, too")
+    parser.add_argument("--grow", action="store_true")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one:
         one(asked.one)
-    elif asked.long:
-        grow()
+    elif asked.grow:
+        grow(asked.device)
     else:
-        compare(asked.rounds)
+        table = compare(asked.sources, asked.rounds, asked.device)
+        if asked.json:
+            asked.json.write_text(json.dumps(table, indent=1) + "\n")

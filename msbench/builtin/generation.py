@@ -16,8 +16,14 @@ import msbench
 from msbench import BEGIN, END, PAD, Batch, Decoder
 from msbench.builtin.types import Count, PositiveShare, Temperature
 
-Choose = Callable[[Tensor], Tensor]
-"""(rows, V) logits -> (rows,) token ids."""
+Choose = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""(rows, V) logits -> (rows,) token ids, and (rows,) numbers that are finite if the logits are."""
+
+BLOCK = 32
+"""Tokens of which the greatest logit is found first, so that few need to be compared or sorted."""
+
+PATIENCE = 8
+"""Steps after which finished rows are looked for on a device that would have to be waited for."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class Limits:
         length = written.shape[1]
         no_padding(logits)
         if length < self.min_length:
-            logits[..., END] = float("-inf")
+            logits.select(-1, END).fill_(float("-inf"))
         if self.no_repeat_ngram and length >= self.no_repeat_ngram:
             self._no_repeats(logits, written)
         return logits
@@ -66,12 +72,17 @@ class Limits:
 ANY = Limits()
 
 
-def greedy(min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count = 0) -> Decoder:
-    """The likeliest token at every step; of equally likely ones, that with the smallest id."""
+def greedy(
+    min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count = 0, int8: bool = False
+) -> Decoder:
+    """The likeliest token at every step; of equally likely ones, that with the smallest id.
+
+    int8: project onto the vocabulary by weights of 8 bits, on a CPU.
+    """
     limits = Limits(min_length, max_length, no_repeat_ngram)
 
     def decode(model: Any, batch: Batch) -> list[list[int]]:
-        return generate(model, batch, likeliest, limits)
+        return generate(model, batch, greatest, limits, int8=int8)
 
     return decode
 
@@ -83,14 +94,15 @@ def sample(
     min_length: Count = 0,
     max_length: Count = 0,
     no_repeat_ngram: Count = 0,
+    int8: bool = False,
 ) -> Decoder:
     """One output at random: each token from the softmax of logits / temperature.
 
     top_k: only of the k likeliest tokens (Fan et al., 2018); 0 = of all. top_p: then only of the
-    fewest tokens that together have this probability (Holtzman et al., 2020).
+    fewest tokens that together have this probability (Holtzman et al., 2020). int8: as of `greedy`.
     """
     limits = Limits(min_length, max_length, no_repeat_ngram)
-    return Sample(temperature, top_k, top_p, limits)
+    return Sample(temperature, top_k, top_p, limits, int8)
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,7 @@ class Sample:
     top_k: int = 0
     top_p: float = 1.0
     limits: Limits = ANY
+    int8: bool = False
 
     def __call__(self, model: Any, batch: Batch) -> list[list[int]]:
         """One output for each source."""
@@ -109,10 +122,11 @@ class Sample:
     def several(self, model: Any, batch: Batch, count: int) -> list[list[list[int]]]:
         """`count` independent outputs for each source."""
 
-        def choose(logits: Tensor) -> Tensor:
-            return self.probabilities(logits).multinomial(1)[:, 0]
+        def choose(logits: Tensor) -> tuple[Tensor, Tensor]:
+            shares = self.probabilities(logits)
+            return shares.multinomial(1)[:, 0], shares[:, 0]
 
-        drawn = generate(model, batch, choose, self.limits, copies=count)
+        drawn = generate(model, batch, choose, self.limits, count, int8=self.int8)
         return [drawn[start : start + count] for start in range(0, len(drawn), count)]
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -134,50 +148,137 @@ class Sample:
 
 @torch.no_grad()
 def generate(
-    model: Any, batch: Batch, choose: Choose, limits: Limits, copies: int = 1
+    model: Any,
+    batch: Batch,
+    choose: Choose,
+    limits: Limits,
+    copies: int = 1,
+    *,
+    int8: bool = False,
+    patience: int = 0,
 ) -> list[list[int]]:
     """Token after token, by `choose`. Finished rows leave once they are a quarter of the batch.
 
     copies: outputs for each source, next to each other in the result; the source is read once.
+    patience: steps between looks at which rows are finished; 0: one on a CPU, PATIENCE elsewhere.
     """
-    check_generates(model)
-    limit = limits.most(model)
-    state = model.start(batch)
-    device = batch.source.device
+    state = started(model, batch, int8=int8)
+    limit, device = limits.most(model), batch.source.device
     rows = len(batch.rows) * copies
     if copies > 1:
         state = state.select(torch.arange(len(batch.rows), device=device).repeat_interleave(copies))
     tokens = torch.full((rows,), BEGIN, device=device)
-    output = torch.full((rows, limit), END, device=device)  # END wherever nothing is written
-    alive = torch.arange(rows, device=device)
-    done = torch.zeros(rows, dtype=torch.bool, device=device)
-    for length in range(limit):
+    page = Page(rows, limit, device)
+    sound = torch.zeros(rows, device=device)
+    every = patience or (1 if device.type == "cpu" else PATIENCE)
+    done, finished = torch.zeros(rows, dtype=torch.bool, device=device), 0
+    for length in range(1, limit + 1):
         logits, state = model.step(state, tokens)
-        written = output[alive, :length] if limits.no_repeat_ngram else output[:, :length]
-        tokens = choose(limits.allowed(logits, written)).masked_fill_(done, END)
-        output[alive, length] = tokens
+        written = page.written() if limits.no_repeat_ngram else page.blank(length - 1)
+        tokens, figures = choose(limits.allowed(logits, written))
+        sound = sound + figures
+        if finished or every > 1:
+            tokens = tokens.masked_fill(done, END)
+        page.write(tokens)
         done = tokens == END
+        if length % every and length < limit:
+            continue
         finished = int(done.sum())
-        if finished == len(alive):
+        if finished == len(done):
             break
-        if 4 * finished >= len(alive):
+        if 4 * finished >= len(done) and length < limit:
             going = (~done).nonzero()[:, 0]
-            alive, tokens, done = alive[going], tokens[going], done[going]
+            check_numbers(sound.isfinite())
+            page.select(going)
             state = state.select(going)
-    return [row[: row.index(END)] if END in row else row for row in output.tolist()]
+            tokens, done, sound = tokens[going], done[going], sound[going]
+            finished = 0
+    check_numbers(sound.isfinite())
+    return page.outputs()
+
+
+class Page:
+    """What is written: (rows, limit) tokens, END where there is none yet."""
+
+    def __init__(self, rows: int, limit: int, device: torch.device):
+        self.tokens = torch.full((rows, limit), END, device=device)
+        self.alive = torch.arange(rows, device=device)
+        self.length = 0
+        self._fresh: list[Tensor] = []
+        """The last tokens of the rows that are alive, not yet entered."""
+
+    def write(self, tokens: Tensor) -> None:
+        """The next tokens of the rows that are alive."""
+        self._fresh.append(tokens)
+
+    def blank(self, length: int) -> Tensor:
+        """(rows, length): of what is written, only its shape."""
+        return self.tokens[:, :length]
+
+    def written(self) -> Tensor:
+        """(rows alive, length) all their tokens."""
+        if self._fresh:
+            end = self.length + len(self._fresh)
+            self.tokens[self.alive, self.length : end] = torch.stack(self._fresh, dim=1)
+            self._fresh, self.length = [], end
+        return self.tokens[self.alive, : self.length]
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these of the rows that are alive."""
+        self.written()
+        self.alive = self.alive[rows]
+
+    def outputs(self) -> list[list[int]]:
+        """Of all rows, up to their END."""
+        self.written()
+        return [row[: row.index(END)] if END in row else row for row in self.tokens.tolist()]
 
 
 def likeliest(logits: Tensor) -> Tensor:
     """(..., V) logits -> the first of the greatest; MsbenchError if that is not finite."""
-    best, tokens = logits.max(-1)
+    tokens, best = greatest(logits)
     check_numbers(best.isfinite())
     return tokens
 
 
+def greatest(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """(..., V) logits -> the first of the greatest, and these: both (...).
+
+    On a CPU, where looking for a place takes much longer than looking for a maximum, only one
+    block of each row is searched.
+    """
+    blocks = logits.shape[-1] // BLOCK
+    if logits.device.type != "cpu" or blocks < 2:
+        best, tokens = logits.max(-1)
+        return tokens, best
+    cut = blocks * BLOCK
+    in_blocks = logits[..., :cut].view(*logits.shape[:-1], blocks, BLOCK)
+    block = in_blocks.amax(-1).argmax(-1, keepdim=True)
+    searched = in_blocks.take_along_dim(block[..., None], -2)[..., 0, :]
+    searched = torch.cat([searched, logits[..., cut:]], dim=-1)
+    best, place = searched.max(-1)
+    first = block[..., 0] * BLOCK
+    return torch.where(place < BLOCK, first + place, place + (cut - BLOCK)), best
+
+
 def no_padding(logits: Tensor) -> Tensor:
     """(..., V) logits, in place -inf for PAD and BEGIN, which are never predicted."""
-    logits[..., min(PAD, BEGIN) : max(PAD, BEGIN) + 1] = float("-inf")
+    first = min(PAD, BEGIN)
+    logits.narrow(-1, first, max(PAD, BEGIN) + 1 - first).fill_(float("-inf"))
     return logits
+
+
+def started(model: Any, batch: Batch, *, int8: bool = False) -> Any:
+    """The model's state before the first token, with weights of 8 bits if asked for; MsbenchError
+    if the model cannot be decoded so."""
+    check_generates(model)
+    state = model.start(batch)
+    if int8:
+        stack: Any = getattr(state, "stack", None)
+        if stack is None:
+            raise msbench.MsbenchError(f"{model.__class__.__name__} has no int8 weights")
+        stack.quantize()
+    return state
 
 
 def check_generates(model: Any) -> None:
@@ -190,7 +291,7 @@ def check_generates(model: Any) -> None:
         )
 
 
-def check_numbers(usable: Tensor) -> None:
+def check_numbers(usable: Tensor | bool) -> None:
     """MsbenchError about the model's logits unless all of them are `usable`."""
-    if not bool(usable.all()):
+    if not bool(usable if isinstance(usable, bool) else usable.all()):
         raise msbench.MsbenchError("the model's logits are not numbers (NaN or infinite)")

@@ -20,11 +20,19 @@ from small_models import (
     tensors,
 )
 
-from msbench import PAD, Meter, MsbenchError, evaluation_batches
+from msbench import BEGIN, PAD, Meter, MsbenchError, evaluation_batches
 from msbench.builtin.decoders.beam import beam
 from msbench.builtin.decoders.rerank import rerank
 from msbench.builtin.decoders.speculative import speculative
-from msbench.builtin.generation import Limits, Sample, greedy, sample
+from msbench.builtin.generation import (
+    Limits,
+    Sample,
+    generate,
+    greatest,
+    greedy,
+    sample,
+    started,
+)
 from msbench.builtin.learner import TorchLearner
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.models.encoder_decoder import EncoderDecoder
@@ -66,6 +74,43 @@ def test_top_p_keeps_the_fewest_tokens() -> None:
         assert torch.isclose(shares.sum(), torch.tensor(1.0))
     assert int((Sample(top_k=3).probabilities(logits) > 0).sum()) == 3
     assert int((Sample(top_k=2).probabilities(torch.zeros(1, 8)) > 0).sum()) == 2
+
+
+def test_looking_seldom_for_what_is_finished_changes_no_output() -> None:
+    """As on a device that would have to be waited for."""
+    task, model = make_model(4, longest=12)
+    batch = tensors(task.train)
+    for limits in (Limits(), Limits(2, 10, 2)):
+        often, seldom = (
+            generate(model, batch, greatest, limits, 2, patience=steps) for steps in (1, 5)
+        )
+        assert often == seldom
+
+
+def test_the_greatest_logit_is_found_in_blocks() -> None:
+    """The first of equals, wherever it is, infinities included."""
+    torch.manual_seed(0)
+    for vocabulary in (5, 64, 70, 100):
+        logits = torch.randint(0, 9, (300, vocabulary)).float()
+        logits[::7] = -math.inf
+        tokens, best = greatest(logits)
+        assert torch.equal(best, logits.amax(1))
+        assert torch.equal(tokens, (logits == best[:, None]).long().argmax(1))
+
+
+@torch.no_grad()
+def test_weights_of_8_bits_are_nearly_those_of_32() -> None:
+    task, model = make_model(vocabulary=100, width=32, gain=1.0)
+    batch = tensors(task.train)
+    first = torch.full((24,), BEGIN)
+    logits = [
+        model.step(started(model, batch, int8=int8), first)[0].double() for int8 in (False, True)
+    ]
+    assert 0 < (logits[0] - logits[1]).abs().max() < 0.03 * logits[0].abs().max()
+    for decoder in (greedy, beam, sample):
+        assert len(decoder(int8=True)(model, batch)) == 24
+        with pytest.raises(MsbenchError, match="Table has no int8 weights"):
+            decoder(int8=True)(random_table(), sources(2))
 
 
 def test_limits_hold_for_all() -> None:

@@ -16,6 +16,10 @@ from torch.nn import functional
 ROOM = 32
 """Slots to begin with."""
 
+Slots = tuple[Tensor, Tensor, Tensor]
+"""Of a layer: (2, S, heads, T, size) free slots, (S heads, size, slots) transposed keys and
+(S heads, slots, size) values."""
+
 
 class Cache:
     """Keys and values of S trees, each with H branches; all methods change them in place."""
@@ -34,16 +38,17 @@ class Cache:
         """Hold (layers, 2, S, heads, capacity, size) keys and values; `used` slots are filled."""
         self.held = held
         self.sources, self.heads, self.capacity = held.shape[2:5]
-        self._layers = [(layer, *layer.flatten(1, 2)) for layer in held]
+        self._by_head = held.flatten(2, 3)
 
-    def enter(self, layer: int, new: Tensor) -> tuple[Tensor, Tensor]:
-        """Append (2, S, heads, T, size) keys and values -> all keys and all values of the layer,
-        each (S heads, slots, size)."""
-        held, keys, values = self._layers[layer]
-        count = new.shape[3]
-        held.narrow(3, self.used, count).copy_(new)
-        end = self.used + count
-        return keys.narrow(1, 0, end), values.narrow(1, 0, end)
+    def slots(self, new: int) -> list[Slots]:
+        """Of each layer, the free slots that the next `new` tokens of a source go to, and all
+        keys and values, these included."""
+        places = self.held.narrow(4, self.used, new)
+        seen = self._by_head.narrow(3, 0, self.used + new)
+        keys, values = seen.unbind(1)
+        return list(
+            zip(places.unbind(0), keys.transpose(2, 3).unbind(0), values.unbind(0), strict=True)
+        )
 
     def mask(self, n: int) -> Tensor | None:
         """(S heads, T, slots) 0 or -inf, to be added to scores; None if every slot is seen."""
