@@ -28,7 +28,7 @@ from msbench.builtin.optimizers.inspection import (
     state_bytes,
 )
 from msbench.builtin.placing import Resident, placed
-from msbench.builtin.precision import Precision, casting, mode_notes, promote_logits, switched
+from msbench.builtin.precision import Precision, casting, exactly, mode_notes, promote_logits, switched
 from msbench.builtin.scoring import scores_of
 from msbench.builtin.steps import CapturedSteps, OnStream, Shard
 
@@ -158,7 +158,7 @@ class TorchLearner:
         self, batch: Batch, place: Callable[[], Batch], aside: Aside | None
     ) -> tuple[Step, list[Shard]]:
         """A step, and what each of its passes was over. place: puts the batch on the device."""
-        placed = place()
+        on_device = place()
         passes = Fraction(0)
         shards: list[Shard] = []
         first_losses: dict[int, Tensor] = {}
@@ -171,7 +171,7 @@ class TorchLearner:
                 )
             self.optimizer.zero_grad(set_to_none=True)
             whole = of == 1
-            own, part = (each if whole else each.shard(index, of) for each in (batch, placed))
+            own, part = (each if whole else each.shard(index, of) for each in (batch, on_device))
             self._warm_up(part, aside)
             with self._work.of_pass(own, aside), torch.enable_grad():
                 loss = self._gradient(part, self._compiled or self.loss)
@@ -232,9 +232,10 @@ class TorchLearner:
         """Mean loss per target unit over all batches."""
         total = count = 0.0
         # Floats, not tensors: small tensors between the large ones would fragment the heap.
-        for batch in batches:
-            batch_total, batch_count = self.loss(self.model, self._place(batch))
-            total, count = total + float(batch_total), count + float(batch_count)
+        with exactly(self.device):
+            for batch in batches:
+                batch_total, batch_count = self.loss(self.model, self._place(batch))
+                total, count = total + float(batch_total), count + float(batch_count)
         return total / max(1.0, count)
 
     def calibrate(self, decoder: Decoder) -> None:
@@ -247,14 +248,16 @@ class TorchLearner:
         self, batch: Batch, decoder: Decoder, meter: msbench.Meter | None = None
     ) -> Sequence[Any]:
         """The decoder's predictions as lists and numbers."""
-        placed = self._place(batch)
-        predictions = decoder(self.model if meter is None else meter.watch(self.model), placed)
+        on_device = self._place(batch)
+        with exactly(self.device):
+            predictions = decoder(self.model if meter is None else meter.watch(self.model), on_device)
         return predictions.tolist() if isinstance(predictions, Tensor) else predictions
 
     @torch.inference_mode()
     def log_probabilities(self, batch: Batch, outputs: Sequence[Sequence[int]]) -> list[float]:
         """Log-probability in nats of one output for each example; see `scoring.scores_of`."""
-        return scores_of(self.model, self._place(batch), outputs, self.task.vocabulary)
+        with exactly(self.device):
+            return scores_of(self.model, self._place(batch), outputs, self.task.vocabulary)
 
     def mode(self, training: bool) -> None:
         """Switch dropout on or off, and the weights of optimizers that evaluate averaged ones."""

@@ -29,6 +29,12 @@ def switched(precision: str, device: torch.device) -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = cudnn
 
 
+def exactly(device: torch.device) -> AbstractContextManager[None]:
+    """Around all that evaluates: in float32, whatever weights were trained in, so that a score or
+    a validation loss is of the weights and not of how it was computed."""
+    return switched("float32", device)
+
+
 def casting(precision: str, device: torch.device) -> AbstractContextManager[Any]:
     """Around a forward pass and its loss: what torch casts to bfloat16 and what it leaves.
 
