@@ -373,9 +373,21 @@ class Job(Protocol):
         """Identity of the work."""
 
 
+def plain(job: Job) -> dict[str, Any]:
+    """A job as plain data; modes of training that are the default are left out, as they were when
+    there were no others."""
+    data: dict[str, Any] = asdict(job)  # type: ignore[call-overload]
+    for trial in data.get("strategies", [data]):
+        own = trial.get("training", {})
+        for name in MODES:
+            if name in own and own[name] in _UNUSED[name]:
+                del own[name]
+    return data
+
+
 def job_to_json(job: Job) -> str:
     """A job as text, to be sent anywhere."""
-    return json.dumps(asdict(job))  # type: ignore[call-overload]
+    return json.dumps(plain(job))
 
 
 def job_from_json(text: str) -> Job:

@@ -12,11 +12,12 @@ from msbench.builtin import compiling
 from msbench.builtin.losses.pointwise import cross_entropy, focal
 from msbench.builtin.losses.sequence import self_critical
 from msbench.builtin.models.bag import Bag
-from msbench.builtin.models.lstm import LSTM
+from msbench.builtin.optimizers.torch_optim import muon
 from msbench.builtin.precision import mode_notes
 
 
 def weights(made: Any, kind: str, steps: int = 4) -> list[Tensor]:
+    made.reseed("dropout")
     return trained(made, batches(kind, steps), made.train_step)
 
 
@@ -32,9 +33,10 @@ def test_bfloat16_is_of_products_alone(kind: str) -> None:
         assert torch.allclose(one, other, rtol=0.03), "losses"
 
 
-@pytest.mark.parametrize("changed", [{"loss": focal}, {"model": partial(LSTM, width=8)}])
+@pytest.mark.parametrize("changed", [{"loss": focal}, {"optimizer": muon}, {"accumulate": 3}])
 def test_bfloat16_suits_other_parts(changed: dict[str, Any]) -> None:
-    assert all(t.isfinite().all() for t in weights(learner("labels", precision="bfloat16", **changed), "labels"))
+    found = weights(learner("labels", precision="bfloat16", **changed), "labels")
+    assert all(each.isfinite().all() for each in found)
 
 
 def test_logits_are_float32_before_a_loss_takes_logarithms() -> None:
@@ -56,6 +58,8 @@ def test_a_loss_that_generates_first_has_a_gradient_in_bfloat16() -> None:
     """Weights that were cast without gradients must not be used again with them."""
     made = learner("pairs", precision="bfloat16", loss=partial(self_critical, mix=0.5))
     made.train_step(batches("pairs", 1)[0])
+    made.mode(training=False)
+    made.validate(batches("pairs", 1))
     assert all(p.grad is not None and p.grad.any() for p in made.model.encoder.parameters())
 
 
@@ -92,7 +96,9 @@ def test_one_piece_of_code_serves_batches_of_all_lengths(monkeypatch: pytest.Mon
         return graph.forward
 
     monkeypatch.setattr(compiling, "backend_for", lambda device: (backend, ""))
-    compiled, plain = (learner("labels", model=Bag, compile=each) for each in (True, False))
+    compiled, plain = (
+        learner("labels", model=partial(Bag, dropout=0.0), compile=each) for each in (True, False)
+    )
     drawn = batches("labels")
     assert len({batch.shapes for batch in drawn}) > 2
     pauses: list[int] = []
@@ -101,8 +107,9 @@ def test_one_piece_of_code_serves_batches_of_all_lengths(monkeypatch: pytest.Mon
         pauses.append(1)
         return torch.no_grad()
 
-    found = trained(compiled, drawn, partial(compiled.train_step, aside=aside))
-    expected = trained(plain, drawn, partial(plain.train_step, aside=aside))
+    found, expected = (
+        trained(each, drawn, partial(each.train_step, aside=aside)) for each in (compiled, plain)
+    )
     assert len(made) == 1
     assert len(pauses) == len({batch.shapes for batch in drawn})
     assert compiled.prepared().seconds > 0
