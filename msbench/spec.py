@@ -163,7 +163,9 @@ class Training:
     @property
     def modes(self) -> dict[str, Any]:
         """How steps are computed, as far as it is not the default."""
-        return {name: value for name in MODES if (value := getattr(self, name)) not in _UNUSED[name]}
+        return {
+            name: value for name in MODES if (value := getattr(self, name)) not in _UNUSED[name]
+        }
 
     @property
     def budget(self) -> tuple[Unit, float]:

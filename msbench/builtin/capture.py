@@ -87,7 +87,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def tape(work: Callable[[], Any]) -> tuple[Any, Replay]:
-    """The twin on any device; the work is done while it is recorded, so its first replay is free."""
+    """The twin on any device; recording does the work, so the first replay does nothing."""
     recorded = Tape()
     with recorded:
         result = work()
@@ -104,7 +104,7 @@ class CudaGraphs:
 
     def __init__(self) -> None:
         self._pool = torch.cuda.graph_pool_handle()
-        self.stream = torch.cuda.Stream()
+        self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def __call__(self, work: Callable[[], Any]) -> tuple[Any, Replay]:
         """A graph of the work, which must have been done once before on this stream."""
@@ -167,4 +167,4 @@ def _aliased(value: Any) -> Any:
 
 
 def _shared(one: Tensor, other: Tensor) -> bool:
-    return one.untyped_storage()._cdata == other.untyped_storage()._cdata
+    return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)

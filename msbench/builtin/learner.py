@@ -28,7 +28,15 @@ from msbench.builtin.optimizers.inspection import (
     state_bytes,
 )
 from msbench.builtin.placing import Resident, placed
-from msbench.builtin.precision import Precision, casting, exactly, mode_notes, promote_logits, switched
+from msbench.builtin.precision import (
+    Precision,
+    casting,
+    exactly,
+    mode_notes,
+    promote_logits,
+    switched,
+)
+from msbench.builtin.replaying import why_eager
 from msbench.builtin.scoring import scores_of
 from msbench.builtin.steps import CapturedSteps, OnStream, Shard
 
@@ -118,9 +126,7 @@ class TorchLearner:
     def why_eager(kind: str, make: Callable[..., Any], task: str) -> str:
         """Why steps with this model, loss or optimizer on this kind of task cannot be captured;
         empty if they can. Told without a GPU."""
-        from msbench.builtin.replaying import why_eager  # late: it makes learners
-
-        return why_eager(kind, make, task)
+        return why_eager(TorchLearner, kind, make, task)
 
     @staticmethod
     def mode_notes(modes: Mapping[str, Any], device: str) -> list[str]:
@@ -250,7 +256,9 @@ class TorchLearner:
         """The decoder's predictions as lists and numbers."""
         on_device = self._place(batch)
         with exactly(self.device):
-            predictions = decoder(self.model if meter is None else meter.watch(self.model), on_device)
+            predictions = decoder(
+                self.model if meter is None else meter.watch(self.model), on_device
+            )
         return predictions.tolist() if isinstance(predictions, Tensor) else predictions
 
     @torch.inference_mode()

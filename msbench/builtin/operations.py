@@ -177,7 +177,7 @@ class Work:
         return self._own.total
 
     def count_again(self, parts: Iterable[Batch], own: float) -> None:
-        """A step was replayed: its passes over these batches, and what the optimizer did besides."""
+        """A step was replayed: passes over these batches, and what the optimizer did besides."""
         self._steps += 1
         self._own.total += 0 if self._steady_optimizer else own
         for batch in parts:

@@ -1,4 +1,4 @@
-"""Training steps that are captured once for each shape of a batch and kind of step, then replayed."""
+"""Training steps that are captured once for each shape and kind of step, then replayed."""
 
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext

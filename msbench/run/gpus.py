@@ -22,7 +22,7 @@ def gpu_room(device: str) -> int:
     visible = [each for each in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if each]
     card = visible[number] if number < len(visible) else str(number)
     try:
-        said = subprocess.run(
+        said = subprocess.run(  # noqa: S603
             [*QUERY, f"--id={card}"], capture_output=True, text=True, timeout=10, check=True
         ).stdout
         free, busy = (int(each) for each in said.splitlines()[0].split(","))

@@ -25,7 +25,6 @@ from msbench.records.record import Record, record
 from msbench.records.schema import Status
 from msbench.run.descendants import kill_descendants
 from msbench.run.device import cores, limit_threads, machine
-
 from msbench.run.failure import is_out_of_memory
 from msbench.run.gpus import gpu_room
 from msbench.run.worker import Run, work

@@ -67,7 +67,7 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
             "flops": cost.flops,
             "optimizer_bytes": cost.optimizer_bytes,
             "sent_bytes": cost.sent_bytes,
-            **_modes_data(trial, cost),
+            **_modes_data(trial, cost),  # type: ignore[typeddict-item]
         },
         "setup_seconds": setup,
         "parameters": learner.parameters(),

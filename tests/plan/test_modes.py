@@ -1,4 +1,4 @@
-"""Precision, compile and graph: part of what a trial is, checked, and told where they do nothing."""
+"""Precision, compile and graph: part of a trial, checked, and told where they do nothing."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from msbench.plan.modes import mode_notes
+from msbench import Choice
+from msbench.plan.modes import mode_notes, mode_problems
+from msbench.plan.resolve import resolve_suite
+from msbench.plan.suite import load_suite
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry
 from msbench.spec import Trial, job_from_json, job_to_json, plain
@@ -64,7 +67,7 @@ def register_models(register):
              learner="plain", fits=["seq2seq"])
 
 class Plain:
-    def __init__(self, task, *, model, loss, optimizer, seed, device, threads, dtype, accumulate, clip):
+    def __init__(self, task, *, model, loss, optimizer, seed, device, threads, dtype):
         pass
 """
 
@@ -72,13 +75,12 @@ class Plain:
 def test_a_learner_that_does_not_know_a_mode_is_refused(
     write_suite: Callable[..., Path], write_plugin: Callable[..., str]
 ) -> None:
-    from msbench.plan.modes import mode_problems
-    from msbench.plan.resolve import resolve_suite
-    from msbench.plan.suite import load_suite
-
     registry = load_plugins([write_plugin(PLUGIN)])
     own = "encoder-decoder-plain"
-    changes = {"below = 200": f"below = 200\ntraining = {{ {MODES} }}", '"encoder-decoder"': f'"{own}"'}
+    changes = {
+        "below = 200": f"below = 200\ntraining = {{ {MODES} }}",
+        '"encoder-decoder"': f'"{own}"',
+    }
     suite = load_suite(str(write_suite(**changes)))
     parts, _ = resolve_suite(suite, registry)
     assert mode_problems(suite, registry, parts) == [
@@ -92,7 +94,7 @@ def test_what_runs_eagerly_is_named(planned: Plan, registry: Registry) -> None:
     assert mode_notes(trials, registry) == [
         "graph = true: steps run eagerly on a CPU, which has no graphs to replay"
     ]
-    part = registry.resolve("optimizer", _choice("adafactor"))
+    part = registry.resolve("optimizer", Choice("adafactor"))
     (trial,) = trials[:1]
     on_card = replace(trial, device="cuda", optimizer=part)
     (note,) = mode_notes([on_card, on_card], registry)
@@ -100,9 +102,3 @@ def test_what_runs_eagerly_is_named(planned: Plan, registry: Registry) -> None:
         "optimizer adafactor trains eagerly in spite of graph = true: the host waits for a result "
         "(aten::_local_scalar_dense)"
     )
-
-
-def _choice(name: str) -> Any:
-    from msbench import Choice
-
-    return Choice(name)

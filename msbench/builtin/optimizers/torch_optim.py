@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adafactor, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
 
-from msbench.builtin.optimizers.decay import Decay, decayed, decoupled
 from msbench.builtin.optimizers.capturing import is_capturable, note_replay, step_kinds
+from msbench.builtin.optimizers.decay import Decay, decayed, decoupled
 from msbench.builtin.optimizers.inspection import is_steady
 from msbench.builtin.types import (
     DecayExponent,
@@ -204,7 +204,7 @@ class Orthogonal(Muon):
     def step(self, closure: Closure | None = None) -> Tensor | None:  # type: ignore[override]
         """One step; with a rate on the device, that of torch's Muon along scaled updates."""
         if not is_capturable(self):
-            return super().step(closure)  # type: ignore[arg-type, return-value]
+            return super().step(closure)  # type: ignore[no-untyped-call, no-any-return]
         loss = None if closure is None else closure()
         for group in self.param_groups:
             self._step_on_device(group)
@@ -219,7 +219,7 @@ class Orthogonal(Muon):
         group |= {"lr": 1.0, "weight_decay": 0.0}
         others, self.param_groups = self.param_groups, [group]
         try:
-            super().step()
+            super().step()  # type: ignore[no-untyped-call]
         finally:
             self.param_groups = others
             group |= {"lr": rate, "weight_decay": decay}
