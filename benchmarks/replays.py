@@ -2,10 +2,11 @@
 
     python benchmarks/replays.py [--device cpu]
 
-On a GPU, what `tests/builtin/test_capture.py` shows with the tape on a CPU. Prints for each strategy
-the largest difference between the losses of 24 steps under a schedule, relative to them (of weights
-it would say little: Adam makes steps of rounding where a gradient is zero), how many steps were replayed, and the time of a step, eager and replayed. Without
-dropout, since eager and replayed steps draw other masks; exit code 1 if one differs.
+On a GPU, what `tests/builtin/test_capture.py` shows with the tape on a CPU. Prints for each
+strategy the largest difference between the losses of 24 steps under a schedule, relative to them
+(of weights it would say little: Adam makes steps of rounding where a gradient is zero), how many
+steps were replayed, and the time of a step, eager and replayed. Without dropout, since eager and
+replayed steps draw other masks; exit code 1 if one differs.
 """
 
 import argparse

@@ -3,12 +3,12 @@
     python benchmarks/training.py [--device cuda] [--shapes 1] [--seconds 20] [--json FILE]
 
 Three shapes of an encoder (width, layers, batch x length). All ways of one shape run in one
-process, a few steps each in turn, in an order that rotates; a ratio is formed within the round. `bare` is a
-loop as one would write it by hand; on CUDA, `bare, best` is compiled, in bfloat16 and captured whole.
-On a CPU there are no graphs, and compiling takes minutes: `--compile` asks for it.
+process, a few steps each in turn, in an order that rotates; a ratio is formed within the round.
+`bare` is a loop as one would write it by hand; on CUDA, `bare, best` is compiled, in bfloat16 and
+captured whole. On a CPU there are no graphs, and compiling takes minutes: `--compile` asks for it.
 
-Beside the speed, what it does to the score: the accuracy on held-out examples after a short training
-on a small task that can be learned (sums of digits), the same seeds for every way.
+Beside the speed, what it does to the score: the accuracy on held-out examples after a short
+training on a small task that can be learned (sums of digits), the same seeds for every way.
 """
 
 import argparse
@@ -213,10 +213,8 @@ def main() -> None:
     """Measure, print a table, and write JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--shapes", type=int, default=3, help="how many of the shapes, small first")
-    parser.add_argument(
-        "--seconds", type=float, default=20, help="for each shape, after warming up"
-    )
+    parser.add_argument("--shapes", type=int, default=3, help="how many, small first")
+    parser.add_argument("--seconds", type=float, default=20, help="for each shape")
     parser.add_argument("--compile", action="store_true", help="compile on a CPU, too")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300, help="of the training that is scored")
