@@ -60,7 +60,7 @@ def _spec(model: EncoderDecoder, heads: int) -> Any:
     same: dict[str, Any] = {
         "activation": common_spec.Activation.GELU,
         "rotary_dim": 0,  # all of a head
-        "rotary_interleave": False,
+        "rotary_interleave": True,
     }
     layers = len(model.encoder)
     encoder = transformer_spec.TransformerEncoderSpec(layers, heads, **same)

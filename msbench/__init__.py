@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from msbench.run.device import PeakMemory
     from msbench.run.driver import run_suite
     from msbench.run.job import run_job
-    from msbench.run.learner import Decoder, Learner, Schedule, Step
+    from msbench.run.learner import Decoder, Learner, Prepared, Schedule, Step
     from msbench.run.meter import Meter
     from msbench.run.seeds import derive, stream
     from msbench.spec import (
@@ -88,7 +88,7 @@ _LATE = {
     "run.device": "PeakMemory",
     "run.driver": "run_suite",
     "run.job": "run_job",
-    "run.learner": "Decoder Learner Schedule Step",
+    "run.learner": "Decoder Learner Prepared Schedule Step",
     "run.meter": "Meter",
     "run.seeds": "derive stream",
     "spec": "Choice Measurement Part Suite TaskKind Trial job_from_json job_to_json",
@@ -114,6 +114,7 @@ __all__ = [
     "Part",
     "PeakMemory",
     "PluginError",
+    "Prepared",
     "Record",
     "Register",
     "Registry",

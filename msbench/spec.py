@@ -52,6 +52,9 @@ Unit = Literal["passes", "steps", "seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 """What a budget may be counted in."""
 
+Precision = Literal["float32", "tf32", "bfloat16"]
+"""How training steps multiply numbers of float32."""
+
 Select = Literal["loss", "metric"]
 """What a search compares, on the validation split."""
 
@@ -150,11 +153,28 @@ class Training:
     """Parts in which the gradient of a batch is summed: less memory, the same gradient."""
     clip: float = field(default=0.0, metadata={"ge": 0})
     """Longest gradient (Euclidean, over all weights) that is not shortened; 0 = any."""
+    precision: Precision = "float32"
+    """What forward and backward passes compute in; weights and optimizer stay in `dtype`."""
+    compile: bool = False
+    """Whether the forward pass and the loss of training steps are compiled."""
+    graph: bool = False
+    """Whether a whole step is captured once for each shape of a batch and then replayed."""
+
+    @property
+    def modes(self) -> dict[str, Any]:
+        """How steps are computed, as far as it is not the default."""
+        return {
+            name: value for name in MODES if (value := getattr(self, name)) not in _UNUSED[name]
+        }
 
     @property
     def budget(self) -> tuple[Unit, float]:
         """The unit that is counted, and how much of it there is."""
         return next((unit, getattr(self, unit)) for unit in UNITS if getattr(self, unit))
+
+
+MODES = ("precision", "compile", "graph")
+"""Settings of training that change how a step is computed and not which step it is."""
 
 
 @dataclass(frozen=True)
@@ -355,9 +375,21 @@ class Job(Protocol):
         """Identity of the work."""
 
 
+def plain(job: Job) -> dict[str, Any]:
+    """A job as plain data; modes of training that are the default are left out, as they were when
+    there were no others."""
+    data: dict[str, Any] = asdict(job)  # type: ignore[call-overload]
+    for trial in data.get("strategies", [data]):
+        own = trial.get("training", {})
+        for name in MODES:
+            if name in own and own[name] in _UNUSED[name]:
+                del own[name]
+    return data
+
+
 def job_to_json(job: Job) -> str:
     """A job as text, to be sent anywhere."""
-    return json.dumps(asdict(job))  # type: ignore[call-overload]
+    return json.dumps(plain(job))
 
 
 def job_from_json(text: str) -> Job:
@@ -414,6 +446,9 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "seconds": (0,),
     "accumulate": (1,),
     "clip": (0,),
+    "precision": ("float32",),
+    "compile": (False,),
+    "graph": (False,),
     "phases": ((), []),
     "tuned": (None,),
 }

@@ -1,6 +1,7 @@
 """The PyTorch learner: places batches, runs the closure, counts the passes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy, deepcopy
 from fractions import Fraction
 from pathlib import Path
@@ -13,9 +14,12 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 import msbench
-from msbench import Batch, Decoder, Step, Task, derive
+from msbench import Batch, Decoder, Prepared, Step, Task, derive
+from msbench.builtin.capture import CudaGraphs, Record
+from msbench.builtin.compiling import Compiled
 from msbench.builtin.memory import Alive, stored_bytes
 from msbench.builtin.operations import Aside, Work, untouched
+from msbench.builtin.optimizers.capturing import make_capturable, set_lr
 from msbench.builtin.optimizers.inspection import (
     Make,
     check_complete,
@@ -23,7 +27,18 @@ from msbench.builtin.optimizers.inspection import (
     held_bytes,
     state_bytes,
 )
+from msbench.builtin.placing import Resident, placed
+from msbench.builtin.precision import (
+    Precision,
+    casting,
+    exactly,
+    mode_notes,
+    promote_logits,
+    switched,
+)
+from msbench.builtin.replaying import why_eager
 from msbench.builtin.scoring import scores_of
+from msbench.builtin.steps import CapturedSteps, OnStream, Shard
 
 Loss = Callable[[Any, Batch], tuple[Tensor, Tensor]]
 
@@ -44,15 +59,23 @@ class TorchLearner:
         dtype: str = "float32",
         accumulate: int = 1,
         clip: float = 0.0,
+        precision: Precision = "float32",
+        compile: bool = False,
+        graph: bool = False,
     ):
         torch.set_num_threads(threads)
         self.device = torch.device(device)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         self.task, self.seed, self.accumulate, self.clip = task, seed, accumulate, clip
+        self.precision, self.compile, self.graph = precision, compile, graph
+        self._resident = Resident(self.device)
         self.reseed("init")
         # Weights are drawn on the CPU, so that they are the same on every device.
         self.model = model(task).to(self.device, getattr(torch, dtype))
+        if precision == "bfloat16":
+            promote_logits(self.model)
+        self._why_eager = self.why_eager("model", model, task.kind) if self._captures else ""
         self.begin(loss, optimizer)
         self.reseed("dropout")
 
@@ -65,7 +88,50 @@ class TorchLearner:
         check_complete(self.model, self.optimizer)
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._factor = 1.0
-        self._work = Work(self.model, self.loss, self.optimizer, self._gradient)
+        self._work = Work(
+            self.model,
+            self.loss,
+            self.optimizer,
+            lambda batch: self._gradient(self._place(batch), self.loss),
+        )
+        self._compiled = Compiled(self.loss, self.device) if self.compile else None
+        self._captured = self._capture_steps() if self._captures else None
+
+    @property
+    def _captures(self) -> bool:
+        """Whether steps are to be captured, if they can be."""
+        return self.graph and self.device.type == "cuda"
+
+    def _capture_steps(self) -> CapturedSteps | None:
+        """What captures steps and replays them; None if they cannot be."""
+        loss, optimizer = self._makes
+        if (
+            self._why_eager
+            or self.why_eager("loss", loss, self.task.kind)
+            or self.why_eager("optimizer", optimizer, self.task.kind)
+        ):
+            return None
+        graphs = CudaGraphs()
+        return self.captured_by(graphs, graphs.on_stream)
+
+    def captured_by(self, record: Record, on_stream: OnStream = nullcontext) -> CapturedSteps:
+        """Steps that `record` records, from now on."""
+        make_capturable(self.optimizer)
+        self._captured = CapturedSteps(
+            record, self._take, self.optimizer, self._resident, self._work, on_stream
+        )
+        return self._captured
+
+    @staticmethod
+    def why_eager(kind: str, make: Callable[..., Any], task: str) -> str:
+        """Why steps with this model, loss or optimizer on this kind of task cannot be captured;
+        empty if they can. Told without a GPU."""
+        return why_eager(TorchLearner, kind, make, task)
+
+    @staticmethod
+    def mode_notes(modes: Mapping[str, Any], device: str) -> list[str]:
+        """What is done otherwise than a suite's `precision`, `compile` and `graph` say."""
+        return mode_notes(modes, device)
 
     @staticmethod
     def check_device(device: str) -> None:
@@ -89,8 +155,18 @@ class TorchLearner:
         `closure(index, of)` computes the gradient of every `of`-th example from the one at `index`
         on and counts as that share of a pass, for optimizers that simulate several workers.
         """
-        placed = self._place(batch)
+        with switched(self.precision, self.device):
+            if self._captured is not None:
+                return self._captured.step(batch, aside)
+            return self._take(batch, lambda: self._place(batch), aside)[0]
+
+    def _take(
+        self, batch: Batch, place: Callable[[], Batch], aside: Aside | None
+    ) -> tuple[Step, list[Shard]]:
+        """A step, and what each of its passes was over. place: puts the batch on the device."""
+        on_device = place()
         passes = Fraction(0)
+        shards: list[Shard] = []
         first_losses: dict[int, Tensor] = {}
 
         def closure(index: int = 0, of: int = 1) -> Tensor:
@@ -100,25 +176,37 @@ class TorchLearner:
                     f"a batch of {len(batch.rows)} examples has no shard for each of {of} workers"
                 )
             self.optimizer.zero_grad(set_to_none=True)
-            part = placed if of == 1 else placed.shard(index, of)
-            with self._work.of_pass(part, aside), torch.enable_grad():
-                loss = self._gradient(part)
+            whole = of == 1
+            own, part = (each if whole else each.shard(index, of) for each in (batch, on_device))
+            self._warm_up(part, aside)
+            with self._work.of_pass(own, aside), torch.enable_grad():
+                loss = self._gradient(part, self._compiled or self.loss)
             if self.clip:
                 clip_grad_norm_(self._trained, self.clip)
             first_losses.setdefault(index, loss / of)  # the loss before the step
             passes += Fraction(1, of)  # exact: three thirds add up to one
+            shards.append((index, of))
             return loss
 
         with self._work.of_step(aside):
             self.optimizer.step(closure)  # type: ignore[arg-type]
         if not passes:
             raise msbench.MsbenchError("the optimizer took a step without calling its closure")
-        return Step(float(passes), sum(first_losses.values()))
+        return Step(float(passes), sum(first_losses.values())), shards
 
-    def _gradient(self, batch: Batch) -> Tensor:
+    def _warm_up(self, batch: Batch, aside: Aside | None) -> None:
+        """Compile what a batch of new shapes needs, off the clock and without a trace."""
+        if self._compiled is None or self._compiled.knows(batch):
+            return
+        kept = untouched(self.model, self.model.buffers())
+        with (aside or nullcontext)(), self._work.uncounted(), kept:
+            self._compiled.warm_up(batch, self._gradient)
+
+    def _gradient(self, batch: Batch, loss_of: Loss) -> Tensor:
         """Put the gradient of the mean loss into the weights' `grad`; return that loss."""
         if self.accumulate == 1:
-            total, count = self.loss(self.model, batch)
+            with casting(self.precision, self.device):
+                total, count = loss_of(self.model, batch)
             loss = total / count
             loss.backward()  # type: ignore[no-untyped-call]
             return loss.detach()
@@ -126,7 +214,8 @@ class TorchLearner:
         # the units of a short part more weight.
         sums, units = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for index in range(min(self.accumulate, len(batch.rows))):
-            total, count = self.loss(self.model, batch.shard(index, self.accumulate))
+            with casting(self.precision, self.device):
+                total, count = loss_of(self.model, batch.shard(index, self.accumulate))
             total.backward()  # type: ignore[no-untyped-call]
             sums, units = sums + total.detach(), units + count
         torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
@@ -139,7 +228,7 @@ class TorchLearner:
         """
         if factor != self._factor:
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-                group["lr"] = rate * factor
+                set_lr(group, rate * factor)
             self._factor = factor
         if hasattr(self.optimizer, "spent"):
             self.optimizer.spent = spent
@@ -149,9 +238,10 @@ class TorchLearner:
         """Mean loss per target unit over all batches."""
         total = count = 0.0
         # Floats, not tensors: small tensors between the large ones would fragment the heap.
-        for batch in batches:
-            batch_total, batch_count = self.loss(self.model, self._place(batch))
-            total, count = total + float(batch_total), count + float(batch_count)
+        with exactly(self.device):
+            for batch in batches:
+                batch_total, batch_count = self.loss(self.model, self._place(batch))
+                total, count = total + float(batch_total), count + float(batch_count)
         return total / max(1.0, count)
 
     def calibrate(self, decoder: Decoder) -> None:
@@ -164,14 +254,18 @@ class TorchLearner:
         self, batch: Batch, decoder: Decoder, meter: msbench.Meter | None = None
     ) -> Sequence[Any]:
         """The decoder's predictions as lists and numbers."""
-        placed = self._place(batch)
-        predictions = decoder(self.model if meter is None else meter.watch(self.model), placed)
+        on_device = self._place(batch)
+        with exactly(self.device):
+            predictions = decoder(
+                self.model if meter is None else meter.watch(self.model), on_device
+            )
         return predictions.tolist() if isinstance(predictions, Tensor) else predictions
 
     @torch.inference_mode()
     def log_probabilities(self, batch: Batch, outputs: Sequence[Sequence[int]]) -> list[float]:
         """Log-probability in nats of one output for each example; see `scoring.scores_of`."""
-        return scores_of(self.model, self._place(batch), outputs, self.task.vocabulary)
+        with exactly(self.device):
+            return scores_of(self.model, self._place(batch), outputs, self.task.vocabulary)
 
     def mode(self, training: bool) -> None:
         """Switch dropout on or off, and the weights of optimizers that evaluate averaged ones."""
@@ -227,7 +321,7 @@ class TorchLearner:
             return torch.cuda.max_memory_allocated(self.device)
         with untouched(self.model, ()):
             twin = copy(self)
-            twin.model = deepcopy(self.model)
+            twin.model, twin.compile = deepcopy(self.model), False
             alive = Alive()
             with alive:
                 twin.begin(*self._makes)
@@ -254,6 +348,15 @@ class TorchLearner:
         """Floating point operations of the phase's steps that were given a clock to stop."""
         return self._work.flops()
 
+    def prepared(self) -> Prepared:
+        """What compiling and capturing took in this phase, and how many steps were replayed."""
+        compiled, captured = self._compiled, self._captured
+        return Prepared(
+            sum(each.seconds for each in (compiled, captured) if each is not None),
+            captured.replayed if captured else 0,
+            compiled.backend if compiled else "",
+        )
+
     def parameters(self) -> int:
         """Number of trained weights."""
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
@@ -264,4 +367,6 @@ class TorchLearner:
             return float(sum(p.double().abs().sum() for p in self.model.parameters()))
 
     def _place(self, batch: Batch) -> Batch:
-        return batch.map(lambda ids: torch.from_numpy(ids).to(self.device, non_blocking=True))
+        """A batch of training from where its split is on the device, any other as it is."""
+        resident = self.model.training and (self.compile or self.device.type == "cuda")
+        return self._resident.place(batch) if resident else placed(batch, self.device)

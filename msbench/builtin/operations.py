@@ -109,6 +109,11 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.__enter__()
 
 
+def is_steady_pass(model: nn.Module, loss: Any) -> bool:
+    """Whether the work of a pass depends on shapes alone, as far as model and loss say."""
+    return all(getattr(each, "steady", True) for each in (loss, *model.modules()))
+
+
 @dataclass
 class Tallied:
     """Passes over batches of the same shapes."""
@@ -126,14 +131,15 @@ class Work:
     outputs, is made twice, the first time to be counted, with the clock stopped. What the optimizer
     does besides is counted as it happens: in the first step if it is steady, else in all of them.
 
-    gradient: forward and backward of a batch.
+    Batches are those of the host, so that what is remembered of them takes no memory of a device.
+    gradient: places such a batch; its forward and backward pass.
     """
 
     def __init__(
         self, model: nn.Module, loss: Any, optimizer: Any, gradient: Callable[[Batch], Tensor]
     ):
         self._model, self._gradient = model, gradient
-        self._steady = all(getattr(each, "steady", True) for each in (loss, *model.modules()))
+        self._steady = is_steady_pass(model, loss)
         self._steady_optimizer = is_steady(optimizer)
         self._tally: dict[Any, Tallied] = {}
         self._passes: float = 0
@@ -155,12 +161,27 @@ class Work:
         """Around a pass within a step; the gradients are cleared."""
         with self._own.paused():
             if aside is not None and self._steady:
-                tallied = self._tally.setdefault(batch.shapes, Tallied(batch, batch))
-                tallied.passes, tallied.last = tallied.passes + 1, batch
+                self._tallied(batch)
             elif aside is not None:
                 with aside():
                     self._passes += self._count(batch)
             yield
+
+    def uncounted(self) -> AbstractContextManager[None]:
+        """Within a step: what is inside belongs to no step."""
+        return self._own.paused()
+
+    @property
+    def own_total(self) -> float:
+        """What the optimizer did besides passes, as far as it was counted."""
+        return self._own.total
+
+    def count_again(self, parts: Iterable[Batch], own: float) -> None:
+        """A step was replayed: passes over these batches, and what the optimizer did besides."""
+        self._steps += 1
+        self._own.total += 0 if self._steady_optimizer else own
+        for batch in parts:
+            self._tallied(batch)
 
     def flops(self) -> float:
         """Of all counted steps; not a number if torch cannot count them, or if two batches of the
@@ -173,6 +194,10 @@ class Work:
                 return math.nan
             total += tallied.passes * one
         return total
+
+    def _tallied(self, batch: Batch) -> None:
+        tallied = self._tally.setdefault(batch.shapes, Tallied(batch, batch))
+        tallied.passes, tallied.last = tallied.passes + 1, batch
 
     def _count(self, batch: Batch) -> float:
         """Of one pass, which leaves no trace; not a number if it fails."""

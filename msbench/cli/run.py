@@ -76,6 +76,8 @@ def command(
     assert isinstance(planned, Planned)
     say_skipped(planned.problems, planned.unsealed)
     _say_replaced(planned)
+    for note in planned.notes:
+        say(note)
     if dry_run:
         _print_plan(chosen, planned)
         return

@@ -196,6 +196,11 @@ def _contradictions(suite: Suite) -> Iterator[str]:
     for number, name in enumerate(names, start=1):
         for problem in _budget_problems(suite.training[name], suite.limit):
             yield f"task[{number}].training: {problem}"
+        if suite.dtype != "float32" and suite.training[name].precision != "float32":
+            yield (
+                f"task[{number}].training.precision: {suite.training[name].precision!r} is a way "
+                f"to compute with weights of float32, and dtype is {suite.dtype!r}"
+            )
     yield from _phase_problems(suite)
 
 

@@ -4,6 +4,7 @@ What is wrong is appended to `problems`, with `where` (file and key) in front, a
 so that all problems of a file are found at once.
 """
 
+import re
 from dataclasses import MISSING, fields
 from functools import cache
 from typing import Any
@@ -103,6 +104,10 @@ def _problem(kind: Any, error: Any) -> str:
         return f"{place}: unknown key{did_you_mean(place, _keys(kind).values())}"
     if error["type"] == "missing":
         return f"{place}: missing; a suite needs it"
+    if error["type"] == "literal_error":
+        allowed = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+        near = did_you_mean(str(error["input"]), allowed)
+        return f"{place}: {error['msg']}, not {shown(error['input'])}{near}"
     if error["type"] == "too_short":
         return f"{place}: is empty; a suite needs one"
     return f"{place}: {error['msg'].replace('tuple', 'list')}, not {shown(error['input'])}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from msbench.errors import SuiteError
 from msbench.plan.limits import too_many
+from msbench.plan.modes import mode_problems
 from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plugins.registry import Registry
@@ -51,6 +52,7 @@ def expected(
     """
     parts, problems = resolve_suite(suite, registry)
     problems = problems or _size_problems(suite, parts) or fit_problems(suite, registry, parts)
+    problems = problems or mode_problems(suite, registry, parts)
     searches, search_problems = plan_searches(suite, registry) if not problems else ({}, [])
     if problems or search_problems:
         raise SuiteError(problems or search_problems)

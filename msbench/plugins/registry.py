@@ -34,6 +34,9 @@ CONTEXT = {
         "dtype",
         "accumulate",
         "clip",
+        "precision",
+        "compile",
+        "graph",
     ),
 }
 """Parameters of a factory that msbench fills in, by kind; all others are options."""

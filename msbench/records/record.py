@@ -20,7 +20,7 @@ from msbench.records.schema import (
     TrialResults,
 )
 from msbench.records.validation import check_job, check_parts, check_scores, parsed
-from msbench.spec import Job, Part, Select, group_of, key_of
+from msbench.spec import Job, Part, Select, group_of, key_of, plain
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,9 @@ def record(
 ) -> Record:
     """The record of `job`, dated now."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    plain: dict[str, Any] = asdict(job)  # type: ignore[call-overload]
+    data = plain(job)
     return Record(
-        job.key, group_of(plain), plain, status, reason, results or {}, seconds, machine or {}, now
+        job.key, group_of(data), data, status, reason, results or {}, seconds, machine or {}, now
     )
 
 

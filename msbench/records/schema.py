@@ -50,6 +50,9 @@ class BudgetData(TypedDict):
     seconds: NotRequired[Written]
     accumulate: NotRequired[int]
     clip: NotRequired[Written]
+    precision: NotRequired[Literal["float32", "tf32", "bfloat16"]]
+    compile: NotRequired[bool]
+    graph: NotRequired[bool]
 
 
 class PhaseData(TypedDict):
@@ -161,6 +164,12 @@ class ComputeData(TypedDict):
     """Of all training steps, counted exactly; not a number where they cannot be."""
     optimizer_bytes: Number
     sent_bytes: Number
+    compile_seconds: NotRequired[Number]
+    """Off the clock of training: compiling and capturing; only if one of them was asked for."""
+    replayed: NotRequired[int]
+    """Steps that were replayed; the others ran eagerly, to warm up or because they had to."""
+    compiler: NotRequired[str]
+    """What compiled; empty if nothing did."""
 
 
 class DecodedData(TypedDict):

@@ -17,6 +17,7 @@ from msbench.data.sources import Source, check
 from msbench.errors import MsbenchError, PluginError
 from msbench.faults import fault
 from msbench.paths import exists
+from msbench.plan.modes import mode_notes
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plan.versions import replaced
 from msbench.plugins.loading import OWN
@@ -64,7 +65,8 @@ def run_suite(
     every = expected(suite, registry, kept, fingerprint)
     trials, timed = _missing(every, kept), _missing(measurements(suite, every), kept)
     outdated = replaced(trials, stored.records)
-    yield Planned(every, trials, timed, stored.problems, stored.unsealed, outdated)
+    notes = mode_notes(trials, registry)
+    yield Planned(every, trials, timed, stored.problems, stored.unsealed, outdated, notes)
     if trials or timed:
         prepare_folder(folder)
     fault("prepared")

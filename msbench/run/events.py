@@ -24,6 +24,8 @@ class Planned:
     """A sentence for every file of it with records that have no checksum."""
     replaced: Replaced
     """Records of other versions of code or libraries: their work is done again."""
+    notes: Sequence[str] = ()
+    """What is done otherwise than the suite says, and why."""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,18 @@ class Step:
     """Mean loss per target unit before the step; `float(loss)` may wait for the device."""
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What compiling and capturing a phase's steps took and gave."""
+
+    seconds: float
+    """Off the clock."""
+    replayed: int
+    """Steps that were replayed."""
+    compiler: str
+    """What compiled; empty if nothing did."""
+
+
 class Learner(Protocol):
     """A model in one framework, with its loss and optimizer.
 
@@ -36,7 +48,8 @@ class Learner(Protocol):
     clip)`, where model, loss and optimizer are factories with their options bound. Weights are
     drawn from the stream (seed, "init"), everything random in training from (seed, "dropout").
     accumulate: parts in which the gradient of a batch is summed, exactly; clip: largest norm of a
-    gradient, 0 = any.
+    gradient, 0 = any. Also precision, compile and graph, but only where a suite sets them: a
+    factory without these parameters is refused by the plan then.
     """
 
     @staticmethod
@@ -101,6 +114,9 @@ class Learner(Protocol):
     def flops(self) -> float:
         """Floating point operations of the phase's counted steps, exactly, or not a number; weights
         and streams of randomness are as before when it returns."""
+
+    def prepared(self) -> Prepared:
+        """What `compile` and `graph` took in this phase; only asked if the trial sets a mode."""
 
     def parameters(self) -> int:
         """Number of trained numbers."""

@@ -26,6 +26,7 @@ from msbench.records.schema import Status
 from msbench.run.descendants import kill_descendants
 from msbench.run.device import cores, limit_threads, machine
 from msbench.run.failure import is_out_of_memory
+from msbench.run.gpus import gpu_room
 from msbench.run.worker import Run, work
 from msbench.spec import Job, Trial, job_to_json
 
@@ -62,7 +63,7 @@ class _Worker:
 
 
 def processes(workers: int = 0) -> Callable[..., Iterator[Job | Record]]:
-    """A launcher: `workers` one-job processes at once; 0 = one a core, or one for a GPU."""
+    """A launcher: `workers` one-job processes at once; 0 = one a core, or as many as fit a GPU."""
     if workers < 0:
         raise MsbenchError(f"processes needs 0 or more workers, not {workers}")
 
@@ -112,7 +113,7 @@ def _room(job: Job) -> int:
     """How many jobs like this one to run at once; tells math libraries how many threads to use."""
     threads, device = (job.threads, job.device) if isinstance(job, Trial) else (1, "cpu")
     limit_threads(threads)
-    return max(1, cores() // threads) if device == "cpu" else 1
+    return max(1, cores() // threads) if device == "cpu" else gpu_room(device)
 
 
 @contextmanager

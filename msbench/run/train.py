@@ -74,7 +74,9 @@ def train(
     training: Training,
     schedule: Schedule,
 ) -> Run:
-    """Train until the budget is spent or the loss is no longer a number.
+    """Train until the budget is spent or, at a validation, the loss is no longer a number.
+
+    Losses are read at validations alone: reading one waits for the device.
 
     The budget is in passes, unless it is in steps or seconds. A step that would overrun it is not
     taken: a strategy of two passes a step takes half the steps. (What a step may cost is known from
@@ -86,7 +88,7 @@ def train(
     used, dearest = 0.0, 1.0 if unit != "seconds" else 0.0
     learner.mode(training=True)
     with clock.running():
-        while not run.diverged:
+        while True:
             over = used + dearest > budget and run.steps > 0
 
             # ── validation: the clock is stopped ────────────────────────────────────────────
@@ -99,7 +101,7 @@ def train(
                     run.diverged = _divergence(now, held, run)
                     losses.clear()
                     learner.mode(training=True)
-                if over:
+                if over or run.diverged:
                     break
 
             # ── one training step ───────────────────────────────────────────────────────────
@@ -114,8 +116,6 @@ def train(
             before, used = used, {"passes": run.passes, "steps": run.steps}.get(unit, clock.seconds)
             # Of seconds the mean: one slow step is no reason to end early.
             dearest = used / run.steps if unit == "seconds" else max(dearest, used - before)
-            if run.steps % 32 == 0 and not math.isfinite(float(step.loss)):
-                run.diverged = f"loss {float(step.loss)} at step {run.steps}"
     learner.mode(training=False)
     run.seconds = clock.seconds
     return run

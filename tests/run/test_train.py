@@ -89,11 +89,34 @@ def test_the_schedule_is_told_the_share_spent() -> None:
     assert learner.rates == [1.0, 0.75, 0.5, 0.25]
 
 
+class Unread:
+    """A loss that is still on its way."""
+
+    def __init__(self, learner: "Reluctant"):
+        self.learner = learner
+
+    def __float__(self) -> float:
+        assert self.learner.calls[-1] in ("eval", "sync"), "the device is waited for in a step"
+        return 1.0
+
+
+class Reluctant(Counting):
+    """Its losses may be read while validating, and at no other time."""
+
+    def train_step(self, batch: Batch, aside: Any = None) -> Step:
+        super().train_step(batch, aside)
+        return Step(1, Unread(self))
+
+
+def test_no_loss_is_read_but_at_validations() -> None:
+    assert [point.train_loss for point in run(Reluctant()).curve] == [1.0] * 4
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_divergence_ends_training_soon(loss: float) -> None:
-    result = run(Counting(losses=[1.0] * 10 + [loss]), passes=100_000)
-    assert result.steps == 32
-    assert f"loss {loss} at step 32" in result.diverged
+def test_divergence_ends_training_at_the_next_validation(loss: float) -> None:
+    result = run(Counting(losses=[1.0] * 10 + [loss]), passes=100)
+    assert result.steps == 25
+    assert f"training loss {loss} by step 25" in result.diverged
 
 
 def test_a_last_bad_step_is_seen() -> None:

@@ -80,13 +80,12 @@ def r_drop(alpha: NotNegative = 1.0) -> Loss:
     def loss(model: Any, batch: msbench.Batch) -> tuple[Tensor, Tensor]:
         if not model.training:
             return plain(model, batch)
-        (first, target), (second, _) = (_units(model, batch) for _ in range(2))
+        (first, target, known), (second, _, _) = (_units(model, batch) for _ in range(2))
         logs = first.log_softmax(-1), second.log_softmax(-1)
-        likelihoods = sum(functional.nll_loss(each, target, reduction="sum") for each in logs)
+        right = sum(each.gather(1, target[:, None])[:, 0] for each in logs)
         # KL(p, q) + KL(q, p), in one sum
-        divergences = ((logs[0].exp() - logs[1].exp()) * (logs[0] - logs[1])).sum()
-        total = (likelihoods + alpha * divergences) / 2
-        return total, torch.tensor(len(target), device=target.device)
+        apart = ((logs[0].exp() - logs[1].exp()) * (logs[0] - logs[1])).sum(-1)
+        return _total((alpha * apart - right) / 2, known)
 
     return loss
 
@@ -95,14 +94,24 @@ def _over_units(measure: Callable[[Tensor, Tensor], Tensor]) -> Loss:
     """The loss that sums (units, classes) logits and (units,) class ids -> (units,) numbers."""
 
     def loss(model: Any, batch: msbench.Batch) -> tuple[Tensor, Tensor]:
-        logits, target = _units(model, batch)
-        return measure(logits, target).sum(), torch.tensor(len(target), device=target.device)
+        logits, target, known = _units(model, batch)
+        return _total(measure(logits, target), known)
 
     return loss
 
 
-def _units(model: Any, batch: msbench.Batch) -> tuple[Tensor, Tensor]:
-    """(units, classes) logits and (units,) class ids of the units that are to be predicted."""
+def _units(model: Any, batch: msbench.Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """(places, classes) logits, (places,) class ids, 0 where nothing is to be predicted, and
+    (places,) whether something is.
+
+    No place is left out, though it counts nothing: how many there are would be known on the device
+    alone, and whoever asks must wait for it.
+    """
     logits, target = model(batch).flatten(0, -2), batch.target.flatten()
     known = target != msbench.IGNORE
-    return logits[known], target[known]
+    return logits, target.where(known, 0), known
+
+
+def _total(numbers: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of the numbers of known places, and how many these are."""
+    return numbers.where(known, 0.0).sum(), known.sum()

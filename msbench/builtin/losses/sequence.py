@@ -152,11 +152,11 @@ def candidates(
 
 @contextmanager
 def predicting(model: Any) -> Iterator[None]:
-    """The model without dropout and gradients; then in the mode it was in."""
-    training = model.training
+    """The model without dropout, gradients and casts, as decoders have it; then as it was."""
+    training, device = model.training, next(model.parameters()).device
     model.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):
             yield
     finally:
         model.train(training)

@@ -1,11 +1,13 @@
 """Workers that train independently and average now and then, simulated in one process."""
 
+from collections.abc import Hashable
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+from msbench.builtin.optimizers.capturing import note_replay, step_kinds
 from msbench.builtin.optimizers.inspection import is_steady
 from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.optimizers.wrappers import Base, parameters, unshared
@@ -53,7 +55,20 @@ class Local(Optimizer):
         self.steps += 1
         if self.steps % self.every == 0:
             self._meet()
+            self._count_sent()
         return torch.stack(losses).mean()  # type: ignore[arg-type]
+
+    def step_kind(self) -> Hashable:
+        """Whether the workers meet, and the kinds of their own steps."""
+        return (self.steps + 1) % self.every == 0, step_kinds(self.bases)
+
+    def note_replay(self) -> None:
+        """Count the step, every worker's, and what a meeting sends."""
+        for inner in self.bases:
+            note_replay(inner)
+        self.steps += 1
+        if self.steps % self.every == 0:
+            self._count_sent()
 
     @torch.no_grad()
     def _meet(self) -> None:
@@ -62,6 +77,8 @@ class Local(Optimizer):
         self.outer.step()
         for own in self.workers:
             torch._foreach_copy_(own, [p.detach() for p in self.met])
+
+    def _count_sent(self) -> None:
         size = sum(p.numel() * p.element_size() for p in self.weights)
         self.sent_bytes += size * len(self.workers)
 

@@ -5,11 +5,14 @@ Hutter, 2019): weights shrink by lr * weight_decay, whatever the gradient's step
 biases are spared, unless `decay = "all"`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adafactor, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
 
+from msbench.builtin.optimizers.capturing import is_capturable, note_replay, step_kinds
 from msbench.builtin.optimizers.decay import Decay, decayed, decoupled
 from msbench.builtin.optimizers.inspection import is_steady
 from msbench.builtin.types import (
@@ -159,7 +162,7 @@ def muon(
     parts: list[Optimizer] = [AdamW(groups, lr=lr, fused=True)]
     if hidden:
         parts.append(
-            Muon(
+            Orthogonal(
                 hidden,
                 lr=lr,
                 momentum=momentum,
@@ -192,6 +195,39 @@ def lbfgs(
     )
 
 
+class Orthogonal(Muon):
+    """torch's Muon, whose learning rate may also be a tensor: then no step reads it on the host."""
+
+    steady = True
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> Tensor | None:  # type: ignore[override]
+        """One step; with a rate on the device, that of torch's Muon along scaled updates."""
+        if not is_capturable(self):
+            return super().step(closure)  # type: ignore[no-untyped-call, no-any-return]
+        loss = None if closure is None else closure()
+        for group in self.param_groups:
+            self._step_on_device(group)
+        return loss
+
+    def _step_on_device(self, group: dict[str, Any]) -> None:
+        """torch's own step at rate 1 on copies tells the way, and the rate how much of it."""
+        rate, decay = group["lr"], group["weight_decay"]
+        weights = [p for p in group["params"] if p.grad is not None]
+        before = [p.clone() for p in weights]
+        torch._foreach_zero_(weights)
+        group |= {"lr": 1.0, "weight_decay": 0.0}
+        others, self.param_groups = self.param_groups, [group]
+        try:
+            super().step()  # type: ignore[no-untyped-call]
+        finally:
+            self.param_groups = others
+            group |= {"lr": rate, "weight_decay": decay}
+        torch._foreach_mul_(weights, rate)
+        torch._foreach_mul_(before, 1 - rate * decay)
+        torch._foreach_add_(weights, before)
+
+
 class Together(Optimizer):
     """Several optimizers, each with some of the weights, stepping along one gradient."""
 
@@ -199,6 +235,15 @@ class Together(Optimizer):
         super().__init__([group for part in parts for group in part.param_groups], {})
         self.parts = list(parts)
         self.steady = all(map(is_steady, parts))
+
+    def step_kind(self) -> Hashable:
+        """The kinds of all of them."""
+        return step_kinds(self.parts)
+
+    def note_replay(self) -> None:
+        """Forward to all of them."""
+        for part in self.parts:
+            note_replay(part)
 
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One gradient, then a step of each."""

@@ -3,7 +3,7 @@
 `factory(model, base, **options)`; the base is given as a function of the model.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,6 +12,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import msbench
+from msbench.builtin.optimizers.capturing import (
+    is_capturable,
+    move_towards,
+    note_replay,
+    step_kind,
+)
 from msbench.builtin.optimizers.inspection import is_steady
 from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.types import PositiveShare, Share, Steps, UpTo10
@@ -22,8 +28,9 @@ Base = Callable[[nn.Module], Optimizer]
 class Wrapper(Optimizer):
     """An optimizer around another one, whose groups (and so learning rates) it shares.
 
-    It forwards to the base whether weights are trained or evaluated and the share of the budget
-    that is spent, and reports the bytes that the base sent.
+    It forwards to the base whether weights are trained or evaluated, the share of the budget that
+    is spent and that a step was replayed, and reports the kind of the base's next step and the
+    bytes that the base sent.
     """
 
     _spent = 0.0
@@ -52,6 +59,14 @@ class Wrapper(Optimizer):
         if hasattr(self.base, "spent"):
             self.base.spent = share
 
+    def step_kind(self) -> Hashable:
+        """Of the base."""
+        return step_kind(self.base)
+
+    def note_replay(self) -> None:
+        """Forward."""
+        note_replay(self.base)
+
     @property
     def sent_bytes(self) -> int:
         """Of the base."""
@@ -66,6 +81,7 @@ class Averaging(Wrapper):
         self.average = [p.detach().clone() for p in parameters(base)]
         self.trained: list[Tensor] | None = None  # set aside while the average is evaluated
         self.steps = 0
+        self._count: Tensor | None = None
 
     @torch.no_grad()
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
@@ -78,6 +94,18 @@ class Averaging(Wrapper):
     def follow(self, weights: list[Tensor]) -> None:
         """Move the average after a step that led to these weights."""
         raise NotImplementedError
+
+    def note_replay(self) -> None:
+        """Count the step."""
+        super().note_replay()
+        self.steps += 1
+
+    def counted(self, number: int) -> Tensor:
+        """A count whose next value is `number`, on the device, where replays go on with it."""
+        if self._count is None:
+            device = self.average[0].device
+            self._count = torch.tensor(number - 1, dtype=torch.float64, device=device)
+        return self._count.add_(1)
 
     @torch.no_grad()
     def eval(self) -> None:
@@ -112,6 +140,10 @@ class Lookahead(Averaging):
             torch._foreach_lerp_(self.average, weights, self.alpha)
             torch._foreach_copy_(weights, self.average)
 
+    def step_kind(self) -> Hashable:
+        """Whether slow weights move."""
+        return (self.steps + 1) % self.k == 0, super().step_kind()
+
 
 class EMA(Averaging):
     """An exponential moving average of the weights (Polyak and Juditsky, 1992; Morales-Brotons et
@@ -127,6 +159,11 @@ class EMA(Averaging):
 
     def follow(self, weights: list[Tensor]) -> None:
         """The moving average."""
+        if is_capturable(self):
+            count = self.counted(self.steps)
+            average = ((1 + count) / (10 + count)).clamp_(max=self.decay)
+            move_towards(self.average, weights, 1 - average)
+            return
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(self.average, weights, 1 - decay)
 
@@ -141,9 +178,25 @@ class SWA(Averaging):
 
     def follow(self, weights: list[Tensor]) -> None:
         """The mean, if it is time."""
-        if self.spent >= self.start and self.steps % self.every == 0:
-            self.averaged += 1
+        if not self._is_due(self.steps):
+            return
+        self.averaged += 1
+        if is_capturable(self):
+            move_towards(self.average, weights, 1 / self.counted(self.averaged))
+        else:
             torch._foreach_lerp_(self.average, weights, 1 / self.averaged)
+
+    def step_kind(self) -> Hashable:
+        """Whether the mean is taken."""
+        return self._is_due(self.steps + 1), super().step_kind()
+
+    def note_replay(self) -> None:
+        """Count what is averaged, too."""
+        super().note_replay()
+        self.averaged += self._is_due(self.steps)
+
+    def _is_due(self, steps: int) -> bool:
+        return self.spent >= self.start and steps % self.every == 0
 
     def eval(self) -> None:
         """The mean, once there is one."""
