@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from msbench import BEGIN, Batch
 
 SIZES = {"cpu": 1024, "cuda": 8192}
-"""Of the square matrices whose product is timed: large enough that nothing but arithmetic counts."""
+"""Of the square matrices whose product is timed: so large that nothing but arithmetic counts."""
 
 SECONDS, LEAST = 0.3, 3
 """For how long that is repeated, and how often at least."""
@@ -98,12 +98,12 @@ def matrix_peak(learner: Steps) -> float:
     dtype = torch.bfloat16 if name == "bfloat16" else next(learner.model.parameters()).dtype
     size = SIZES[device.type]
     a, b = torch.randn(2, size, size, dtype=torch.float32, device=device).to(dtype)
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     best, start, times = 0.0, perf_counter(), 0
     while times < LEAST or perf_counter() - start < SECONDS:
         before = perf_counter()
         torch.mm(a, b)
-        wait()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         best = max(best, 2 * size**3 / (perf_counter() - before))
         times += 1
     return best
