@@ -36,8 +36,8 @@ class Case:
     width: int = WIDTH
 
     def __str__(self) -> str:
-        size = f", width {self.width}" if self.kind == "optimizer" else ""
-        return f"{self.kind}:{self.name} {self.piece}{size}"
+        piece = f"width {self.width}" if self.kind == "optimizer" else self.piece
+        return f"{self.kind}:{self.name} {piece}"
 
 
 def cases(registry: Registry, only: Sequence[str] = ()) -> list[Case]:

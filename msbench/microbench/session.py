@@ -61,7 +61,9 @@ class Session:
         if report.skipped and isinstance(report.longrepr, tuple):
             self.skipped[name] = str(report.longrepr[2]).removeprefix("Skipped: ")
         elif report.failed:
-            self.failed[name] = report.longreprtext.strip().splitlines()[-1]
+            crash = getattr(report.longrepr, "reprcrash", None)
+            said = crash.message if crash else report.longreprtext
+            self.failed[name] = next(iter(said.splitlines()), "")
 
 
 def run_session(session: Session, file: Path, seconds: float) -> None:

@@ -32,11 +32,10 @@ def bench_legend(bench: Bench) -> list[str]:
     )
     return [
         "Speed: median of rounds. Ratio: to the first, formed within rounds [95 % interval].",
-        f"Again: the first once more. Its ratio is noise, up to {widest:.1%} here: smaller "
-        "differences show nothing.",
+        f"Noise floor: the first, once more, differs by up to {widest:.1%}; less shows nothing.",
         "First: the first step, which compiles what is compiled. Setup: until the model is there.",
-        "Of peak: share of the rate of large matrix products in this precision (MFU). mJ: of the "
-        "whole processor and device, where the machine tells.",
+        "Of peak: share of the rate of large matrix products in this precision (MFU).",
+        "mJ: of the whole processor and device, where the machine tells.",
         "TTFT: time to the first token, of a whole batch.",
         *bench.notes,
     ]

@@ -8,7 +8,7 @@ from msbench.report.format import Cells, drop_empty
 
 def microbench_tables(found: Microbench) -> list[tuple[str, Cells]]:
     """(title, rows) of every table that has rows."""
-    cells = drop_empty([_cells(row) for row in found.rows], "before", "change", "verdict")
+    cells = drop_empty([_cells(row) for row in found.rows], "before", "change")
     lost = [
         {"case": case, "why": f"{what}: {reason}"}
         for what, reasons in (("skipped", found.skipped), ("failed", found.failed))
@@ -20,9 +20,9 @@ def microbench_tables(found: Microbench) -> list[tuple[str, Cells]]:
 
 def microbench_legend(found: Microbench) -> list[str]:
     """What the tables mean."""
-    lines = ["Least and median of all times that each was run."]
+    lines = ["Time: the least of all times that each was run."]
     if found.compared_with:
-        lines.append(f"Before: the least in {found.compared_with}; change: of the least times.")
+        lines.append(f"Before: {found.compared_with}.")
     return lines
 
 
@@ -30,9 +30,7 @@ def _cells(row: CaseRow) -> dict[str, str]:
     change = row["change"]
     return {
         "case": row["case"],
-        "least": f"{1e6 * row['least']:,.0f}",
-        "median": f"{1e6 * row['median']:,.0f}",
+        "time": f"{1e6 * row['least']:,.0f}",
         "before": "-" if math.isnan(row["before"]) else f"{1e6 * row['before']:,.0f}",
-        "change": "-" if math.isnan(change) else f"{change:+.0%}",
-        "verdict": "SLOWER" if row["slower"] else "",
+        "change": "-" if math.isnan(change) else f"{change:+.0%}{' SLOWER' * row['slower']}",
     }

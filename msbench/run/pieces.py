@@ -23,6 +23,10 @@ placed on the device), `forward` (model and loss), `gradient` (forward and backw
 are generated token by token, `cached steps` (the first few of them)."""
 
 COUNTED, REPEATS = 3, 5
+"""Steps that are counted, and how often pieces are timed."""
+
+NOISE = 0.05
+"""By how much of a step its pieces may take longer apart than together and still be its parts."""
 
 UNKNOWN: SplitData = {
     "data": math.nan,
@@ -73,10 +77,14 @@ def _split(seconds: Mapping[str, float], passes: float) -> SplitData:
     forward = passes * seconds["forward"]
     backward = passes * (seconds["gradient"] - seconds["forward"])
     optimizer = seconds["whole"] - seconds["data"] - passes * seconds["gradient"]
-    if min(backward, optimizer) < 0:
+    if min(backward, optimizer) < -NOISE * seconds["whole"]:
         return UNKNOWN
-    data = seconds["drawing"] + seconds["data"]
-    return {"data": data, "forward": forward, "backward": backward, "optimizer": optimizer}
+    return {
+        "data": seconds["drawing"] + seconds["data"],
+        "forward": forward,
+        "backward": max(0.0, backward),
+        "optimizer": max(0.0, optimizer),
+    }
 
 
 def timed_piece(learner: Learner, piece: Callable[[], Any]) -> float:
