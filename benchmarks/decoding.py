@@ -18,7 +18,7 @@ import json
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -27,8 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from ct2 import translator
-from rounds import Timed, interleaved, timed
-from scipy import stats
+from rounds import Timed, interleaved, ratio_interval, timed
 
 from msbench import Batch, PeakMemory, Split, Task
 from msbench.builtin.decoders.beam import beam
@@ -112,7 +111,7 @@ def compare(sources: int, rounds: int, device: str) -> list[dict[str, Any]]:
         )
         seconds = interleaved({key: _timed(run, device) for key, run in work.items()}, rounds)
         for key, each in seconds.items():
-            ratio, low, high = interval(seconds["msbench"], each)
+            ratio, low, high = ratio_interval(seconds["msbench"], each)
             speed = sources * NEW / median(each)
             found.append({"decoder": name, "sources": sources, "device": device, "of": key})
             found[-1] |= {"tokens_per_second": speed, "ratio": ratio, "low": low, "high": high}
@@ -120,13 +119,6 @@ def compare(sources: int, rounds: int, device: str) -> list[dict[str, Any]]:
                 f"  {key:20s} {speed:9,.0f} tokens/s   {ratio:.2f} [{low:.2f}, {high:.2f}] of ours"
             )
     return found
-
-
-def interval(base: Sequence[float], other: Sequence[float]) -> tuple[float, float, float]:
-    """Geometric mean of base / other by round, and its 95 % interval (Student's t)."""
-    logs = np.log(np.array(base) / np.array(other))
-    half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs) if len(logs) > 1 else 0.0
-    return tuple(float(np.exp(logs.mean() + d)) for d in (0.0, -half, half))  # type: ignore[return-value]
 
 
 def _timed(run: Callable[[], Any], device: str) -> Timed:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from rounds import Timed, interleaved, paired, ratios, timed
+from rounds import Timed, interleaved, ratio_interval, timed
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -134,7 +134,7 @@ def compare(kind: str, width: int, dropout: float, device: str, seconds: float) 
     interleaved(contestants, 1)
     rounds = max(8, int(2 * seconds / (perf_counter() - start)))
     taken = interleaved(contestants, rounds)
-    middle, low, high = paired(ratios(taken["theirs"], taken["ours"]))
+    middle, low, high = ratio_interval(taken["theirs"], taken["ours"])
     mine, other = (1e3 * sorted(taken[name])[rounds // 2] for name in ("ours", "theirs"))
     verdict = "reached" if middle >= WANTED[width] else f"missed: {WANTED[width]}"
     return (

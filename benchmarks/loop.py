@@ -14,7 +14,7 @@ from itertools import cycle, islice
 
 import numpy as np
 import torch
-from rounds import Timed, interleaved, paired, ratios, timed
+from rounds import Timed, interleaved, ratio_interval, timed
 
 from msbench import Batch, Split, Task, derive, evaluation_batches
 from msbench.builtin.learner import TorchLearner
@@ -88,6 +88,6 @@ if __name__ == "__main__":
             "second": bare(task, batches, asked.device),
         }
         seconds = interleaved(pair, asked.rounds)
-        middle, low, high = paired(ratios(seconds["first"], seconds["second"]))
+        middle, low, high = ratio_interval(seconds["first"], seconds["second"])
         verdict = "" if name == "bare" else "reached" if low <= 1 or high < 1.01 else "missed"
         print(f"{name} loop / bare loop: {middle:.3f} (95 % {low:.3f} to {high:.3f}) {verdict}")

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from loop import make_task
-from rounds import Timed, interleaved, paired, ratios, timed
+from rounds import Timed, interleaved, ratio_interval, timed
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -143,7 +143,7 @@ if __name__ == "__main__":
             print(f"{name:13} left out: {error}")
     taken = interleaved(contestants, asked.rounds)
     for name, seconds in taken.items():
-        middle, low, high = paired(ratios(seconds, taken["msbench"]))
+        middle, low, high = ratio_interval(seconds, taken["msbench"])
         rate = STEPS * 32 / sorted(seconds)[len(seconds) // 2]
         verdict = "" if name == "msbench" else "reached" if middle >= WANTED else "missed"
         print(

@@ -226,8 +226,16 @@ class Throughput:
     """How throughput is measured, apart from the trials; `rounds = 0` leaves it out."""
 
     rounds: int = field(default=5, metadata={"ge": 0})
+    """The most there are."""
     steps: int = field(default=10, metadata=_POSITIVE)
     """Timed training steps per strategy and round."""
+    seconds: float = field(default=0.0, metadata={"gt": 0})
+    """Begin no round of training after so long, and then none of decoding; 0 = at any time."""
+    narrow: float = field(default=0.0, metadata={"gt": 0})
+    """Half the width of a ratio's interval, as a share of it, that needs no more rounds; 0 = all
+    rounds are needed."""
+    details: bool = False
+    """Whether a step's parts, memory, operations and times to first tokens are measured, too."""
 
 
 @dataclass(frozen=True)
@@ -430,7 +438,8 @@ def identity(job: Mapping[str, Any]) -> dict[str, Any]:
     to their trials. Of a search only the stage counts: a point is what its options are.
     """
     if "strategies" in job:
-        return {**job, "strategies": [identity(trial) for trial in job["strategies"]]}
+        strategies = [identity(trial) for trial in job["strategies"]]
+        return {**job, "strategies": strategies, "throughput": _used(job["throughput"])}
     tuned = job.get("tuned")
     return _used(
         {**job, "training": _used(job["training"]), "tuned": tuned and {"stage": tuned["stage"]}}
@@ -451,8 +460,10 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "graph": (False,),
     "phases": ((), []),
     "tuned": (None,),
+    "narrow": (0,),
+    "details": (False,),
 }
-"""Fields that trials and their training got later -> the values that mean they are not used."""
+"""Fields that trials and measurements got later -> the values that mean they are not used."""
 
 
 def digest(data: Any) -> str:

@@ -27,6 +27,7 @@ from msbench.builtin.optimizers.inspection import (
     held_bytes,
     state_bytes,
 )
+from msbench.builtin.pieces import matrix_peak, pieces
 from msbench.builtin.placing import Resident, placed
 from msbench.builtin.precision import (
     Precision,
@@ -45,6 +46,9 @@ Loss = Callable[[Any, Batch], tuple[Tensor, Tensor]]
 
 class TorchLearner:
     """A torch model with its loss and optimizer; see `msbench.Learner`."""
+
+    pieces = pieces
+    matrix_peak = matrix_peak
 
     def __init__(
         self,

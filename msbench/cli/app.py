@@ -29,6 +29,8 @@ HELP = {
     "compare": "Compare strategies and print the tables.",
     "claims": "Test common claims about multi-step strategies.",
     "recommend": "Recommend strategies for a training budget.",
+    "bench": "Measure how fast a suite's strategies and decoders are.",
+    "microbench": "Time every part alone, and name what became slower.",
     "report": "Write a page of verdicts, tables, pictures and failures.",
     "plot": "Draw one picture, and describe it in words.",
     "list": "List parts (tasks, models, optimizers, ...) and suites.",

@@ -24,6 +24,25 @@ class Named(click.Choice[str]):
         return f"there is no {value!r}{did_you_mean(str(value), self.choices)}"
 
 
+class Share(click.ParamType[float]):
+    """A share: `10%` or 0.1."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As a number between 0 and 10, both left out."""
+        if isinstance(value, float):
+            return value
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = math.nan
+        if not 0 < share < 10:
+            self.fail(f"{value!r} is no share such as 10% or 0.1", param, ctx)
+        return share
+
+
 class Place(click.Path):
     """A path to write to."""
 

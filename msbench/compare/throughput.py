@@ -1,5 +1,6 @@
 """Throughput: speeds that were measured alone, and their ratio to the baseline's."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from msbench.compare.labels import Labels
@@ -71,6 +72,17 @@ def _decoding(
     ]
 
 
+def ratio_interval(mine: Sequence[float], base: Sequence[float]) -> tuple[float, float, float]:
+    """(ratio of two rates, low, high): the geometric mean over rounds, and Student's t of the
+    logarithms, so that the ratio of base to mine is exactly the inverse.
+
+    mine, base: units per second, round by round; paired by round. Bounds are NaN for one round.
+    """
+    logs = [math.log(one / other) for one, other in zip(mine, base, strict=True)]
+    ratio, low, high = map(math.exp, mean_interval(logs))
+    return ratio, low, high
+
+
 Rates = tuple[float, tuple[float, float, float], int, bool]
 """Median speed, its ratio to the baseline's with bounds, rounds, and whether it is the baseline."""
 
@@ -96,8 +108,7 @@ def _rates(timed: Sequence[RatesData], names: Sequence[str], baseline: str | Non
     base = names.index(baseline) if baseline in names else 0
     found = []
     for index, each in enumerate(timed):
-        pairs = zip(each["rates"], timed[base]["rates"], strict=True)
-        ratio = mean_interval([mine / other for mine, other in pairs])
+        ratio = ratio_interval(each["rates"], timed[base]["rates"])
         found.append((each["per_second"], ratio, len(each["rates"]), index == base))
     return found
 

@@ -90,6 +90,9 @@ class ThroughputData(TypedDict):
 
     rounds: int
     steps: int
+    seconds: NotRequired[Written]
+    narrow: NotRequired[Written]
+    details: NotRequired[bool]
 
 
 class MeasurementData(TypedDict):
@@ -244,18 +247,56 @@ class RatesData(TypedDict):
     """One per round."""
     ratios: list[float]
     """To the first competitor, within each round."""
+    seconds: NotRequired[list[float]]
+    """One per round: times its rate, the units that were done."""
+    tokens_per_second: NotRequired[Number]
+    """The median of the rounds: read in training, written in decoding."""
+    examples_per_second: NotRequired[Number]
+    joules_per_token: NotRequired[Number]
+    """Of the whole processor and device, where the machine tells."""
+
+
+class SplitData(TypedDict):
+    """Seconds of one training step: medians that add up to it; null where a step has no parts."""
+
+    data: Number
+    """Drawing a batch and placing it on the device."""
+    forward: Number
+    backward: Number
+    optimizer: Number
+    """What is left: the optimizer's own work, and clipping."""
 
 
 class TrainingRates(RatesData):
-    """Speed of training."""
+    """Speed of training; what is `NotRequired` is measured with `details` only."""
 
     strategy: StrategyData
+    setup_seconds: NotRequired[Number]
+    """Until model and optimizer were there."""
+    first_step_seconds: NotRequired[Number]
+    """The first step of all, which compiles whatever is compiled."""
+    step: NotRequired[SplitData]
+    peak_memory: NotRequired[Number]
+    """Bytes, as of a trial."""
+    flops_per_second: NotRequired[Number]
+    """Floating point operations that training needs, counted exactly."""
+    peak_share: NotRequired[Number]
+    """Of `matrix_peak` (model FLOPs utilization)."""
 
 
 class DecodingRates(RatesData):
     """Speed of predicting."""
 
     decoder: PartData
+    first_token_seconds: NotRequired[Number]
+    """Of decoders that stream, with `details`: until a whole batch has its first tokens."""
+
+
+class NoiseData(TypedDict):
+    """The first competitor measured once more: its ratios are nothing but noise."""
+
+    training: RatesData
+    decoding: RatesData | None
 
 
 class LostData(TypedDict):
@@ -271,6 +312,11 @@ class MeasurementResults(TypedDict, total=False):
     training: list[TrainingRates]
     decoding: list[DecodingRates]
     failed: list[LostData]
+    noise: NoiseData
+    busy: str
+    """Why the machine was too busy for what is measured; empty if it was not."""
+    matrix_peak: Number
+    """Floating point operations per second of large matrix products in the trials' precision."""
 
 
 class MachineData(TypedDict, total=False):

@@ -1,150 +1,149 @@
-"""Throughput: strategies timed alone on the machine, in interleaved rounds."""
+"""Throughput: strategies timed alone on the machine, in interleaved rounds.
+
+`msbench bench` and the `[throughput]` of a suite differ in their budget alone.
+"""
 
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import cast
 
-from msbench.data.batches import evaluation_batches
+from msbench.data.batches import evaluation_batches, longest_batch
 from msbench.data.task import Batch, Task
 from msbench.plugins.registry import Registry
 from msbench.records.record import part_data
-from msbench.records.schema import LostData, MeasurementResults, RatesData, StrategyData
-from msbench.run.clock import Clock
-from msbench.run.failure import reason_of
-from msbench.run.learner import Decoder, Learner
-from msbench.run.trial import EVALUATION_BATCH, build_decoders, make_learner, trial_batches
-from msbench.spec import STRATEGY, Measurement, Trial
+from msbench.records.schema import (
+    DecodingRates,
+    MeasurementResults,
+    RatesData,
+    StrategyData,
+    TrainingRates,
+)
+from msbench.run.competitors import Competitor, competitors_of, timed_prediction, timed_steps
+from msbench.run.learner import Learner
+from msbench.run.load import Load
+from msbench.run.meter import Meter
+from msbench.run.pieces import flops_per_token, matrix_peak, split_of
+from msbench.run.rounds import Stop, interleaved
+from msbench.run.samples import Sample, Unit, rates_data
+from msbench.run.seeds import derive
+from msbench.run.trial import EVALUATION_BATCH, BuiltDecoder, build_decoders
+from msbench.spec import STRATEGY, Measurement, Throughput, Trial
 
-WARM_UP = 3
-"""Steps before anything is timed."""
+FIRST_TOKENS = 3
+"""Predictions that the time to the first token is the median of."""
 
-GENTLE = 0.01
-"""Factor on the rates of timed steps: it makes none slower, and without a schedule's warm-up some
-of the best rates would not last through them."""
-
-Timing = tuple[float, int]
-"""Seconds, and how many units were done in them."""
-
-
-@dataclass(frozen=True)
-class _Competitor:
-    """A strategy that can be timed."""
-
-    trial: Trial
-    learner: Learner
-    batches: Iterator[Batch]
+BASELINE, AGAIN = "0", "again"
+"""The first contestant; and the same once more: whatever its ratio is, is noise."""
 
 
 def run_measurement(measurement: Measurement, registry: Registry) -> MeasurementResults:
     """Speed of every strategy, then of every decoder, in rounds that interleave them.
 
-    Each round times every competitor once, in an order that rotates; the ratio is formed within
-    the round, so that a slow minute of the machine slows both sides of it.
+    Each round times every competitor once, in random order, and the baseline twice; the ratio is
+    formed within the round, so that a slow minute of the machine slows both sides of it.
     """
-    first, rounds = measurement.strategies[0], measurement.throughput.rounds
+    first, how = measurement.strategies[0], measurement.throughput
     task: Task = registry.build("task", first.task)()
-    competitors, failed = _competitors(measurement.strategies, task, registry)
-    steps = [
-        partial(_timed_steps, each.learner, each.batches, measurement.throughput.steps)
-        for each in competitors
-    ]
-    trained = _rounds(steps, rounds)
-    learner = competitors[0].learner
-    learner.mode(training=False)
-    batch = evaluation_batches(task.test, EVALUATION_BATCH)[0]
+    competitors, failed = competitors_of(measurement.strategies, task, registry)
+    twins, _ = competitors_of([competitors[0].trial], task, registry)
+    load = Load(first.threads)
+    steps = {str(place): partial(timed_steps, c, how.steps) for place, c in enumerate(competitors)}
+    trained = _measured({**steps, AGAIN: partial(timed_steps, twins[0], how.steps)}, how, "tokens")
     decoders = build_decoders(first.decoders, task, registry)
-    for decoder in decoders:
-        learner.calibrate(decoder.decode)
-    predictions = [
-        partial(_timed_prediction, learner, decoder.decode, batch) for decoder in decoders
-    ]
-    _rounds(predictions, 1)
-    decoded = _rounds(predictions, rounds)
-    return {
+    decoded = _decoded(competitors[0], decoders, task, how) if decoders else {}
+    results: MeasurementResults = {
         "training": [
-            {"strategy": _strategy_data(each.trial), **_rates(mine, trained[0])}
-            for each, mine in zip(competitors, trained, strict=True)
+            cast(TrainingRates, {"strategy": _strategy_data(c.trial), **trained[name]})
+            for name, c in zip(steps, competitors, strict=True)
         ],
         "decoding": [
-            {"decoder": part_data(decoder.part), **_rates(mine, decoded[0])}
-            for decoder, mine in zip(decoders, decoded, strict=True)
+            cast(DecodingRates, {"decoder": part_data(decoder.part), **decoded[str(place)]})
+            for place, decoder in enumerate(decoders)
         ],
+        "noise": {"training": trained[AGAIN], "decoding": decoded.get(AGAIN)},
+        "busy": load.told(),
         "failed": failed,
     }
+    if how.details:
+        _add_details(results, competitors, decoders, task)
+    return results
 
 
-def _competitors(
-    trials: Sequence[Trial], task: Task, registry: Registry
-) -> tuple[list[_Competitor], list[LostData]]:
-    """(strategies, warmed up; those that cannot be timed, and why). Raises what the last one raised
-    if none can."""
-    competitors: list[_Competitor] = []
-    failed: list[LostData] = []
-    for trial in trials:
-        batches = trial_batches(trial, task)
-        try:
-            # Speed is that of the strategy itself, not of a phase that all of them begin with.
-            learner = make_learner(replace(trial, phases=()), task, registry)
-            learner.mode(training=True)
-            learner.set_rate(GENTLE, 0.0)
-            _timed_steps(learner, batches, WARM_UP)
-        except Exception as error:
-            names = (part.label or part.name for part in (trial.loss, trial.optimizer))
-            failed.append({"strategy": " ".join(names), "reason": reason_of(error)})
-            if len(failed) == len(trials):
-                raise
-        else:
-            competitors.append(_Competitor(trial, learner, batches))
-    return competitors, failed
+def _measured(
+    contestants: Mapping[str, Callable[[], Sample]], how: Throughput, unit: Unit, warm_up: int = 0
+) -> dict[str, RatesData]:
+    """The rates of each; the baseline's first."""
+    stop = Stop(how.seconds, how.narrow)
+
+    def enough(samples: Mapping[str, Sequence[Sample]]) -> bool:
+        return stop.enough({n: [s.rate(unit) for s in each] for n, each in samples.items()})
+
+    seed = derive(how.steps, f"rounds of {unit}")
+    samples = interleaved(contestants, how.rounds, warm_up=warm_up, seed=seed, enough=enough)
+    return {name: rates_data(each, samples[BASELINE], unit) for name, each in samples.items()}
 
 
-def _rounds(contests: Sequence[Callable[[], Timing]], rounds: int) -> list[list[Timing]]:
-    """Per contestant its (seconds, units) per round; the order rotates from round to round."""
-    times: list[list[Timing]] = [[] for _ in contests]
-    for number in range(rounds):
-        for place in range(len(contests)):
-            index = (place + number) % len(contests)
-            times[index].append(contests[index]())
-    return times
+def _decoded(
+    trained: Competitor, decoders: Sequence[BuiltDecoder], task: Task, how: Throughput
+) -> dict[str, RatesData]:
+    """The rates of each decoder, with the model of the baseline."""
+    learner, batch = trained.learner, _evaluated(task)
+    learner.mode(training=False)
+    for decoder in decoders:
+        learner.calibrate(decoder.decode)
+    predictions = {
+        str(place): partial(timed_prediction, learner, decoder.decode, batch, trained.energy)
+        for place, decoder in enumerate(decoders)
+    }
+    return _measured({**predictions, AGAIN: predictions[BASELINE]}, how, "examples", warm_up=1)
 
 
-def _timed_steps(learner: Learner, batches: Iterator[Batch], steps: int) -> Timing:
-    """(seconds, tokens) of so many steps; every one must have read a whole batch and learned."""
-    clock, tokens, sizes = Clock(learner.synchronize), 0, set()
-    before = learner.checksum()
-    for _ in range(steps):
-        batch = next(batches)
-        with clock.running():
-            learner.train_step(batch)
-        tokens += batch.tokens
-        sizes.add(len(batch.rows))
-        after = learner.checksum()
-        if after == before or not math.isfinite(after):
-            raise ValueError(
-                "a timed step left every weight as it was, or made one infinite: nothing to measure"
-            )
-        before = after
-    if len(sizes) > 1:
-        raise ValueError(f"timed batches of unequal sizes {sizes}: nothing was measured")
-    return clock.seconds, tokens
+def _add_details(
+    results: MeasurementResults,
+    competitors: Sequence[Competitor],
+    decoders: Sequence[BuiltDecoder],
+    task: Task,
+) -> None:
+    """Where time goes, of every strategy and decoder; when all rounds are over, since these steps
+    are watched."""
+    learner = competitors[0].learner
+    for decoded, decoder in zip(results["decoding"], decoders, strict=True):
+        decoded["first_token_seconds"] = _first_token(learner, decoder, _evaluated(task))
+    results["matrix_peak"] = peak = matrix_peak(learner)
+    for trained, each in zip(results["training"], competitors, strict=True):
+        _add_step(trained, each, task, peak)
 
 
-def _timed_prediction(learner: Learner, decoder: Decoder, batch: Batch) -> Timing:
-    """(seconds, examples) of one batch."""
-    clock = Clock(learner.synchronize)
-    with clock.running():
-        learner.predict(batch, decoder)
-    return clock.seconds, len(batch.rows)
+def _add_step(trained: TrainingRates, each: Competitor, task: Task, peak: float) -> None:
+    """peak: what the device can do, in operations per second."""
+    each.learner.mode(training=True)
+    operations = flops_per_token(each.learner, each.batches) * trained["per_second"]
+    longest = longest_batch(task.train, each.trial.training.batch_size)
+    trained["setup_seconds"] = each.setup_seconds
+    trained["first_step_seconds"] = each.first_step_seconds
+    trained["flops_per_second"] = operations
+    trained["peak_share"] = operations / peak
+    trained["peak_memory"] = each.learner.peak_memory(longest)
+    trained["step"] = split_of(each.learner, each.batches)
 
 
-def _rates(mine: Sequence[Timing], base: Sequence[Timing]) -> RatesData:
-    """Median units per second, and the ratio to the baseline round by round."""
-    rates = [units / seconds for seconds, units in mine]
-    ratios = [r / (units / seconds) for r, (seconds, units) in zip(rates, base, strict=True)]
-    return {"per_second": statistics.median(rates), "rates": rates, "ratios": ratios}
+def _first_token(learner: Learner, decoder: BuiltDecoder, batch: Batch) -> float:
+    """Seconds, of decoders that stream."""
+    if not decoder.streams:
+        return math.nan
+    meter, seconds = Meter(learner.synchronize), []
+    for _ in range(FIRST_TOKENS):
+        learner.predict(batch, decoder.decode, meter)
+        seconds.append(meter.first_token())
+    return statistics.median(seconds)
+
+
+def _evaluated(task: Task) -> Batch:
+    """What is predicted."""
+    return evaluation_batches(task.test, EVALUATION_BATCH)[0]
 
 
 def _strategy_data(trial: Trial) -> StrategyData:
