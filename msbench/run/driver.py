@@ -4,7 +4,6 @@
 program may do something else with them.
 """
 
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from msbench.data.sources import Source, check
 from msbench.errors import MsbenchError, PluginError
 from msbench.faults import fault
 from msbench.paths import exists
+from msbench.plan.known import known_fingerprint
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plan.versions import replaced
 from msbench.plugins.registry import Entry, Registry
@@ -174,8 +174,17 @@ def preload_modules(registry: Registry, entries: Sequence[Entry]) -> list[str]:
     """The modules that parts and their learners live in and that a server can import by name."""
     learners = {entry.learner for entry in entries}
     entries = [*entries, *(registry.find("learner", name) for name in learners)]
-    modules = {m for e in entries if (m := e.module()) in sys.modules and find_spec(m)}
+    modules = {module for each in entries if (module := _importable(each))}
     return sorted(modules | {module for e in entries for module in e.preload})
+
+
+def _importable(entry: Entry) -> str:
+    """The module of a factory, if another process can import it by its name; else ""."""
+    module = entry.module()
+    try:
+        return module if find_spec(module) else ""
+    except (ImportError, ValueError):  # of a file, or of a package that cannot be imported
+        return ""
 
 
 def entries_of(registry: Registry, trials: Sequence[Trial]) -> list[Entry]:
@@ -194,6 +203,10 @@ def fingerprint_of(registry: Registry, part: Part, *, fetch: Callable[[Source], 
             if fetch is None:
                 return ""
             fetch(source)
+    return known_fingerprint(registry, part, partial(_fingerprint, registry, part))
+
+
+def _fingerprint(registry: Registry, part: Part) -> str:
     try:
         fingerprint: str = registry.build("task", part)().fingerprint()
     except MsbenchError:
