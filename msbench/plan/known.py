@@ -5,17 +5,15 @@ kept by all that they depend on: the choice, the code and the libraries behind e
 the rules of planning. What is wrong with a choice is never remembered.
 """
 
-import hashlib
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pydantic
 
-from msbench.cache import keep, known
+from msbench.cache import code_digest, keep, known
 from msbench.plugins.parts import DEEPEST, nested_kind, parts_in
 from msbench.plugins.registry import Entry, Registry
 from msbench.spec import Choice, Kind, Part
@@ -71,14 +69,8 @@ def keep_known() -> None:
 
 @cache
 def rules() -> str:
-    """A digest of what decides how a choice is read."""
-    root = Path(__file__).parents[1]
-    files = [each for name in RULES for each in sorted(root.joinpath(name).glob("*.py"))]
-    files += [root / name for name in RULES if name.endswith(".py")]
-    content = hashlib.sha256(f"{platform.python_version()} {pydantic.VERSION}".encode())
-    for file in files:
-        content.update(file.read_bytes())
-    return content.hexdigest()[:20]
+    """What decides how a choice is read."""
+    return f"{code_digest(*RULES)} {platform.python_version()} {pydantic.VERSION}"
 
 
 def _said(choice: Choice, depth: int = 0) -> Any:
