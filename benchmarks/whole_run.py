@@ -3,11 +3,11 @@
     python benchmarks/whole_run.py [--trials N] [--json FILE]
 
 The trials are those of tests/attacks/idle.py, which import no framework and take two steps that do
-nothing; `run_suite` launches them as it does any. Printed: trials a second; wall clock times
-workers against the trials' own seconds; the driver's memory at a tenth of the trials and at the
-last, and what it grew by for each; the seconds of a plan with 100,000 trials; and those of whole
-processes of `msbench run` with everything done, and of `--dry-run`, for the suite `quick` from
-results/reference. Wanted: 60 trials a second, 5 s, and 1.5 s (median of 5).
+nothing; `run_suite` launches them as it does any. Printed: trials a second; the driver's memory at
+a tenth of the trials and at the last, and what it grew by for each; the seconds of a plan with
+100,000 trials; and those of whole processes of `msbench run` with everything done, and of
+`msbench run quick --dry-run`, both after a first one (median of 5). Wanted: 60 trials a second,
+5 s, and 1.5 s. What launching costs beside the trials' own seconds is in workers.py.
 """
 
 import argparse
