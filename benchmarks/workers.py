@@ -49,13 +49,15 @@ if __name__ == "__main__":
     limit_threads(1)
     short, long = make_trials(1, 12), make_trials(40, 24)
     launch(short, 1)  # starts the server
-    costs, ratios, own = [], [], []
+    costs, ratios, own, beyond = [], [], [], []
     for _ in range(ROUNDS):
         wall, counted = launch(short, 1)
         costs.append((wall - counted) / len(short))
         one, two = launch(long, 1), launch(long, 2)
         ratios.append(one[0] / two[0])
         own.append(two[1] / one[1])
+        beyond.append(2 * two[0] / two[1])
     print(f"start of a trial beyond its own work: {median(costs):.3f} s")
     print(f"24 equal trials, 1 worker / 2 workers: {median(ratios):.2f}")
+    print(f"wall clock x 2 workers / the trials' own seconds: {median(beyond):.3f}, at most 1.10")
     print(f"a trial's own seconds beside another / alone: {median(own):.2f}")

@@ -5,7 +5,7 @@ Facts are kept by what they were found out from (a digest), so they never go out
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,10 @@ from msbench.paths import write_whole
 
 MOST = 2**21
 """Bytes that a file of facts may have; one that would grow beyond is begun anew."""
+
+
+_found: dict[str, dict[str, Any]] = {}
+"""By name, what was found out by `known` and is not on the disk yet."""
 
 
 def cache_folder() -> Path:
@@ -62,3 +66,35 @@ def remember(name: str, facts: Mapping[str, Any]) -> None:
         write_whole(path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
     except OSError:
         return
+
+
+def known(name: str, about: Any, find: Callable[[], Any]) -> Any:
+    """What `find` gives, as plain data: asked once for what it is `about`, also plain data.
+
+    What it raises is not remembered. `keep` writes what was found to the disk.
+    """
+    import json
+
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:24]
+    found = _found.setdefault(name, {})
+    fact = found.get(key, recall(name).get(key))
+    if fact is None:
+        fact = found[key] = json.loads(json.dumps(find()))
+    return fact
+
+
+def keep(name: str) -> None:
+    """Remember all that `known` has found out under a name, in one write."""
+    if found := _found.pop(name, None):
+        remember(name, found)
+
+
+def code_digest(*names: str) -> str:
+    """A digest of files of msbench and of the files in its folders: facts that code like it found
+    out."""
+    root, content = Path(__file__).parent, hashlib.sha256()
+    for name in names:
+        path = root / name
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            content.update(file.read_bytes())
+    return content.hexdigest()[:20]

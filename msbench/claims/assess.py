@@ -12,13 +12,14 @@ from msbench.claims.judge import judged
 from msbench.claims.pairs import Declared, Pair, find_pairs
 from msbench.claims.results import Claims
 from msbench.claims.summary import open_questions, summary
+from msbench.compare.columns import Columns
 from msbench.compare.labels import Labels
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
 
 
 def claims(
-    records: Iterable[Record], declared: Declared, *, strategy: str = "", metric: str = ""
+    records: Iterable[Record] | Columns, declared: Declared, *, strategy: str = "", metric: str = ""
 ) -> Claims:
     """Each claim about each multi-step strategy, on every task and at every equal budget.
 

@@ -58,8 +58,10 @@ class Evidence:
         return np.where(self.ok(ran), self.columns.trials["best"][ran], np.inf)
 
 
-def gather(records: Iterable[Record], metric: str) -> Evidence:
-    """The evidence of all records, which may be a stream; metric: instead of each task's own.
+def gather(records: Iterable[Record] | Columns, metric: str) -> Evidence:
+    """The evidence of all records, which may be a stream or columns.
+
+    metric: instead of each task's own.
 
     Raises MsbenchError where there are no trials or no such metric.
     """

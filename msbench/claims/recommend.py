@@ -10,6 +10,7 @@ from msbench.claims.candidates import Budget, Contest, contests
 from msbench.claims.evidence import Evidence, Trials, gather
 from msbench.claims.ranking import best_first, choice, ranked
 from msbench.claims.results import ChoiceRow, RankedRow, Recommendation
+from msbench.compare.columns import Columns
 from msbench.compare.rows import StrategyKey
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
@@ -34,7 +35,12 @@ def budget(text: str) -> Budget:
 
 
 def recommend(
-    records: Iterable[Record], unit: str, amount: float, *, task: str = "", metric: str = ""
+    records: Iterable[Record] | Columns,
+    unit: str,
+    amount: float,
+    *,
+    task: str = "",
+    metric: str = "",
 ) -> Recommendation:
     """The strategies of every task, best first, by what they gave within `amount` of `unit`.
 

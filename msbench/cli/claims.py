@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from msbench.cli.inputs import Remarks, load_registry, stream_records
+from msbench.cli.inputs import Remarks, load_registry, read_columns
 from msbench.cli.options import format_option, metric_option, plugin_option, results_argument
 from msbench.cli.output import write
 
@@ -35,7 +35,7 @@ def command(
 
     entries = load_registry(plugins).entries
     declared: Declared = {key: (entry.steps, entry.base) for key, entry in entries.items()}
-    with stream_records(results, Remarks()) as records:
-        found = claims(records, declared, strategy=strategy, metric=metric)
+    columns = read_columns(results, metric, Remarks())
+    found = claims(columns, declared, strategy=strategy, metric=metric)
     tables, lines = claim_tables(found, short=short), claim_legend(found)
     write(rendered(found, found.rows, tables, lines, style))

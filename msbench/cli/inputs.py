@@ -1,7 +1,6 @@
 """What commands read: plugins and records."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -9,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from msbench.cli.output import say, say_skipped
 
 if TYPE_CHECKING:
+    from msbench.compare.columns import Columns
     from msbench.compare.rows import Comparison
     from msbench.plugins.registry import Registry
-    from msbench.records.record import Record
 
 
 @cache
@@ -46,16 +45,16 @@ class Remarks:
     """A sentence for every file with records that have no checksum."""
 
 
-@contextmanager
-def stream_records(results: str, remarks: Remarks) -> Iterator["Iterator[Record]"]:
-    """The records of a folder, a file or a suite's name, as they are read.
+def read_columns(results: str, metric: str, remarks: Remarks) -> "Columns":
+    """The columns of a folder, a file or a suite's name; what is skipped is remarked and printed.
 
-    What is skipped is remarked, and printed at the end.
+    metric: also keep its scores per example.
     """
-    from msbench.records.store import find_results, stream
+    from msbench.compare.stored import columns_of
+    from msbench.records.store import find_results
 
     try:
-        yield stream(find_results(results), remarks.problems, remarks.unsealed)
+        return columns_of(find_results(results), metric, remarks.problems, remarks.unsealed)
     finally:
         say_skipped(remarks.problems, remarks.unsealed)
 
@@ -68,5 +67,5 @@ def compare_results(results: str, **options: Any) -> "tuple[Comparison, Remarks]
     from msbench.compare.comparison import compare
 
     remarks = Remarks()
-    with stream_records(results, remarks) as records:
-        return compare(records, **options), remarks
+    columns = read_columns(results, options.get("metric", ""), remarks)
+    return compare(columns, **options), remarks

@@ -2,7 +2,7 @@
 
 import click
 
-from msbench.cli.inputs import Remarks, stream_records
+from msbench.cli.inputs import Remarks, read_columns
 from msbench.cli.options import format_option, metric_option, results_argument
 from msbench.cli.output import write
 
@@ -32,6 +32,6 @@ def command(results: str, budget: str, task: str, metric: str, style: str) -> No
     from msbench.report.render import rendered
 
     unit, amount = parse_budget(budget)
-    with stream_records(results, Remarks()) as records:
-        found = recommend(records, unit, amount, task=task, metric=metric)
+    columns = read_columns(results, metric, Remarks())
+    found = recommend(columns, unit, amount, task=task, metric=metric)
     write(rendered(found, found.rows, advice_tables(found), advice_lines(found), style))

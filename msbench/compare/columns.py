@@ -108,11 +108,14 @@ class Columns:
         return self.groups[int(self.trials["group"][trial])]
 
 
-def collect(records: Iterable[Record], metric: str = "") -> Columns:
+def collect(records: Iterable[Record] | Columns, metric: str = "") -> Columns:
     """The columns of all records, which may be a stream; of equal keys the last one counts.
 
-    metric: also keep its scores per example. RecordsError names a record that is not whole.
+    metric: also keep its scores per example. Columns that were collected for it stay as they are.
+    RecordsError names a record that is not whole.
     """
+    if isinstance(records, Columns):
+        return records
     collector = _Collector(metric)
     with _without_collecting_garbage():
         for record in records:

@@ -6,7 +6,7 @@ Needs neither torch nor the plugins that the records came from.
 import math
 from collections.abc import Iterable, Sequence
 
-from msbench.compare.columns import checked, collect, trained
+from msbench.compare.columns import Columns, checked, collect, trained
 from msbench.compare.costs import costs_by_strategy, decoding_rows, training_rows
 from msbench.compare.curves import curve_rows
 from msbench.compare.labels import Labels, machine_names
@@ -33,7 +33,7 @@ PLAIN = ("greedy", "argmax", "cross-entropy", "constant")
 
 
 def compare(
-    records: Iterable[Record],
+    records: Iterable[Record] | Columns,
     baseline: str = "",
     *,
     by: Compared = "optimizer",
@@ -41,7 +41,9 @@ def compare(
     target: Target = None,
     margin: float | None = None,
 ) -> Comparison:
-    """Tables of all records, which may be a stream; differences and ratios are to `baseline`.
+    """Tables of all records, which may be a stream or columns.
+
+    Differences and ratios are to `baseline`.
 
     by: the axis, one of COMPARED, that the baseline is a value of. Without `baseline`, the
     optimizer that throughput was measured against, else one of PLAIN, else the first by name.

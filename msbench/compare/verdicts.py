@@ -234,13 +234,21 @@ def _adjusted(p: NDArray[np.float64], primary: NDArray[np.bool_]) -> NDArray[np.
 
 def _examples(columns: Columns, scores: Scored, mine: int, base: int) -> ExampleRow:
     """The paired test over seeds and examples, where both kept scores of the same examples."""
+    if not columns.examples:
+        return UNPAIRED
     metric = scores.cells[mine]["metric"]
+    both = (scores.status[mine] == 0) & (scores.status[base] == 0)
+    found = (
+        [
+            columns.examples.get((trial, place, metric))
+            for trial, place in zip(
+                scores.trial[i, both].tolist(), scores.place[i, both].tolist(), strict=True
+            )
+        ]
+        for i in (mine, base)
+    )
     pairs = []
-    for seed in np.flatnonzero((scores.status[mine] == 0) & (scores.status[base] == 0)):
-        one, other = (
-            columns.examples.get((int(scores.trial[i, seed]), int(scores.place[i, seed]), metric))
-            for i in (mine, base)
-        )
+    for one, other in zip(*found, strict=True):
         if one is not None and other is not None and len(one) == len(other):
             pairs.append((one, other))
     if len({len(one) for one, _ in pairs}) != 1:

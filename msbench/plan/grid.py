@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import PydanticUserError, TypeAdapter
 
 from msbench.errors import PluginError
+from msbench.plan.known import known_of_entry
 from msbench.plan.limits import too_many
 from msbench.plugins.options import annotated
 from msbench.plugins.parts import NESTED
@@ -57,17 +58,24 @@ def _describe(value: Any) -> str:
 
 def _grid(entry: Entry, choice: Choice) -> dict[str, list[Any]]:
     """The options that span it."""
-    known = entry.options()
-    return {
+    lists = {
         name: values
         for name, values in choice.options.items()
-        if isinstance(values, list) and name not in NESTED and _is_single(known.get(name))
+        if isinstance(values, list) and name not in NESTED
     }
+    if not lists:
+        return {}
+    single = known_of_entry(entry, "single options", lambda: _single_options(entry))
+    return {name: values for name, values in lists.items() if name in single}
 
 
-def _is_single(parameter: inspect.Parameter | None) -> bool:
-    """Whether an option is known and takes no list."""
-    if parameter is None or parameter.kind is inspect.Parameter.VAR_KEYWORD:
+def _single_options(entry: Entry) -> list[str]:
+    return [name for name, parameter in entry.options().items() if _is_single(parameter)]
+
+
+def _is_single(parameter: inspect.Parameter) -> bool:
+    """Whether an option takes no list."""
+    if parameter.kind is inspect.Parameter.VAR_KEYWORD:
         return False
     try:
         return not _has_arrays(TypeAdapter(annotated(parameter)).json_schema())

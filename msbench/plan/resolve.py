@@ -2,11 +2,13 @@
 
 import inspect
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
 from msbench.errors import MsbenchError, PluginError, did_you_mean
 from msbench.plan.grid import expand_grid, grid_size
+from msbench.plan.known import known_of_entry, known_part
 from msbench.plan.limits import too_many
 from msbench.plugins.parts import DEEPEST, parts_in
 from msbench.plugins.registry import Entry, Registry
@@ -78,8 +80,7 @@ def resolve(registry: Registry, kind: Kind, choice: Choice) -> tuple[list[Resolv
         choices, problems = [], str(error).splitlines()
     for each in choices:
         try:
-            part = registry.resolve(kind, each)
-            _try_building(registry, kind, part)
+            part = known_part(registry, kind, each, partial(_tried, registry, kind, each), "tried")
             resolved.append(Resolved(each, entry, part))
         except PluginError as error:
             problems += str(error).splitlines()
@@ -103,10 +104,8 @@ def fit_problems(suite: Suite, registry: Registry, parts: Parts) -> list[str]:
                     f"{task.choice.where}: no {kind} in this suite fits {task.choice.name!r}"
                 )
     for learner in {each.entry.learner for each in parts["model"]}:
-        check = getattr(registry.find("learner", learner).load(), "check_device", None)
         try:
-            if check is not None:
-                check(suite.device)
+            _check_device(registry.find("learner", learner), suite.device)
         except MsbenchError as error:
             problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {error}")
     return problems + _framework_problems(parts)
@@ -140,6 +139,27 @@ def task_kinds(task: Resolved) -> Sequence[str]:
 
 def _names(choice: Choice, task: Choice) -> bool:
     return bool({task.name, display_name(task)} & set(choice.tasks))
+
+
+def _check_device(learner: Entry, device: str) -> None:
+    """MsbenchError if the learner cannot use the device. That a CPU can be used is remembered;
+    other devices come and go."""
+
+    def check() -> bool:
+        getattr(learner.load(), "check_device", lambda device: None)(device)
+        return True
+
+    if device == "cpu":
+        known_of_entry(learner, device, check)
+    else:
+        check()
+
+
+def _tried(registry: Registry, kind: Kind, choice: Choice) -> Part:
+    """What the choice becomes, after it was made once as far as that is possible."""
+    part = registry.resolve(kind, choice)
+    _try_building(registry, kind, part)
+    return part
 
 
 def _try_building(registry: Registry, kind: Kind, part: Part) -> None:

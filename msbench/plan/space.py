@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msbench.errors import PluginError, did_you_mean
+from msbench.plan.known import known_of_entry
 from msbench.plugins.registry import Registry
 from msbench.spec import Choice
 
@@ -99,7 +100,8 @@ def _dimension_problems(registry: Registry, choice: Choice, name: str, bounds: A
         return _dimension_problems(registry, base, inner, bounds)
     if name == "seed":
         return ["a seed is not for tuning: the best of several seeds is luck"]
-    known = registry.find("optimizer", choice.name).options()
+    entry = registry.find("optimizer", choice.name)
+    known = known_of_entry(entry, "options", lambda: list(entry.options()))
     if name not in known:
         return [f"no such option{did_you_mean(name, known)}"]
     if name in choice.options:

@@ -17,6 +17,9 @@ from msbench.spec import Choice
 NAMED = ("name", "label")
 """Keys that any part may have and that are not options of its factory."""
 
+SHOWN = 100
+"""Problems of one table that are told."""
+
 
 def parse_fields(
     kind: Any, table: Any, where: str, problems: list[str], separator: str = "."
@@ -31,7 +34,10 @@ def parse_fields(
     try:
         model = _model(kind).model_validate(table)
     except ValidationError as error:
-        problems += [f"{where}{separator}{_problem(kind, each)}" for each in error.errors()]
+        found = error.errors()
+        problems += [f"{where}{separator}{_problem(kind, each)}" for each in found[:SHOWN]]
+        if len(found) > SHOWN:  # the nearest names of thousands of keys would take seconds
+            problems.append(f"{where}: and {len(found) - SHOWN:,} more")
         return {}
     return {name: getattr(model, key) for name, key in _keys(kind).items() if key in table}
 

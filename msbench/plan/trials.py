@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from msbench.errors import SuiteError
+from msbench.plan.known import keep_known, resolved_part
 from msbench.plan.limits import too_many
 from msbench.plan.modes import mode_problems
 from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
@@ -56,11 +57,13 @@ def expected(
     searches, search_problems = plan_searches(suite, registry) if not problems else ({}, [])
     if problems or search_problems:
         raise SuiteError(problems or search_problems)
+    keep_known()
     cells = list(_cells(suite, registry, parts, fingerprint))
     trials: Iterable[Trial] = (cell(seed=seed) for seed in suite.seeds for cell in cells)
     if suite.tuning is not None:
         done = {record.key: record for record in records}
         trials = tune(suite.tuning, cells, suite.seeds, searches, done)
+    keep_known()
     return list({trial.key: trial for trial in trials}.values())
 
 
@@ -115,7 +118,7 @@ def _cells(
 ) -> Iterator[partial[Trial]]:
     """Every combination of parts that fit each other: trials but for their seed."""
     learners = {
-        name: registry.resolve("learner", Choice(name))
+        name: resolved_part(registry, "learner", Choice(name))
         for name in {model.entry.learner for model in parts["model"]}
     }
     phases = tuple(_resolved_phase(registry, phase) for phase in suite.phases)
@@ -150,5 +153,5 @@ def _decoders(decoders: Sequence[Resolved], task: Resolved, framework: str) -> t
 
 
 def _resolved_phase(registry: Registry, phase: Phase) -> Phase:
-    parts = {kind: registry.resolve(kind, choice) for kind, choice in phase.parts().items()}
+    parts = {kind: resolved_part(registry, kind, choice) for kind, choice in phase.parts().items()}
     return Phase(phase.passes, **parts)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from msbench.errors import PluginError
+from msbench.plan.known import resolved_part
 from msbench.plan.space import Space, options_at_edge, sample_points, search_space
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
@@ -44,7 +45,7 @@ def plan_searches(suite: Suite, registry: Registry) -> tuple[dict[str, Search], 
     for choice in suite.optimizers:
         try:
             search = _plan_search(suite.tuning, registry, choice)
-            key = digest(registry.resolve("optimizer", choice))
+            key = digest(resolved_part(registry, "optimizer", choice))
             if searches.setdefault(key, search).space != search.space:
                 raise PluginError("two of one name have two spaces; give each a label of its own")
         except PluginError as error:
@@ -56,7 +57,7 @@ def plan_searches(suite: Suite, registry: Registry) -> tuple[dict[str, Search], 
 def _plan_search(how: Tuning, registry: Registry, choice: Choice) -> Search:
     space = search_space(registry, choice)
     points = sample_points(space, how.points)
-    parts = [registry.resolve("optimizer", with_options(choice, point)) for point in points]
+    parts = [resolved_part(registry, "optimizer", with_options(choice, each)) for each in points]
     return Search(space, points, parts)
 
 

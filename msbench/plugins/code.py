@@ -198,6 +198,7 @@ def _counted(name: str) -> str:
     return module if f"{module}.".startswith(COUNTED) else ""
 
 
+@cache
 def _own_file(module: str) -> Path | None:
     """The file of a module of msbench."""
     base = Path(msbench.__file__).parent.joinpath(*module.split(".")[1:])

@@ -39,6 +39,7 @@ class Register(Protocol):
         fits: Sequence[str] = (),
         learner: str = "torch",
         sources: Sequence[Any] = (),
+        fixed: bool = False,
         preload: Sequence[str] = (),
         streams: bool = False,
         settings: Mapping[str, tuple[Any, Any]] | None = None,
@@ -56,6 +57,8 @@ class Register(Protocol):
         fits: the task kinds it works on (for a task: its own kind); empty = all.
         learner: the framework it is written for (models, losses, optimizers, decoders).
         sources: the archives a task reads (`msbench.Source`).
+        fixed: a task whose data follow from its options, its sources and its code alone, and not
+            from files elsewhere: what its data are is then found out once, and remembered.
         preload: modules worth importing once, before trials fork, such as a framework; nothing else
             of a plugin is imported in a process that trials share.
         streams: a decoder whose first tokens are final as soon as they are written.

@@ -5,7 +5,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,9 @@ OWN = "msbench"
 """The distribution of our own parts."""
 
 HOOKS = {f"register_{plural(kind)}": kind for kind in KINDS}
+
+Points = dict[tuple[str, str], tuple[str, EntryPoint]]
+"""Package and value of entry points -> version of the package, and the point."""
 
 Entries = dict[tuple[Kind, str], Entry]
 
@@ -88,15 +91,36 @@ def _share(shared: dict[str, Setting], entries: Iterable[Entry]) -> None:
 
 def _installed(only: Collection[str] | None = None) -> list[tuple[str, Callable[[], Plugin]]]:
     """Name and loader of every installed plugin: ours, then the others by name."""
-    # One distribution may be listed twice.
-    points = {(_package(point)[0], point.value): point for point in entry_points(group=GROUP)}
-    points = _allowed(points)
+    points = _allowed(_points(entry_points, _folders()))
     order = sorted(points, key=lambda each: (each[0] != OWN, each))
     return [
-        (name, partial(_from_point, points[name, value], known=only is not None))
+        (name, partial(_from_point, name, *points[name, value], known=only is not None))
         for name, value in order
         if only is None or name in only or name == OWN
     ]
+
+
+def _folders() -> tuple[tuple[str, int], ...]:
+    """Where packages may be installed, and when something was there last."""
+    return tuple((path, _changed(path)) for path in sys.path)
+
+
+def _changed(path: str) -> int:
+    try:
+        return Path(path or ".").stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
+
+
+@lru_cache(maxsize=1)
+def _points(find: Callable[..., Any], folders: Any) -> Points:
+    """By package and value, the entry points in this state of the folders.
+
+    Workers are forked with it: reading what is installed would take half of a short trial.
+    """
+    found = [(*_package(point), point) for point in find(group=GROUP)]
+    # One distribution may be listed twice.
+    return {(name, point.value): (version, point) for name, version, point in found}
 
 
 def _loaded(name: str, load: Callable[[], Plugin], shared: Settings) -> tuple[Plugin, list[Entry]]:
@@ -127,13 +151,13 @@ def _clashes(entries: Sequence[Entry]) -> dict[str, str]:
     }
 
 
-def _allowed(points: dict[tuple[str, str], EntryPoint]) -> dict[tuple[str, str], EntryPoint]:
+def _allowed(points: Points) -> Points:
     """The entry points whose distribution or name the variable MSBENCH_PLUGINS lists (with commas
     between), and msbench's own; all of them if it is not set."""
     if (listed := os.environ.get(ALLOW_LIST)) is None:
         return points
     wanted = {name.strip() for name in listed.split(",")} - {""}
-    names = {key: {key[0], point.name} for key, point in points.items()}
+    names = {key: {key[0], point.name} for key, (_, point) in points.items()}
     known = set().union(*names.values())
     if unknown := sorted(wanted - known):
         raise PluginError(
@@ -146,9 +170,8 @@ def _package(point: EntryPoint) -> tuple[str, str]:
     return (point.dist.name, point.dist.version) if point.dist else (point.name, "unknown")
 
 
-def _from_point(point: EntryPoint, known: bool) -> Plugin:
+def _from_point(name: str, version: str, point: EntryPoint, known: bool) -> Plugin:
     """known: it was loaded before."""
-    name, version = _package(point)
     if name != OWN and not known:
         check_first_load(point)
     return Plugin(name, version, point.load(), point.module.partition(".")[0])

@@ -28,6 +28,9 @@ NESTED: dict[str, Kind | None] = {
 LISTED = ("of",)
 """The nested options that are lists of choices."""
 
+SHOWN = 100
+"""Problems with the options of one part that are told."""
+
 DEEPEST = 8
 """Levels of nesting; a choice that goes deeper contains itself."""
 
@@ -45,6 +48,8 @@ def resolve(registry: "Registry", kind: Kind, choice: Choice, depth: int = 0) ->
         if not wrong:
             given[name] = value
         problems += wrong
+        if len(problems) > SHOWN:  # the nearest names of thousands of options would take seconds
+            raise PluginError("\n".join([*problems[:SHOWN], f"{kind} {entry.name!r}: and more"]))
     correct = {n: each for n, each in known.items() if n in given or n not in choice.options}
     options, wrong = check_options(correct, given)
     problems += [f"{kind} {entry.name!r}: {each}" for each in wrong]

@@ -76,6 +76,7 @@ class Entry:
     fits: Sequence[str] = ()
     learner: str = "torch"
     sources: Sequence[Any] = ()
+    fixed: bool = False
     preload: Sequence[str] = ()
     streams: bool = False
     settings: Settings | None = None

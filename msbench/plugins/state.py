@@ -121,8 +121,11 @@ def _folder() -> str | None:
         return None
 
 
+_SIGNALS = tuple(map(int, signal.valid_signals()))
+
+
 def _handlers() -> dict[int, Any]:
-    return {number: signal.getsignal(number) for number in signal.valid_signals()}
+    return {number: signal.getsignal(number) for number in _SIGNALS}
 
 
 def _set_handlers(handlers: Mapping[int, Any]) -> None:

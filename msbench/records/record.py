@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, cast
@@ -95,7 +95,7 @@ class Record:
     def to_json(self) -> str:
         """One line of strict JSON that ends in its checksum: numbers that are not finite become
         null, halves of characters (lone surrogates) become "?"."""
-        line = json.dumps(_finite(asdict(self)), allow_nan=False, ensure_ascii=False)
+        line = json.dumps(_finite(vars(self)), allow_nan=False, ensure_ascii=False)
         return sealed(line.encode(errors="replace")).decode()
 
     @classmethod
@@ -167,4 +167,4 @@ def _finite(value: Any) -> Any:
         return {str(k): _finite(v) for k, v in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_finite(v) for v in value]
-    return value
+    return _finite(asdict(value)) if is_dataclass(value) and not isinstance(value, type) else value

@@ -1,5 +1,6 @@
 """Records on disk: JSON lines, appended one by one, never rewritten."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,19 +123,30 @@ def read(path: Path, *, strict: bool = True) -> Stored:
 
 
 def stream(
-    path: Path, problems: list[str], unsealed: list[str] | None = None, *, strict: bool = True
+    path: Path,
+    problems: list[str],
+    unsealed: list[str] | None = None,
+    *,
+    strict: bool = True,
+    content: "hashlib._Hash | None" = None,
 ) -> Iterator[Record]:
     """Every record of a folder or file as it is read, also several with equal keys.
 
     Of many records only what the reader keeps is in memory. A sentence for every line that is no
     record is added to `problems`, and one for every file with records that have no checksum to
-    `unsealed`; RecordsError as in `read`.
+    `unsealed`; RecordsError as in `read`. content: what is read is added to it, so that at the end
+    it is `content_of` exactly these records.
     """
+    content = content or hashlib.sha256()
     count = 0
     jobs: Jobs = {}
     for file in _files(path):
         without = 0
+        content.update(_title(file))
         for number, line in _lines(file):
+            content.update(line)
+            if line.isspace():
+                continue
             try:
                 record = record_of(line, jobs)
             except BAD as error:
@@ -155,6 +167,32 @@ def stream(
         raise RecordsError(
             f"{path}: holds no msbench records; {problems[0] if problems else 'it is empty'}"
         )
+
+
+def content_of(path: Path) -> str:
+    """The digest of all files of results, and of their names."""
+    content = hashlib.sha256()
+    for file in _files(path):
+        content.update(_title(file))
+        try:
+            with _opened(file, "rb", buffering=0) as opened:
+                while piece := opened.read(_BUFFER):
+                    content.update(piece)
+        except OSError as error:
+            raise RecordsError(f"{file}: cannot be read: {error.strerror or error}") from error
+    return content.hexdigest()
+
+
+def results_size(path: Path) -> int:
+    """Bytes of all files of results; 0 for what cannot be read."""
+    try:
+        return sum(file.stat().st_size for file in _files(path))
+    except OSError:
+        return 0
+
+
+def _title(file: Path) -> bytes:
+    return f"\0{file}\0".encode(errors="surrogateescape")
 
 
 def find_results(name: str, out: Path = Path("results")) -> Path:
@@ -189,9 +227,7 @@ def _files(path: Path) -> list[Path]:
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with _opened(file, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.isspace():
-                    yield number, line
+            yield from enumerate(lines, start=1)
     except OSError as error:
         raise RecordsError(f"{file}: cannot be read: {error.strerror or error}") from error
 

@@ -4,7 +4,6 @@
 program may do something else with them.
 """
 
-import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from itertools import chain
@@ -17,6 +16,7 @@ from msbench.data.sources import Source, check
 from msbench.errors import MsbenchError, PluginError
 from msbench.faults import fault
 from msbench.paths import exists
+from msbench.plan.known import known_fingerprint
 from msbench.plan.modes import mode_notes
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plan.versions import replaced
@@ -180,7 +180,7 @@ def preload_modules(registry: Registry, entries: Sequence[Entry]) -> list[str]:
     """
     learners = {entry.learner for entry in entries}
     entries = [*entries, *(registry.find("learner", name) for name in learners)]
-    own = {m for e in entries if (m := e.module()).startswith(f"{OWN}.") and m in sys.modules}
+    own = {m for e in entries if (m := e.module()).startswith(f"{OWN}.")}
     return sorted(own | {module for e in entries for module in e.preload})
 
 
@@ -200,6 +200,10 @@ def fingerprint_of(registry: Registry, part: Part, *, fetch: Callable[[Source], 
             if fetch is None:
                 return ""
             fetch(source)
+    return known_fingerprint(registry, part, partial(_fingerprint, registry, part))
+
+
+def _fingerprint(registry: Registry, part: Part) -> str:
     try:
         fingerprint: str = registry.build("task", part)().fingerprint()
     except MsbenchError:

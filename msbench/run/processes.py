@@ -36,6 +36,9 @@ STARTS = 3
 PRELOAD = "MSBENCH_PRELOAD"
 """The variable that tells the server what to import, as a list in JSON; see `preloaded.py`."""
 
+SERVER_DIED = 255
+"""The exit code of a worker whose server has died: the worker may live."""
+
 SAFE_PATH = "PYTHONSAFEPATH"
 """The variable that keeps the working folder, which may be anybody's, off the path of imports."""
 
@@ -280,7 +283,8 @@ def _last_words(log: Path) -> str:
 
 def _kill(worker: _Worker) -> None:
     """End the worker and whatever it started."""
-    kill_descendants(worker.process.pid)
+    if worker.process.exitcode in (None, SERVER_DIED):  # of one that has ended nothing is below it
+        kill_descendants(worker.process.pid)
     try:
         os.killpg(worker.process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):

@@ -39,8 +39,18 @@ def work(job: str, run: Run, pipe: Connection, log: str) -> None:
         _do(job, run, pipe)
     threading.Thread(target=_end_with_driver, args=(pipe.fileno(),), daemon=True).start()
     _, status = os.waitpid(process, 0)
-    kill_descendants(os.getpid())
+    if _has_children():
+        kill_descendants(os.getpid())
     _end_like(os.waitstatus_to_exitcode(status))
+
+
+def _has_children() -> bool:
+    """Whether anything that the job has started is left: all of it is adopted by now."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _print_to(log: str) -> bool:

@@ -74,7 +74,7 @@ def test_a_list_stays_a_value_where_the_option_takes_lists(
         'defaulted = [3, 4]\nfree = [5, 6]\none = [7, "8"]\n'
     )
     parts = decoders(planned(with_lists, bottom=text), "lists")
-    whole = {"typed": (0.5, 1.0), "several": [1, 2], "defaulted": [3, 4], "free": [5, 6]}
+    whole = {"typed": [0.5, 1.0], "several": [1, 2], "defaulted": [3, 4], "free": [5, 6]}
     assert sorted(str(dict(part.options)) for part in parts) == sorted(
         str({**whole, "one": one}) for one in (7, "8")
     )

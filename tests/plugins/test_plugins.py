@@ -127,9 +127,9 @@ def test_an_entry_point_called_like_ours_is_not_on_the_list(
 ) -> None:
     point = EntryPoint("msbench", "evil", loading.GROUP)
     monkeypatch.setenv("MSBENCH_PLUGINS", "")
-    assert not loading._allowed({("evil-plugin", "evil"): point})
+    assert not loading._allowed({("evil-plugin", "evil"): ("1", point)})
     monkeypatch.setenv("MSBENCH_PLUGINS", "evil-plugin")
-    assert loading._allowed({("evil-plugin", "evil"): point})
+    assert loading._allowed({("evil-plugin", "evil"): ("1", point)})
 
 
 ENSEMBLE = """

