@@ -362,6 +362,8 @@ class Measurement:
     strategies: tuple[Trial, ...]
     """One trial per strategy: equal but for loss, optimizer and schedule."""
     throughput: Throughput
+    code: str = ""
+    """Digest of the code that measures; records of earlier code have none."""
 
     @cached_property
     def key(self) -> str:
@@ -372,7 +374,7 @@ class Measurement:
     def of(cls, data: Mapping[str, Any]) -> "Measurement":
         """The measurement that `asdict` turned into `data`."""
         strategies = tuple(Trial.of(each) for each in data["strategies"])
-        return cls(strategies, Throughput(**data["throughput"]))
+        return cls(strategies, Throughput(**data["throughput"]), data.get("code", ""))
 
 
 class Job(Protocol):
@@ -439,7 +441,7 @@ def identity(job: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "strategies" in job:
         strategies = [identity(trial) for trial in job["strategies"]]
-        return {**job, "strategies": strategies, "throughput": _used(job["throughput"])}
+        return _used({**job, "strategies": strategies, "throughput": _used(job["throughput"])})
     tuned = job.get("tuned")
     return _used(
         {**job, "training": _used(job["training"]), "tuned": tuned and {"stage": tuned["stage"]}}
@@ -462,6 +464,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "tuned": (None,),
     "narrow": (0,),
     "details": (False,),
+    "code": ("",),
 }
 """Fields that trials and measurements got later -> the values that mean they are not used."""
 

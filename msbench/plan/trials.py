@@ -13,6 +13,7 @@ from msbench.plan.limits import too_many
 from msbench.plan.modes import mode_problems
 from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
 from msbench.plan.tuning import plan_searches, tune
+from msbench.plugins.code import code_of
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.spec import (
@@ -67,6 +68,10 @@ def expected(
     return list({trial.key: trial for trial in trials}.values())
 
 
+MEASURES = "msbench.run.throughput"
+"""What measures: speeds of other code are not compared with those of this."""
+
+
 def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     """What to time, apart from the trials: per task and model, all strategies side by side."""
     if not suite.throughput.rounds:
@@ -81,6 +86,7 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
         Measurement(
             tuple(sorted(group, key=lambda t: (display_name(t.optimizer) != base, t.key))),
             suite.throughput,
+            code_of([MEASURES]).digest,
         )
         for group in groups.values()
     ]

@@ -116,7 +116,7 @@ def _changed(path: str) -> int:
 def _points(find: Callable[..., Any], folders: Any) -> Points:
     """By package and value, the entry points in this state of the folders.
 
-    Workers are forked with it: reading what is installed would take half of a short trial.
+    Workers are forked with it: reading what is installed takes long beside a short trial.
     """
     found = [(*_package(point), point) for point in find(group=GROUP)]
     # One distribution may be listed twice.

@@ -100,6 +100,8 @@ class MeasurementData(TypedDict):
 
     strategies: list[TrialData]
     throughput: ThroughputData
+    code: NotRequired[str]
+    """Digest of the code that measured."""
 
 
 class MetricData(TypedDict):
