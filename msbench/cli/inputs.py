@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from msbench.compare.rows import Comparison
     from msbench.plugins.registry import Registry
     from msbench.records.record import Record
+    from msbench.spec import Question
 
 
 @cache
@@ -69,4 +70,12 @@ def compare_results(results: str, **options: Any) -> "tuple[Comparison, Remarks]
 
     remarks = Remarks()
     with stream_records(results, remarks) as records:
-        return compare(records, **options), remarks
+        return compare(records, question=declared_question(results), **options), remarks
+
+
+def declared_question(results: str) -> "Question | None":
+    """The question that the suite declared, if the results hold one."""
+    from msbench.records.question import read_question
+    from msbench.records.store import find_results
+
+    return read_question(find_results(results))

@@ -8,7 +8,6 @@ from msbench.report.format import (
     Cells,
     because,
     decimals,
-    detectable,
     difference_of,
     ditto,
     drop_empty,
@@ -17,14 +16,17 @@ from msbench.report.format import (
     number,
     probability,
     varies,
+    verdict_of,
 )
-from msbench.spec import COLUMNS, DETAILS
+from msbench.spec import COLUMNS, DETAILS, Compared
 
 
 def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
     """(title, rows) of every table that has rows."""
     titled = [
-        ("Accuracy", _accuracy(comparison)),
+        ("Accuracy", _accuracy(comparison, decides=True)),
+        ("Seed by seed", _seeds(comparison)),
+        ("Accuracy, secondary", _accuracy(comparison, decides=False)),
         ("Training", _training(comparison)),
         ("To target, a validation loss", _targets(comparison)),
         ("Decoding", _decoding(comparison)),
@@ -41,9 +43,9 @@ def legend(comparison: Comparison) -> list[str]:
     base = comparison.baseline
     lines = [
         f"Mean [95 % interval over seeds]; differences to {base} are paired by seed.",
-        f"Verdicts: p is adjusted for all that are shown (Holm); {_margins(comparison)}.",
-        "MDE (minimum detectable effect): the smallest difference that so many seeds find in 4 of "
-        "5 single tests.",
+        *_errors(comparison),
+        f"The margin is the largest difference that does not matter: {_margins(comparison)}. "
+        "Undecided: about so many seeds would decide a difference of this size and spread.",
     ]
     if any(not math.isnan(row["example_p"]) for row in comparison.accuracy):
         lines.append("Per example: over seeds and test examples, so also for other examples.")
@@ -81,17 +83,56 @@ def legend(comparison: Comparison) -> list[str]:
     return [*lines, *comparison.notes]
 
 
+def _errors(comparison: Comparison) -> list[str]:
+    """What decides, and how often that is wrong."""
+    rows = [row for row in comparison.accuracy if row["decides"] and row["verdict"]]
+    families = {(row["task"], row["metric"], *_around(comparison, row)) for row in rows}
+    if not families:
+        return ["Verdicts: p is adjusted within a task, model, decoder and metric (Holm)."]
+    chance = 1 - 0.95 ** len(families)
+    more = (
+        f" Any of the {len(families)} together is false in up to {chance:.0%} of all suites."
+        if len(families) > 1
+        else ""
+    )
+    return [
+        "Verdicts: p is adjusted within a task and model (Holm): at most 5 % have a false one."
+        + more,
+    ] + (
+        ["Secondary: other decoders and metrics, each adjusted for itself; they decide nothing."]
+        if any(row["primary"] and not row["decides"] for row in comparison.accuracy)
+        else []
+    )
+
+
+def _around(comparison: Comparison, row: AccuracyRow) -> list[str]:
+    """What strategies of one family share besides their task and metric."""
+    axes: list[Compared] = ["model", "decoder"]
+    return [row[axis] for axis in axes if axis != comparison.by]
+
+
 def _margins(comparison: Comparison) -> str:
-    margins = {row["margin"] for row in comparison.accuracy if row["primary"]}
-    if len(margins) == 1 and not math.isnan(margin := margins.pop()):
-        return f"equivalent: within {margin:.3g}"
-    return "equivalent: within 0.01 (shares), 1 (of 100) or 1 % of the baseline (losses)"
+    """The margin of every metric that is shown."""
+    shown = [row for row in comparison.accuracy if row["primary"] and row["verdict"]]
+    found: dict[str, set[float]] = {}
+    for row in shown:
+        found.setdefault(row["metric"], set()).add(row["margin"])
+    texts = []
+    for metric, margins in found.items():
+        known = sorted(f"{margin:.3g}" for margin in margins if not math.isnan(margin))
+        sizes = "none declared" if not known else known[0]
+        if len(set(known)) > 1:
+            sizes = f"{known[0]} to {known[-1]}"
+        texts.append(f"{metric} {sizes}")
+    return ", ".join(texts) or "none"
 
 
-def _accuracy(comparison: Comparison) -> Cells:
-    rows, by = [row for row in comparison.accuracy if row["primary"]], comparison.by
+def _accuracy(comparison: Comparison, *, decides: bool) -> Cells:
+    by = comparison.by
+    every = [row for row in comparison.accuracy if row["primary"]]
+    rows = [row for row in every if row["decides"] == decides]
     axes = [axis for axis in COLUMNS if axis != by]
-    shown = [axis for axis in axes if axis not in DETAILS or varies(rows, axis)]
+    shown = [axis for axis in axes if axis not in DETAILS or varies(every, axis)]
     cells = [
         {
             "task": row["task"],
@@ -100,28 +141,31 @@ def _accuracy(comparison: Comparison) -> Cells:
             by: row[by],
             "mean": mean_of(row),
             f"vs {comparison.baseline}": "" if row["baseline"] else difference_of(row),
-            "verdict": _verdict(row),
+            "verdict": verdict_of(row),
+            "remark": row["remark"],
             "per example": _per_example(row),
             "ok": f"{row['n_ok']}/{row['n']}",
         }
         for row in rows
     ]
-    return ditto(drop_empty(cells, "per example"))
+    return ditto(drop_empty(cells, "remark", "per example"))
 
 
-def _verdict(row: AccuracyRow) -> str:
-    """Such as "better (p 0.003)"; of a strategy that lost trials it says of which."""
-    verdict, p = row["verdict"], probability(row["p_adjusted"])
-    if verdict == "equivalent":
-        verdict = because(verdict, f"within {row['margin']:.3g}")
-    elif verdict == "not shown":
-        effect = row["detectable"]
-        verdict = because(
-            verdict, p, detectable(effect) if math.isfinite(effect) else "too few seeds"
-        )
-    elif verdict:
-        verdict = because(verdict, p)
-    return f"{verdict}, of those ok" if verdict and row["n_ok"] < row["n"] else verdict
+def _seeds(comparison: Comparison) -> Cells:
+    """The score of every seed, so that a reader sees what a mean hides."""
+    rows = [row for row in comparison.accuracy if row["decides"]]
+    axes = [axis for axis in DETAILS if axis != comparison.by and varies(rows, axis)]
+    cells = [
+        {
+            "task": row["task"],
+            **{str(axis): row[axis] for axis in axes},
+            "metric": row["metric"],
+            comparison.by: row[comparison.by],
+            "scores": " ".join(number(value) for value in row["by_seed"]),
+        }
+        for row in rows
+    ]
+    return ditto(cells) if any(row["n_ok"] > 1 for row in rows) else []
 
 
 def _per_example(row: AccuracyRow) -> str:

@@ -18,10 +18,12 @@ from msbench.data.sources import Source, check
 from msbench.errors import MsbenchError, PluginError
 from msbench.faults import fault
 from msbench.paths import exists
+from msbench.plan.question import question_of
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plan.versions import replaced
 from msbench.plugins.registry import Entry, Registry
 from msbench.records.leases import Leases
+from msbench.records.question import write_question
 from msbench.records.record import Record
 from msbench.records.store import Stored, prepare_folder, read
 from msbench.run.events import Done, Event, Finished, Planned, Stage, Started, Waiting
@@ -67,6 +69,8 @@ def run_suite(
     yield Planned(every, trials, timed, stored.problems, stored.unsealed, outdated)
     if trials or timed:
         prepare_folder(folder)
+    if folder.is_dir():
+        write_question(folder, question_of(suite, every))
     fault("prepared")
     with leases:
         launch = partial(_launch_jobs, registry, suite, folder, leases, stopping)
