@@ -78,7 +78,7 @@ def compare(
     settled = settle(scores, meant, margin)
     accuracy = verdict_rows(columns, scores, settled, lambda cell: costs[StrategyKey.of(cell)])
     automatic = auto_targets(columns, trials, by, bases)
-    targets = resolved(target, trials.cells, automatic, labels)
+    targets, of_other_losses = resolved(target, trials.cells, automatic, labels, by, bases)
     took = reaching(columns, trials, targets)
     ranks, unranked = rank_rows(accuracy, by)
     several = [f"seconds come from {len(names)} machines: side by side"] if len(names) > 1 else []
@@ -105,6 +105,7 @@ def compare(
             *missing_evidence(accuracy),
             *hidden_tasks(accuracy, metric),
             *failed_trials(columns, labels, trials.trial.tolist()),
+            *of_other_losses,
             *lost_measurements(columns),
             *replaced,
             *versions_apart(columns.groups),

@@ -176,6 +176,7 @@ def _per_example(row: AccuracyRow) -> str:
 def _training(comparison: Comparison) -> Cells:
     rows = comparison.training
     sent = any(row["sent_bytes"] > 0 for row in rows)
+    losses = sorted({row["loss"] for row in rows})
     cells = [
         {
             "task": row["task"],
@@ -186,14 +187,30 @@ def _training(comparison: Comparison) -> Cells:
             "train s": number(row["train_seconds"]),
             "speed ratio": number(row["throughput_ratio"]),
             "peak MB": number(row["peak_memory"] / 1e6),
-            "best loss": number(row["best_loss"]),
-            "rise": number(row["overfitting"]),
-            "gap": number(row["generalization_gap"]),
+            **_of_losses(row, losses),
             "ok": f"{row['n_ok']}/{row['n']}",
         }
         for row in sorted(rows, key=_baseline_first)
     ]
-    return ditto(drop_empty(cells, "machine", "GFLOP", "sent MB", "speed ratio", "gap"))
+    gaps = [name for name in cells[0] if name.startswith("gap")] if cells else []
+    return ditto(drop_empty(cells, "machine", "GFLOP", "sent MB", "speed ratio", *gaps))
+
+
+def _of_losses(row: TrainingRow, losses: Sequence[str]) -> dict[str, str]:
+    """What is measured in the unit of a loss: a column for each loss, since nats and squared errors
+    cannot be compared."""
+    values = {
+        "best loss": row["best_loss"],
+        "rise": row["overfitting"],
+        "gap": row["generalization_gap"],
+    }
+    if len(losses) == 1:
+        return {name: number(value) for name, value in values.items()}
+    return {
+        f"{name}, {loss}": number(value) if row["loss"] == loss else ""
+        for loss in losses
+        for name, value in values.items()
+    }
 
 
 def _targets(comparison: Comparison) -> Cells:

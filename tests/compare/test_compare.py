@@ -460,6 +460,19 @@ def test_targets_are_of_the_last_phase_and_of_one_loss() -> None:
     assert {r["loss"] for r in comparison.targets} == {"cross-entropy"}
 
 
+def test_a_given_target_is_of_the_baselines_loss_alone() -> None:
+    """Nats and rewards share no target, no profile and no column."""
+    comparison = compare(reference("reinforcement"), "cross-entropy", by="loss", target=0.07)
+    assert {r["loss"] for r in comparison.targets} == {"cross-entropy"}
+    assert {r["strategy"] for r in comparison.profiles} == {"cross-entropy"}
+    note = "numbers-fr: the target is a loss of cross-entropy, and minimum-risk is measured in"
+    assert any(each.startswith(note) for each in comparison.notes)
+    training = dict(tables(comparison))["Training"]
+    for row in training:
+        filled = [name for name in row if name.startswith("best loss, ") and row[name]]
+        assert filled == [f"best loss, {row['loss']}"]
+
+
 def test_machines_stand_side_by_side() -> None:
     records = []
     for each in reference("quick"):
