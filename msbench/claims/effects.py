@@ -32,6 +32,8 @@ class Effect:
     """The budget; of compute, the target."""
     margin: float = math.nan
     """The largest difference that does not matter."""
+    span: float = math.inf
+    """The largest difference that there can be."""
     cells: tuple[int, int] = (-1, -1)
     """Rows of the scores, where it is a difference of test scores."""
     reached: Sequence[float] = (math.nan, math.nan)
@@ -117,7 +119,8 @@ def _metric(evidence: Evidence, pair: Pair, mine: int, base: int) -> Effect:
     effect = Effect(pair.subject, "accuracy", f"test {cell['metric']}", better, difference)
     known = values[base][~np.isnan(values[base])]
     margin = margin_of(cell, float(known.mean())) if known.size else math.nan
-    return replace(effect, cells=(mine, base), margin=margin)
+    span = cell["highest"] - cell["lowest"]
+    return replace(effect, cells=(mine, base), margin=margin, span=span)
 
 
 def _gap(evidence: Evidence, pair: Pair) -> Iterator[Effect]:

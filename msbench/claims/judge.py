@@ -10,7 +10,7 @@ from msbench.claims.effects import Effect
 from msbench.claims.evidence import Evidence
 from msbench.claims.results import CLAIMS, Claimed, ClaimRow, Subject
 from msbench.compare.judge import Judgement, Verdict, judge
-from msbench.compare.stats import ALPHA
+from msbench.compare.stats import ALPHA, cut_at
 from msbench.spec import AXES, UNITS
 
 CLAIMED: dict[Verdict, Claimed] = {
@@ -37,11 +37,12 @@ def judged(evidence: Evidence, effects: Sequence[Effect]) -> list[ClaimRow]:
     kinds = [_family(effect, known) for effect, known in zip(effects, settled, strict=True)]
     lower = [effect.better == "lower" for effect in effects]
     tests = judge(differences, kinds, [effect.margin for effect in effects], lower, signs)
+    lows, highs = cut_at(tests.tests, [effect.span for effect in effects])
     rows: list[ClaimRow] = []
     for i, condition in enumerate(conditions([effect.subject for effect in effects])):
         effect, judgement = effects[i], settled[i] or tests[i]
         ratio = effect.claim == "compute"
-        found = (tests.tests.difference[i], tests.tests.low[i], tests.tests.high[i])
+        found = (tests.tests.difference[i], lows[i], highs[i])
         difference, low, high = (float(np.exp(x)) if ratio else float(x) for x in found)
         p = tests.tests.p[i]
         rows.append(

@@ -10,7 +10,7 @@ from msbench.claims.candidates import Candidate, Contest
 from msbench.claims.evidence import LOSS_MARGIN, Evidence
 from msbench.claims.results import ChoiceRow, RankedRow
 from msbench.compare.judge import LEVEL, Judgement, judge
-from msbench.compare.stats import bounded_intervals, mean_intervals, paired_tests
+from msbench.compare.stats import bounded_intervals, cut_at, mean_intervals, paired_tests
 from msbench.compare.verdicts import margin_of
 
 ENOUGH = 2
@@ -46,8 +46,10 @@ def ranked(
     """
     sign = _sign(contest)
     values = np.array([each.values for each in candidates])
-    mean, low, high, measured = bounded_intervals(values, *_bounds(evidence, candidates), LEVEL)
+    lowest, highest = _bounds(evidence, candidates)
+    mean, low, high, measured = bounded_intervals(values, lowest, highest, LEVEL)
     tests = paired_tests(values - values[0], LEVEL)
+    difference_low, difference_high = cut_at(tests, highest - lowest)
     margin = _margin(evidence, candidates[0], float(mean[0]))
     known, found = _judgements(evidence, contest, candidates, margin)
     rows: list[RankedRow] = []
@@ -70,8 +72,8 @@ def ranked(
                 "measured": int(measured[i]),
                 "spent": candidate.spent,
                 "difference": float(tests.difference[i]),
-                "difference_low": float(tests.low[i]) if i else 0.0,
-                "difference_high": float(tests.high[i]) if i else 0.0,
+                "difference_low": float(difference_low[i]) if i else 0.0,
+                "difference_high": float(difference_high[i]) if i else 0.0,
                 "pairs": int(tests.n[i]),
                 "p_adjusted": judged.p_adjusted if judged else math.nan,
                 "verdict": judged.verdict if judged else "",

@@ -109,6 +109,15 @@ def paired_tests(differences: ArrayLike, level: float = 0.95) -> "Tests":
     return Tests(mean, mean - half, mean + half, p, n, error, still)
 
 
+def cut_at(tests: "Tests", span: ArrayLike) -> tuple[Array, Array]:
+    """The intervals, without what no difference can be: no metric's is larger than its range.
+
+    span: highest minus lowest value, infinite for none. NaN stays NaN.
+    """
+    size = np.asarray(span, dtype=float)
+    return np.maximum(tests.low, -size), np.minimum(tests.high, size)
+
+
 def detectable(tests: "Tests", family: ArrayLike = 1) -> Array:
     """The smallest true difference that a two-sided 5 % test of so many seeds finds in 80 % of all
     cases if the spread is what it was here; NaN without a spread.

@@ -13,7 +13,13 @@ from msbench.compare.fragile import remarks
 from msbench.compare.judge import LEVEL, Judged, Judgement, judge
 from msbench.compare.labels import Labels
 from msbench.compare.rows import AccuracyRow, Bases, CellRow, CostRow, ExampleRow, StrategyKey
-from msbench.compare.stats import bounded_intervals, holm, mean_intervals, paired_examples
+from msbench.compare.stats import (
+    bounded_intervals,
+    cut_at,
+    holm,
+    mean_intervals,
+    paired_examples,
+)
 from msbench.records.schema import STATUSES
 from msbench.spec import AXES, Compared
 
@@ -183,7 +189,8 @@ def verdict_rows(
     cells, judged, base = scores.cells, settled.judged, settled.base
     lowest, highest = (np.array([c[k] for c in cells]) for k in ("lowest", "highest"))
     mean, low, high, _ = bounded_intervals(scores.values, lowest, highest, LEVEL)
-    tests, span = judged.tests, highest - lowest
+    tests = judged.tests
+    difference_low, difference_high = cut_at(tests, highest - lowest)
     examples = [
         _examples(columns, scores, i, int(base[i]), float(tests.p[i]))
         if settled.is_paired(i)
@@ -213,13 +220,8 @@ def verdict_rows(
                 "low": float(low[i]),
                 "high": float(high[i]),
                 "difference": 0.0 if is_base and n_ok[i] else float(tests.difference[i]),
-                # No difference is larger than the range of the metric.
-                "difference_low": float(np.fmax(tests.low[i], -span[i]))
-                if not math.isnan(tests.low[i])
-                else math.nan,
-                "difference_high": float(np.fmin(tests.high[i], span[i]))
-                if not math.isnan(tests.high[i])
-                else math.nan,
+                "difference_low": float(difference_low[i]),
+                "difference_high": float(difference_high[i]),
                 "pairs": int(tests.n[i]),
                 "p": float(tests.p[i]),
                 "p_adjusted": float(judged.p_adjusted[i]),
@@ -229,7 +231,7 @@ def verdict_rows(
                 "seeds_needed": float(judged.needed[i]) if is_judged else math.nan,
                 "detectable": float(judged.detectable[i]) if is_judged else math.nan,
                 "margin": float(settled.margins[i]),
-                "remark": notes[i] if is_judged else "",
+                "remark": _remark(notes[i], examples[i], tests.difference[i]) if is_judged else "",
                 **examples[i],
                 "example_p_adjusted": float(example_p[i]),
                 **costs(cell),
@@ -243,6 +245,12 @@ def verdict_rows(
             }
         )
     return sorted(rows, key=lambda row: _rank(row, settled.asked.by))
+
+
+def _remark(note: str, examples: ExampleRow, difference: float) -> str:
+    """What makes a verdict fragile, with a corpus score that says the opposite of single ones."""
+    apart = examples["example_difference"] * difference < 0
+    return "; ".join(filter(None, [note, "per example the other way" if apart else ""]))
 
 
 UNPAIRED: ExampleRow = {

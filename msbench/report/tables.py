@@ -48,7 +48,12 @@ def legend(comparison: Comparison) -> list[str]:
         "Undecided: about so many seeds would decide a difference of this size and spread.",
     ]
     if any(not math.isnan(row["example_p"]) for row in comparison.accuracy):
-        lines.append("Per example: over seeds and test examples, so also for other examples.")
+        lines.append(
+            "Per example: over seeds and test examples, so also for other examples; p is no "
+            "smaller than over seeds alone. It is of the mean of single scores, in which every "
+            "output counts alike: a corpus score, in which long ones count more, may say the "
+            "opposite, and a remark then says so."
+        )
     if comparison.training:
         lines.append("Rise: validation loss, last minus best. Gap: test loss minus training loss.")
     if comparison.targets:

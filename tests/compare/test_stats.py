@@ -16,6 +16,7 @@ from msbench.compare.stats import (
     STUDENTIZED_RANGE,
     bounded_intervals,
     critical_difference,
+    cut_at,
     detectable,
     equivalence_p,
     friedman,
@@ -139,6 +140,14 @@ def test_intervals_of_bounded_values_stay_within_their_bounds(rng: np.random.Gen
     free = bounded_intervals(shares, -np.inf, np.inf)
     assert free[1] == pytest.approx(low)
     assert free[2] == pytest.approx(high)
+
+
+def test_no_interval_of_a_difference_is_larger_than_the_range() -> None:
+    tests = paired_tests([[0.1, 0.9], [0.1, 0.9]])
+    low, high = cut_at(tests, [1.0, np.inf])
+    assert [low[0], high[0]] == [-1.0, 1.0]
+    assert [low[1], high[1]] == [tests.low[1], tests.high[1]]
+    assert tests.high[1] > 5
 
 
 def test_far_from_its_bounds_an_interval_is_students(rng: np.random.Generator) -> None:
