@@ -1,4 +1,4 @@
-"""The sham: one recipe against itself with its learning rate times 1.001, through the whole program.
+"""The sham: one recipe against itself with its rate times 1.001, through the whole program.
 
     python studies/aa.py [--seeds N]
 
