@@ -239,6 +239,23 @@ class Throughput:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a suite asks, and what decides it; what is left open here has a default.
+
+    Trials do not have it: it is about records as a whole, and kept beside them.
+    """
+
+    by: Compared | None = None
+    """The axis that is compared. Default: the one that varies."""
+    baseline: str = ""
+    """What the others are compared with. Default: of optimizers the suite's baseline."""
+    metric: Mapping[str, str] = field(default_factory=dict)
+    """Per task (by label, else name), the metric that decides. Default: the task's own."""
+    decoder: Mapping[str, str] = field(default_factory=dict)
+    """Per task, the decoder that decides. Default: the first in the suite that fits."""
+
+
+@dataclass(frozen=True)
 class Suite:
     """What to compare: every combination of the parts that fit each other."""
 
@@ -257,6 +274,7 @@ class Suite:
     description: str = ""
     baseline: str = ""
     """The optimizer that the others are compared with; empty = the first in the suite."""
+    question: Question = Question()
     targets: Mapping[str, float] = field(default_factory=dict, metadata={"key": "target"})
     """Per task (by label, else name), the validation loss that strategies are timed to."""
     throughput: Throughput = Throughput()

@@ -35,7 +35,7 @@ Differences = Mapping[str, list[Difference]]
 def observed(suite: str) -> dict[str, list[Difference]]:
     """The differences of a suite, by its first decoder alone; strategies must have all seeds."""
     scores: dict[str, dict[str, dict[int, tuple[float, Any]]]] = {}
-    for record in _finals(suite):
+    for record in finals(suite):
         metric, decoded = record.results["task"]["metric"], record.results["decoding"][0]
         parts = [record.job[axis] for axis in ("task", "model", "loss", "optimizer", "schedule")]
         strategy = json.dumps(parts, sort_keys=True)
@@ -51,7 +51,8 @@ def observed(suite: str) -> dict[str, list[Difference]]:
     return differences
 
 
-def _finals(suite: str) -> Iterator[Record]:
+def finals(suite: str) -> Iterator[Record]:
+    """The trials of a suite that ended ok, without its search."""
     for record in read(REFERENCE / suite).records:
         if record.is_trial and not record.is_search and record.status == "ok":
             yield record

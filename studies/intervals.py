@@ -194,7 +194,7 @@ def detectable() -> dict[int, float]:
     figures = {}
     for n in (2, 3, 4, 5, 6, 8, 10, 15, 20, 30):
         row = np.arange(n) / np.arange(n).std(ddof=1)
-        figures[n] = float(stats.paired_tests(row[None, :]).detectable[0])
+        figures[n] = float(stats.detectable(stats.paired_tests(row[None, :]))[0])
     return figures
 
 

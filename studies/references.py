@@ -20,6 +20,7 @@ from tabulate import tabulate
 
 from msbench import Registry, load_plugins, load_suite, read, run_suite
 from msbench.plan.trials import measurements
+from msbench.records.question import FILE
 from msbench.records.store import THROUGHPUT, TRIALS
 from msbench.run.events import Planned
 
@@ -70,6 +71,7 @@ def take_over(name: str, registry: Registry, remade: Path, reference: Path) -> s
         (folder / file).unlink(missing_ok=True)
         if lines:
             (folder / file).write_text("".join(lines))
+    shutil.copy(remade / suite.name / FILE, folder / FILE)
     bad = sum(record.status != "ok" for record in chosen)
     return f"{name}: {len(chosen)} records, {bad} of them not ok"
 

@@ -16,23 +16,33 @@ from msbench.compare.columns import Columns
 from msbench.compare.labels import Labels
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
+from msbench.spec import Question
 
 
 def claims(
-    records: Iterable[Record] | Columns, declared: Declared, *, strategy: str = "", metric: str = ""
+    records: Iterable[Record] | Columns,
+    declared: Declared,
+    *,
+    strategy: str = "",
+    metric: str = "",
+    question: Question | None = None,
 ) -> Claims:
     """Each claim about each multi-step strategy, on every task and at every equal budget.
 
     declared: what plugins say of a strategy, `{("optimizer", "momentum"): ("memory", "sgd")}`: how
-    it is multi-step, and its base. strategy: judge it alone. metric: instead of each task's own.
-    Differences are paired by seed, and Holm's family is all tests of what is judged. Raises
-    MsbenchError where there are no trials, or no such metric or strategy.
+    it is multi-step, and its base. strategy: show it alone, which changes no verdict. question:
+    what was declared. metric: instead of the one that decides. Differences are paired by seed; a
+    family is the tests of one claim on one task. Raises MsbenchError where there are no trials, or
+    no such metric or strategy.
     """
-    evidence = gather(records, metric)
+    evidence = gather(records, metric, question)
     pairs, remarks = find_pairs(evidence, declared)
-    if strategy:
-        pairs = _of(pairs, strategy, evidence.labels)
-    rows = judged([effect for pair in pairs for effect in effects(evidence, pair, declared)])
+    shown = _of(pairs, strategy, evidence.labels) if strategy else pairs
+    names = {(pair.strategy.kind, pair.strategy.label) for pair in shown}
+    rows = judged(
+        evidence, [effect for pair in pairs for effect in effects(evidence, pair, declared)]
+    )
+    rows = [row for row in rows if (row["kind"], row["strategy"]) in names]
     return Claims(
         rows=rows,
         summary=summary(rows),

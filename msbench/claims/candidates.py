@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,8 @@ class Candidate:
     """NaN where a trial did not end ok or nothing was measured so early."""
     spent: float
     """What the values took, in the unit of the budget, on average."""
+    cell: int = -1
+    """Its row in the scores, where test scores are compared."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +101,16 @@ def _measured(
 def _with_scores(
     evidence: Evidence, trials: Mapping[StrategyKey, Trials], spent: Mapping[StrategyKey, Array]
 ) -> list[Candidate]:
-    """A candidate per strategy and decoder, by the test metric at the end of each trial."""
-    candidates = []
+    """A candidate per strategy, by the test metric at the end of each trial and the decoder that
+    decides; per strategy and decoder, if decoders are what is compared."""
+    asked, candidates = evidence.settled.asked, []
     for axes, each in trials.items():
+        decides = asked.decoders.get(axes.task)
         for decoder, cell in evidence.cells.get(axes, {}).items():
-            values = np.where(each >= 0, evidence.scores.values[cell], np.nan)
-            candidates.append(_candidate(axes, decoder, each, values, spent[axes]))
+            if asked.by == "decoder" or decoder == decides:
+                values = np.where(each >= 0, evidence.scores.values[cell], np.nan)
+                found = _candidate(axes, decoder, each, values, spent[axes])
+                candidates.append(replace(found, cell=cell))
     return candidates
 
 

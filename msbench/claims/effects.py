@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from msbench.claims.evidence import Array, Evidence
+from msbench.claims.evidence import LOSS_MARGIN, Array, Evidence
 from msbench.claims.matches import Match, matches
 from msbench.claims.pairs import Declared, Pair, decoder_part
 from msbench.claims.results import Better, Claim, Subject
-from msbench.compare.curves import Curve
+from msbench.compare.curves import NEAR, Curve
+from msbench.compare.verdicts import margin_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,12 @@ class Effect:
     machine: str = ""
     amount: float = math.nan
     """The budget; of compute, the target."""
+    margin: float = math.nan
+    """The largest difference that does not matter."""
+    span: float = math.inf
+    """The largest difference that there can be."""
+    cells: tuple[int, int] = (-1, -1)
+    """Rows of the scores, where it is a difference of test scores."""
     reached: Sequence[float] = (math.nan, math.nan)
     """Shares of the seeds that reached the target, of the strategy and of its base."""
     sooner: int = 0
@@ -44,24 +51,36 @@ def effects(evidence: Evidence, pair: Pair, declared: Declared) -> list[Effect]:
     at_end = [*_common_metric(evidence, pair, declared), *_gap(evidence, pair)]
     found: list[Effect] = []
     for match in matches(evidence, pair):
-        measured = [*(at_end if match.is_equal else []), _rise(match)]
+        margin = _loss_margin(evidence, pair)
+        measured = [*(at_end if match.is_equal else []), _rise(match, margin)]
         if not any(effect.claim == "accuracy" for effect in measured):
-            measured.append(_loss(match))
+            measured.append(_loss(match, margin))
         found += [_within(match, effect) for effect in measured]
     return _distinct([*found, *_cost_of_target(evidence, pair)])
 
 
-def _loss(match: Match) -> Effect:
+def _loss(match: Match, margin: float) -> Effect:
     """The validation loss at the common amount."""
     mine, base = match.read(Curve.at, match.common)
-    return Effect(match.pair.subject, "accuracy", "validation loss", "lower", mine - base)
+    subject = match.pair.subject
+    effect = Effect(subject, "accuracy", "validation loss", "lower", mine - base)
+    return replace(effect, margin=margin)
 
 
-def _rise(match: Match) -> Effect:
+def _rise(match: Match, margin: float) -> Effect:
     """How far validation loss had risen from its best when the common amount was spent."""
     mine, base = match.read(Curve.rise, match.common)
     subject = match.pair.subject
-    return Effect(subject, "overfitting", "rise of validation loss", "lower", mine - base)
+    effect = Effect(subject, "overfitting", "rise of validation loss", "lower", mine - base)
+    return replace(effect, margin=margin)
+
+
+def _loss_margin(evidence: Evidence, pair: Pair) -> float:
+    """What does not matter of losses: a share of the base's best."""
+    best = evidence.best(pair.base.trials)
+    known = best[np.isfinite(best)]
+    margin = LOSS_MARGIN * abs(float(known.mean())) if known.size else math.nan
+    return margin if margin > 0 else math.nan
 
 
 def _within(match: Match, effect: Effect) -> Effect:
@@ -78,15 +97,17 @@ def _within(match: Match, effect: Effect) -> Effect:
 
 
 def _common_metric(evidence: Evidence, pair: Pair, declared: Declared) -> Iterator[Effect]:
-    """The task's metric by a decoder that both have, by a single-step one if there is one."""
+    """The task's metric by the decoder that decides, else by one that both have, a single-step one
+    if there is one."""
     mine = evidence.cells.get(pair.strategy.axes, {})
     base = evidence.cells.get(pair.base.axes, {})
+    decides = evidence.settled.asked.decoders.get(pair.strategy.axes.task)
 
-    def multi_step(decoder: str) -> tuple[bool, str]:
+    def first(decoder: str) -> tuple[bool, bool, str]:
         name = decoder_part(evidence, mine[decoder])["name"]
-        return bool(declared.get(("decoder", name), ("", ""))[0]), decoder
+        return decoder != decides, bool(declared.get(("decoder", name), ("", ""))[0]), decoder
 
-    for decoder in sorted(mine.keys() & base.keys(), key=multi_step)[:1]:
+    for decoder in sorted(mine.keys() & base.keys(), key=first)[:1]:
         yield _metric(evidence, pair, mine[decoder], base[decoder])
 
 
@@ -95,7 +116,11 @@ def _metric(evidence: Evidence, pair: Pair, mine: int, base: int) -> Effect:
     cell, values = evidence.scores.cells[mine], evidence.scores.values
     better: Better = "lower" if cell["lower_is_better"] else "higher"
     difference = values[mine] - values[base]
-    return Effect(pair.subject, "accuracy", f"test {cell['metric']}", better, difference)
+    effect = Effect(pair.subject, "accuracy", f"test {cell['metric']}", better, difference)
+    known = values[base][~np.isnan(values[base])]
+    margin = margin_of(cell, float(known.mean())) if known.size else math.nan
+    span = cell["highest"] - cell["lowest"]
+    return replace(effect, cells=(mine, base), margin=margin, span=span)
 
 
 def _gap(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
@@ -104,7 +129,8 @@ def _gap(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
     mine, base = np.where(evidence.ok(pair.trials), gaps, np.nan)
     if not np.isnan(mine - base).all():
         quantity = "test loss minus training loss"
-        yield Effect(pair.subject, "generalization", quantity, "lower", mine - base)
+        effect = Effect(pair.subject, "generalization", quantity, "lower", mine - base)
+        yield replace(effect, margin=_loss_margin(evidence, pair))
 
 
 def _cost_of_target(evidence: Evidence, pair: Pair) -> Iterator[Effect]:
@@ -151,7 +177,8 @@ def _ratio(match: Match, quantity: str, took: Array) -> Effect:
         logarithm = np.log(took[0]) - np.log(took[1])
     logarithm = np.where(np.isfinite(took).all(axis=0), logarithm, np.nan)
     subject = match.pair.subject
-    return Effect(subject, "compute", quantity, "lower", logarithm, [match.unit], match.machine)
+    effect = Effect(subject, "compute", quantity, "lower", logarithm, [match.unit], match.machine)
+    return replace(effect, margin=math.log1p(NEAR))
 
 
 def _distinct(effects: Iterable[Effect]) -> list[Effect]:

@@ -7,17 +7,22 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from msbench.compare.asked import asked, metrics_of
 from msbench.compare.columns import Columns, checked, collect, trained
 from msbench.compare.curves import Curves
 from msbench.compare.labels import Labels, machine_names
 from msbench.compare.rows import StrategyKey
 from msbench.compare.searches import without_replaced
-from msbench.compare.verdicts import Scored, scored
+from msbench.compare.verdicts import Scored, Settled, scored, settle
 from msbench.compare.versions import versions_apart
 from msbench.records.record import Record
 from msbench.records.schema import TrialData
+from msbench.spec import Question
 
 Array = NDArray[np.float64]
+
+LOSS_MARGIN = 0.01
+"""The largest difference of losses that does not matter, as a share of the base's."""
 
 Trials = NDArray[np.int64]
 """Per seed, the position of a trial in the columns; -1 where there is none."""
@@ -30,6 +35,8 @@ class Evidence:
     columns: Columns
     labels: Labels
     scores: Scored
+    settled: Settled
+    """The verdicts of `msbench compare` on these scores."""
     curves: Curves
     trials: Mapping[StrategyKey, Trials]
     """The trials of every strategy."""
@@ -58,27 +65,33 @@ class Evidence:
         return np.where(self.ok(ran), self.columns.trials["best"][ran], np.inf)
 
 
-def gather(records: Iterable[Record] | Columns, metric: str) -> Evidence:
+def gather(
+    records: Iterable[Record] | Columns, metric: str = "", question: Question | None = None
+) -> Evidence:
     """The evidence of all records, which may be a stream or columns.
 
-    metric: instead of each task's own.
+    question: what was declared. metric: instead of the one that decides.
 
     Raises MsbenchError where there are no trials or no such metric.
     """
     columns = checked(collect(records, metric), metric)
-    labels = Labels([*columns.groups, *columns.searches])
+    measured = [record for record in columns.measured if record.status == "ok"]
+    labels = Labels([*columns.groups, *measured, *columns.searches])
     columns, outdated = without_replaced(columns, labels)
     machines, differences = machine_names(columns.machines)
-    scores = scored(columns, labels, metric)
+    metrics = metrics_of(columns, labels, question)
+    scores = scored(columns, labels, metrics, metric)
+    meant = asked(question, scores.cells, metrics, labels, measured, metric=metric)
     return Evidence(
         columns=columns,
         labels=labels,
         scores=scores,
+        settled=settle(scores, meant),
         curves=Curves(columns),
         trials=_trials(columns, labels, machines),
         cells=_cells(scores),
         machines=machines,
-        notes=[*outdated, *versions_apart(columns.groups), *differences],
+        notes=[*meant.notes, *outdated, *versions_apart(columns.groups), *differences],
     )
 
 

@@ -1,38 +1,50 @@
-"""Effects -> rows with p-values and verdicts: supported, contradicted or not shown."""
+"""Effects -> rows with p-values and verdicts: supported, contradicted, equivalent or undecided."""
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
 from msbench.claims.effects import Effect
-from msbench.claims.results import CLAIMS, ClaimRow, Subject, Verdict
-from msbench.compare.stats import holm, paired_tests
-from msbench.compare.verdicts import LEVEL
+from msbench.claims.evidence import Evidence
+from msbench.claims.results import CLAIMS, Claimed, ClaimRow, Subject
+from msbench.compare.judge import Judgement, Verdict, judge
+from msbench.compare.stats import ALPHA, cut_at
 from msbench.spec import AXES, UNITS
 
+CLAIMED: dict[Verdict, Claimed] = {
+    "better": "supported",
+    "better within the margin": "supported within the margin",
+    "equivalent": "equivalent",
+    "worse within the margin": "contradicted within the margin",
+    "worse": "contradicted",
+    "undecided": "undecided",
+}
 
-def judged(effects: Sequence[Effect]) -> list[ClaimRow]:
-    """The effects with their numbers and verdicts, sorted; all tests are one family."""
+
+def judged(evidence: Evidence, effects: Sequence[Effect]) -> list[ClaimRow]:
+    """The effects with their numbers and verdicts, sorted.
+
+    What `msbench compare` judges has its verdict. A family of all others is the tests of one claim
+    on one task; what no test could have shown with these seeds is in none.
+    """
     if not effects:
         return []
-    tests = paired_tests(np.array([effect.differences for effect in effects]), LEVEL)
-    p = tests.p.copy()
-    for i, effect in enumerate(effects):
-        # A target that one side alone reached has no ratio: then only who was first is tested.
-        if tests.n[i] < 2 and effect.sooner + effect.later >= 2:
-            p[i] = _sign_p(effect.sooner, effect.later)
-    adjusted = holm(p)
+    differences = np.array([effect.differences for effect in effects])
+    settled = [_settled(evidence, effect) for effect in effects]
+    signs = np.array([_sign_p(effect) for effect in effects])
+    kinds = [_family(effect, known) for effect, known in zip(effects, settled, strict=True)]
+    lower = [effect.better == "lower" for effect in effects]
+    tests = judge(differences, kinds, [effect.margin for effect in effects], lower, signs)
+    lows, highs = cut_at(tests.tests, [effect.span for effect in effects])
     rows: list[ClaimRow] = []
     for i, condition in enumerate(conditions([effect.subject for effect in effects])):
-        effect = effects[i]
+        effect, judgement = effects[i], settled[i] or tests[i]
         ratio = effect.claim == "compute"
-        difference, low, high = (float(x[i]) for x in (tests.difference, tests.low, tests.high))
-        unknown = math.isnan(difference) or tests.n[i] < 2
-        direction = effect.later - effect.sooner if unknown else difference
-        gained = direction > 0 if effect.better == "higher" else direction < 0
-        least = float(tests.detectable[i])
+        found = (tests.tests.difference[i], lows[i], highs[i])
+        difference, low, high = (float(np.exp(x)) if ratio else float(x) for x in found)
+        p = tests.tests.p[i]
         rows.append(
             {
                 **effect.subject,
@@ -45,33 +57,63 @@ def judged(effects: Sequence[Effect]) -> list[ClaimRow]:
                 "reached": effect.reached[0],
                 "base_reached": effect.reached[1],
                 "scale": "ratio" if ratio else "difference",
-                "effect": float(np.exp(difference)) if ratio else difference,
-                "low": float(np.exp(low)) if ratio else low,
-                "high": float(np.exp(high)) if ratio else high,
-                "pairs": int(tests.n[i]),
-                "p": float(p[i]),
-                "p_adjusted": float(adjusted[i]),
-                "verdict": _verdict(effect, float(adjusted[i]), gained),
-                "detectable": math.exp(-least) if ratio else least,
+                "effect": difference,
+                "low": low,
+                "high": high,
+                "pairs": int(tests.tests.n[i]),
+                "p": float(signs[i] if np.isnan(p) else p),
+                "p_adjusted": judgement.p_adjusted,
+                "verdict": _verdict(effect, judgement),
+                "margin": math.exp(effect.margin) if ratio else effect.margin,
+                "seeds_needed": judgement.needed,
+                "detectable": math.exp(-judgement.detectable) if ratio else judgement.detectable,
                 "condition": condition,
             }
         )
     return sorted(rows, key=_order)
 
 
-def _verdict(effect: Effect, p: float, gained: bool) -> Verdict:
+def _settled(evidence: Evidence, effect: Effect) -> Judgement | None:
+    """What `msbench compare` says of the pair, if the effect is of the same scores."""
+    mine, base = effect.cells
+    if mine < 0 or base < 0:
+        return None
+    scores = evidence.scores.values
+    same = np.array_equal(scores[mine] - scores[base], effect.differences, equal_nan=True)
+    return evidence.settled.on(mine, base) if same else None
+
+
+def _family(effect: Effect, known: Judgement | None) -> Hashable:
+    """What it is adjusted with: the tests of its claim on its task that are not settled."""
+    subject = effect.subject
+    return (effect.claim, subject["task"], subject["kind"], known is not None)
+
+
+def _verdict(effect: Effect, judgement: Judgement) -> Claimed:
     """Of a target, a ratio counts only if no fewer seeds reached it than on the other side."""
-    if not p <= 1 - LEVEL:
-        return "not shown"
+    if math.isnan(judgement.p_adjusted):
+        return "untestable"
+    verdict = CLAIMED[judgement.verdict]
+    if verdict in ("undecided", "equivalent") or effect.claim != "compute":
+        return verdict
+    if np.count_nonzero(~np.isnan(effect.differences)) < 2:
+        gained = effect.sooner > effect.later
+        verdict = "supported" if gained else "contradicted"
+    gained = verdict.startswith("supported")
     reached, base_reached = effect.reached
     if (gained and reached < base_reached) or (not gained and reached > base_reached):
-        return "not shown"
-    return "supported" if gained else "contradicted"
+        return "undecided"
+    return verdict
 
 
-def _sign_p(one: int, two: int) -> float:
-    """The two-sided p of the exact sign test: the probability that fair signs agree so well."""
+def _sign_p(effect: Effect) -> float:
+    """Of a target that one side alone reached there is no ratio, and only who was first is tested:
+    the two-sided p of the exact sign test. NaN for other effects, and where so few seeds could not
+    have rejected even if all agreed."""
+    one, two = effect.sooner, effect.later
     n, least = one + two, min(one, two)
+    if np.count_nonzero(~np.isnan(effect.differences)) >= 2 or 2 * 0.5**n > ALPHA:
+        return math.nan
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(least + 1)) * 0.5**n)
 
 

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
 from msbench.claims.candidates import Candidate, Contest
-from msbench.claims.evidence import Evidence
+from msbench.claims.evidence import LOSS_MARGIN, Evidence
 from msbench.claims.results import ChoiceRow, RankedRow
-from msbench.compare.stats import holm, mean_intervals, paired_tests, seeds_needed
-from msbench.compare.verdicts import LEVEL
+from msbench.compare.judge import LEVEL, Judgement, judge
+from msbench.compare.stats import bounded_intervals, cut_at, mean_intervals, paired_tests
+from msbench.compare.verdicts import margin_of
 
 ENOUGH = 2
 """Seeds of which a strategy must have been measured to be recommended: one says nothing of others.
@@ -37,20 +39,23 @@ def best_first(contest: Contest) -> list[Candidate]:
 def ranked(
     evidence: Evidence, contest: Contest, candidates: Sequence[Candidate]
 ) -> list[RankedRow]:
-    """A row per candidate.
+    """A row per candidate, with the verdict against the best.
 
-    The best is chosen by these very numbers, so Holm's family is all pairs, not only its own.
+    Pairs with the baseline have the verdict of `msbench compare`. The best is chosen by these very
+    numbers, so the family of all others is all pairs, not only those with the best.
     """
     sign = _sign(contest)
     values = np.array([each.values for each in candidates])
-    mean, low, high, measured = mean_intervals(values, LEVEL)
+    lowest, highest = _bounds(evidence, candidates)
+    mean, low, high, measured = bounded_intervals(values, lowest, highest, LEVEL)
     tests = paired_tests(values - values[0], LEVEL)
-    one, two = np.triu_indices(len(candidates), 1)  # the pairs of the first come first
-    adjusted = [math.nan, *holm(paired_tests(values[one] - values[two], LEVEL).p).tolist()]
+    difference_low, difference_high = cut_at(tests, highest - lowest)
+    margin = _margin(evidence, candidates[0], float(mean[0]))
+    known, found = _judgements(evidence, contest, candidates, margin)
     rows: list[RankedRow] = []
     for i, candidate in enumerate(candidates):
         worst = int(np.nanargmin(sign * values[i])) if measured[i] else 0
-        worse = adjusted[i] <= 1 - LEVEL and sign * tests.difference[i] < 0
+        judged = found.get(i)
         rows.append(
             {
                 **contest.about,
@@ -67,14 +72,65 @@ def ranked(
                 "measured": int(measured[i]),
                 "spent": candidate.spent,
                 "difference": float(tests.difference[i]),
-                "difference_low": float(tests.low[i]),
-                "difference_high": float(tests.high[i]),
-                "p_adjusted": adjusted[i],
-                "verdict": "worse" if worse else "not shown",
+                "difference_low": float(difference_low[i]) if i else 0.0,
+                "difference_high": float(difference_high[i]) if i else 0.0,
+                "pairs": int(tests.n[i]),
+                "p_adjusted": judged.p_adjusted if judged else math.nan,
+                "verdict": judged.verdict if judged else "",
+                "margin": margin,
+                "seeds_needed": judged.needed if judged else math.nan,
+                "declared": i in known,
             }
         )
     rows[0]["verdict"] = "best" if measured[0] >= ENOUGH else ""
     return rows
+
+
+def _judgements(
+    evidence: Evidence, contest: Contest, candidates: Sequence[Candidate], margin: float
+) -> tuple[set[int], dict[int, Judgement]]:
+    """(candidates whose pair with the best `msbench compare` judges; the judgement on every
+    candidate but the best, against it)."""
+    values = np.array([each.values for each in candidates])
+    pairs = list(combinations(range(len(candidates)), 2))
+    known = {}
+    for one, two in pairs:
+        if judgement := _settled(evidence, candidates[two], candidates[one]):
+            known[one, two] = judgement
+    rest = [pair for pair in pairs if pair not in known]
+    found = {two: judgement for (one, two), judgement in known.items() if not one}
+    if rest:
+        one, two = np.array(rest).T
+        lower = contest.about["better"] == "lower"
+        judged = judge(values[two] - values[one], [""] * len(rest), margin, lower)
+        found |= {two: judged[at] for at, (one, two) in enumerate(rest) if not one}
+    return {two for one, two in known if not one}, found
+
+
+def _settled(evidence: Evidence, mine: Candidate, other: Candidate) -> Judgement | None:
+    """What `msbench compare` says of two candidates, if it is about the same scores."""
+    if mine.cell < 0 or other.cell < 0:
+        return None
+    scores = evidence.scores.values
+    same = np.array_equal(
+        scores[mine.cell] - scores[other.cell], mine.values - other.values, equal_nan=True
+    )
+    return evidence.settled.on(mine.cell, other.cell) if same else None
+
+
+def _bounds(evidence: Evidence, candidates: Sequence[Candidate]) -> tuple[float, float]:
+    """What values can be: those of the metric; losses have no bounds that are known."""
+    cell = candidates[0].cell
+    about = evidence.scores.cells[cell]
+    return (about["lowest"], about["highest"]) if cell >= 0 else (-math.inf, math.inf)
+
+
+def _margin(evidence: Evidence, best: Candidate, mean: float) -> float:
+    """The largest difference to the best that does not matter."""
+    if best.cell >= 0:
+        return margin_of(evidence.scores.cells[best.cell], mean)
+    margin = LOSS_MARGIN * abs(mean)
+    return margin if margin > 0 else math.nan
 
 
 def choice(
@@ -85,13 +141,6 @@ def choice(
 ) -> ChoiceRow:
     """The best, the runner-up, and what may be tried next."""
     runner_up = rows[1] if len(rows) > 1 and rows[1]["measured"] else None
-    needed = math.nan
-    if runner_up:
-        difference = candidates[0].values - candidates[1].values
-        pairs = math.comb(len(candidates), 2)
-        # What was not shown by so many seeds is not promised of as few.
-        n = np.count_nonzero(~np.isnan(difference))
-        needed = max(seeds_needed(difference.tolist(), tests=pairs), n + 1.0)
     finalists = candidates[: 2 if runner_up else 1]
     edges = {each.axes.optimizer: evidence.tuned(each.trials, "edge") for each in finalists}
     return {
@@ -99,8 +148,10 @@ def choice(
         "best": rows[0],
         "runner_up": runner_up,
         "shown": runner_up is not None and runner_up["verdict"] == "worse",
-        "alike": sum(row["verdict"] == "not shown" and row["measured"] > 0 for row in rows),
-        "seeds_needed": needed,
+        "alike": sum(
+            row["verdict"] not in ("best", "worse") and row["measured"] > 0 for row in rows
+        ),
+        "seeds_needed": runner_up["seeds_needed"] if runner_up else math.nan,
         "edges": {name: options for name, options in edges.items() if options},
         "falling": _falling(evidence, candidates[0]),
     }

@@ -14,6 +14,7 @@ from msbench.compare.columns import Columns
 from msbench.compare.rows import StrategyKey
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
+from msbench.spec import Question
 
 UNITS = {"passes": "passes", "steps": "steps", "s": "seconds", "flops": "flops"}
 """The units that a budget may be written in, and what they stand for."""
@@ -41,16 +42,17 @@ def recommend(
     *,
     task: str = "",
     metric: str = "",
+    question: Question | None = None,
 ) -> Recommendation:
     """The strategies of every task, best first, by what they gave within `amount` of `unit`.
 
     Where all trials of a task fit into the budget it is the test metric at their end. Else it is
     the validation loss at the budget, for all of them. Seconds are compared within a machine.
     Nothing is recommended of which fewer than two seeds were measured. task: this one alone.
-    metric: instead of the task's own. Raises MsbenchError where there are
-    no trials, or no such task or metric.
+    question: what was declared. metric: instead of the one that decides. Raises MsbenchError where
+    there are no trials, or no such task or metric.
     """
-    evidence, allowed = gather(records, metric), Budget(unit, amount)
+    evidence, allowed = gather(records, metric, question), Budget(unit, amount)
     rows: list[RankedRow] = []
     choices: list[ChoiceRow] = []
     notes: list[str] = []

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NotRequired, TypedDict
 
+from msbench.compare.judge import Verdict
 from msbench.compare.rows import StrategyRow
 
 Claim = Literal["accuracy", "generalization", "overfitting", "compute"]
@@ -18,7 +19,17 @@ CLAIMS: Mapping[Claim, str] = {
 
 Better = Literal["lower", "higher"]
 
-Verdict = Literal["supported", "contradicted", "not shown"]
+Claimed = Literal[
+    "supported",
+    "supported within the margin",
+    "equivalent",
+    "contradicted within the margin",
+    "contradicted",
+    "undecided",
+    "untestable",
+]
+"""Verdicts on claims. Within the margin: by less than what matters. Untestable: whatever had been
+measured with these seeds, no test could have shown it."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +103,13 @@ class ClaimRow(Subject):
     """Seeds that the effect is a mean of."""
     p: float
     p_adjusted: float
-    verdict: Verdict
+    verdict: Claimed
+    margin: float
+    """The largest effect that does not matter; of compute a ratio."""
+    seeds_needed: float
+    """About how many seeds decide, of a verdict that is undecided."""
     detectable: float
-    """The minimum detectable effect (MDE)."""
+    """The minimum detectable effect (MDE) at the adjusted level."""
     condition: str
 
 
@@ -111,6 +126,9 @@ class SummaryRow(TypedDict):
     """In which the budgets are equal."""
     supported: int
     contradicted: int
+    equivalent: int
+    """And those that are within the margin."""
+    untestable: int
     of: int
     supported_in: list[str]
     """Tasks, with their conditions."""
@@ -148,9 +166,15 @@ class RankedRow(Contested, StrategyRow):
     """To the best, as are its bounds."""
     difference_low: float
     difference_high: float
+    pairs: int
+    """Seeds that it and the best were both measured with."""
     p_adjusted: float
-    verdict: Literal["best", "worse", "not shown", ""]
-    """Empty of the first where too few seeds were measured to recommend it."""
+    verdict: Verdict | Literal["best", ""]
+    """Against the best; empty of the first where too few seeds were measured to recommend it."""
+    margin: float
+    seeds_needed: float
+    declared: bool
+    """Whether one of the two is the baseline: then it is the verdict of `msbench compare`."""
 
 
 class ChoiceRow(Contested):
@@ -159,7 +183,7 @@ class ChoiceRow(Contested):
     best: RankedRow
     runner_up: RankedRow | None
     shown: bool
-    """Whether the runner-up is shown to be worse."""
+    """Whether the runner-up is worse by more than the margin."""
     alike: int
     """Strategies that were measured and are not shown to be worse than the best."""
     seeds_needed: float

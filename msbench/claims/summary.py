@@ -7,9 +7,17 @@ from typing import Literal, cast
 import numpy as np
 
 from msbench.claims.evidence import Evidence
-from msbench.claims.results import ClaimRow, SummaryRow, Verdict
+from msbench.claims.results import Claimed, ClaimRow, SummaryRow
 
 GroupKey = Literal["claim", "kind", "strategy", "base", "steps", "condition"]
+
+
+NO_MATTER: tuple[Claimed, ...] = (
+    "equivalent",
+    "supported within the margin",
+    "contradicted within the margin",
+)
+"""What is shown not to matter."""
 
 
 def summary(rows: Sequence[ClaimRow], *more: Literal["condition"]) -> list[SummaryRow]:
@@ -53,13 +61,15 @@ def _tally(rows: Sequence[ClaimRow]) -> dict[str, int | list[str]]:
     return {
         "supported": counts["supported"],
         "contradicted": counts["contradicted"],
+        "equivalent": sum(counts[word] for word in NO_MATTER),
+        "untestable": counts["untestable"],
         "of": len(rows),
         "supported_in": _where(rows, "supported"),
         "contradicted_in": _where(rows, "contradicted"),
     }
 
 
-def _where(rows: Sequence[ClaimRow], verdict: Verdict) -> list[str]:
+def _where(rows: Sequence[ClaimRow], verdict: Claimed) -> list[str]:
     """The tasks, with their conditions, in which that was the verdict."""
     return [
         f"{row['task']}, {row['condition']}" if row["condition"] else row["task"]

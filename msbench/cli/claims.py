@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from msbench.cli.inputs import Remarks, load_registry, read_columns
+from msbench.cli.inputs import Remarks, declared_question, load_registry, read_columns
 from msbench.cli.options import format_option, metric_option, plugin_option, results_argument
 from msbench.cli.output import write
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @click.command("claims")
 @results_argument
-@click.option("--strategy", default="", metavar="NAME", help="Judge only this strategy.")
+@click.option("--strategy", default="", metavar="NAME", help="Show only this strategy.")
 @metric_option
 @click.option("--short", is_flag=True, help="Print only the summaries.")
 @format_option
@@ -35,7 +35,8 @@ def command(
 
     entries = load_registry(plugins).entries
     declared: Declared = {key: (entry.steps, entry.base) for key, entry in entries.items()}
+    question = declared_question(results)
     columns = read_columns(results, metric, Remarks())
-    found = claims(columns, declared, strategy=strategy, metric=metric)
+    found = claims(columns, declared, strategy=strategy, metric=metric, question=question)
     tables, lines = claim_tables(found, short=short), claim_legend(found)
     write(rendered(found, found.rows, tables, lines, style))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from msbench.compare.columns import Columns
     from msbench.compare.rows import Comparison
     from msbench.plugins.registry import Registry
+    from msbench.spec import Question
 
 
 @cache
@@ -68,4 +69,12 @@ def compare_results(results: str, **options: Any) -> "tuple[Comparison, Remarks]
 
     remarks = Remarks()
     columns = read_columns(results, options.get("metric", ""), remarks)
-    return compare(columns, **options), remarks
+    return compare(columns, question=declared_question(results), **options), remarks
+
+
+def declared_question(results: str) -> "Question | None":
+    """The question that the suite declared, if the results hold one."""
+    from msbench.records.question import read_question
+    from msbench.records.store import find_results
+
+    return read_question(find_results(results))

@@ -78,7 +78,7 @@ format_option = click.option(
 )
 
 metric_option = click.option(
-    "--metric", default="", metavar="NAME", help="Use this metric instead of each task's own."
+    "--metric", default="", metavar="NAME", help="Use this metric instead of the one that decides."
 )
 
 workers_option = click.option(
@@ -119,10 +119,8 @@ _COMPARISON = (
         "--by",
         type=Named(COMPARED),
         metavar="AXIS",
-        default="optimizer",
-        show_default=True,
         help=f"What to compare, all else being equal: {', '.join(COMPARED[:-1])} or "
-        f"{COMPARED[-1]}.",
+        f"{COMPARED[-1]}.  [default: what the suite asks, else what varies]",
     ),
     click.option("--baseline", default="", metavar="NAME", help="Compare all others with this."),
     metric_option,
@@ -139,7 +137,7 @@ _COMPARISON = (
         "--margin",
         type=float,
         metavar="SIZE",
-        help="Differences below this count as equivalent, in units of the metric.  [default: 0.01 "
-        "of metrics up to 1, 1 of those up to 100, 1 % of losses]",
+        help="The largest difference that does not matter, in units of the metric.  [default: the "
+        "metric's own]",
     ),
 )

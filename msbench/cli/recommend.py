@@ -2,7 +2,7 @@
 
 import click
 
-from msbench.cli.inputs import Remarks, read_columns
+from msbench.cli.inputs import Remarks, declared_question, read_columns
 from msbench.cli.options import format_option, metric_option, results_argument
 from msbench.cli.output import write
 
@@ -32,6 +32,7 @@ def command(results: str, budget: str, task: str, metric: str, style: str) -> No
     from msbench.report.render import rendered
 
     unit, amount = parse_budget(budget)
+    question = declared_question(results)
     columns = read_columns(results, metric, Remarks())
-    found = recommend(columns, unit, amount, task=task, metric=metric)
+    found = recommend(columns, unit, amount, task=task, metric=metric, question=question)
     write(rendered(found, found.rows, advice_tables(found), advice_lines(found), style))

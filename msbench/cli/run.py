@@ -87,7 +87,7 @@ def command(
     if done.lost:
         total = len(done.records) + done.lost
         leave(NOT_OK, f"{done.lost} of {total} left no record: the launcher lost them")
-    _print_tables(chosen, done.records)
+    _print_tables(chosen, folder, done.records)
     _warn_of_missing_weights(chosen, folder, done.records)
     _leave_unless_ok(done.records)
 
@@ -135,13 +135,13 @@ def _print_progress_before(planned: "Planned", folder: Path) -> None:
         echo(f"all {total} trials are done already: {folder}", err=True)
 
 
-def _print_tables(suite: "Suite", records: "Sequence[Record]") -> None:
+def _print_tables(suite: "Suite", folder: Path, records: "Sequence[Record]") -> None:
     from msbench.compare.comparison import compare
+    from msbench.records.question import read_question
     from msbench.report.render import render
 
-    first = suite.optimizers[0]
-    baseline = suite.baseline or first.label or first.name
-    write(render(compare(records, baseline=baseline, target=suite.targets or None)))
+    question = read_question(folder)
+    write(render(compare(records, target=suite.targets or None, question=question)))
 
 
 def _leave_unless_ok(records: "Sequence[Record]") -> None:

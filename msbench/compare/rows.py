@@ -78,6 +78,7 @@ class ExampleRow(TypedDict):
     example_low: float
     example_high: float
     example_p: float
+    """No smaller than that over seeds alone, which is the narrower claim."""
     examples: float
 
 
@@ -91,11 +92,27 @@ class CellRow(StrategyRow):
     primary: bool
     """Whether it is shown."""
     lower_is_better: bool
+    lowest: float
+    highest: float
+    """Bounds of what its values can be; infinite for none."""
+    declared_margin: float
+    """The largest difference that does not matter; NaN where nobody declared one."""
+    relative_margin: bool
+    """Whether that is a share of the baseline's mean."""
 
 
-class AccuracyRow(CellRow, CostRow, ExampleRow):
+class AccuracyRow(StrategyRow, CostRow, ExampleRow):
     """The mean of a cell, its difference to the baseline, the verdict, and what it cost."""
 
+    decoder: str
+    metric: str
+    main: bool
+    """Whether it is the metric that decides on the task."""
+    primary: bool
+    """Whether it is shown."""
+    decides: bool
+    """Whether its verdict answers the declared question; all others are secondary."""
+    lower_is_better: bool
     n: int
     n_ok: int
     mean: float
@@ -108,9 +125,20 @@ class AccuracyRow(CellRow, CostRow, ExampleRow):
     p: float
     p_adjusted: float
     verdict: str
+    """One of `judge.VERDICTS`; empty where there is nothing to compare with."""
+    family: int
+    """Tests that p is adjusted for."""
+    equivalence_p: float
+    """Adjusted p of "the true difference is not within the margin"."""
+    seeds_needed: float
+    """About how many seeds decide, of a verdict that is undecided."""
     detectable: float
-    """The minimum detectable effect of a single test."""
+    """The minimum detectable effect of its test, at the adjusted level."""
     margin: float
+    remark: str
+    """What makes the verdict fragile: collapsed seeds, scores at a bound."""
+    by_seed: Sequence[float]
+    """The score of each seed, in the order of all seeds."""
     example_p_adjusted: float
     baseline: bool
     status: str

@@ -61,52 +61,126 @@ def mean_intervals(
     return mean, mean - half, mean + half, n
 
 
+def bounded_intervals(
+    values: ArrayLike, lowest: ArrayLike, highest: ArrayLike, level: float = 0.95
+) -> tuple[Array, Array, Array, NDArray[np.int64]]:
+    """`mean_intervals` that stay within what the values can be.
+
+    lowest, highest: bounds of every row, infinite for none. Between two bounds the interval is
+    formed on the log odds of the mean, above one on its logarithm (the delta method), which covers
+    better near a bound (docs/statistics.md). Without any spread there are no bounds to give: NaN.
+    """
+    mean, low, high, n = mean_intervals(values, level)
+    half = (high - low) / 2
+    half = np.where(half <= CONSTANT * np.abs(mean), np.nan, half)
+    below, above = mean - np.asarray(lowest, float), np.asarray(highest, float) - mean
+    left, right = np.isfinite(below), np.isfinite(above)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        # Of x = odds of the mean, whose derivative is (1 / below + 1 / above) x.
+        away = half * (np.where(left, 1 / below, 0.0) + np.where(right, 1 / above, 0.0))
+        both = left & right
+        odds = below / above
+        ends = []
+        for sign in (-1, 1):
+            factor = np.exp(sign * away)
+            between = np.asarray(lowest) + (below + above) * (odds * factor) / (1 + odds * factor)
+            over, under = np.asarray(lowest) + below * factor, np.asarray(highest) - above / factor
+            free = mean + sign * half
+            ends.append(np.where(both, between, np.where(left, over, np.where(right, under, free))))
+    return mean, ends[0], ends[1], n
+
+
 def paired_tests(differences: ArrayLike, level: float = 0.95) -> "Tests":
     """The paired t-test of every row: is the mean difference over seeds zero?
 
     differences: (comparisons, seeds), a strategy's score minus the baseline's of the same seed,
     NaN where either is missing. It generalizes to new seeds on these test examples, not to new
-    examples (`paired_examples`). Where all differences are equal there is no spread to judge by:
-    the interval has no width, and `p` is 1 if they are zero, else 2 ** (1 - n), the probability
-    that n fair signs agree (0.25 for three seeds), because equal scores of few seeds are no proof.
+    examples (`paired_examples`). Where all differences are equal there is no spread to judge by,
+    and so neither an interval nor a p: both are NaN.
     """
-    from scipy.special import nctdtrinc, stdtr
+    from scipy.special import stdtr
 
     mean, sd, n = _moments(differences)
     still = (n >= 2) & (sd <= CONSTANT * np.abs(mean))
     error = np.where(still, np.nan, sd / np.sqrt(np.maximum(n, 1)))
-    critical = _critical(n, level)
     degrees = np.where(n >= 2, n - 1.0, np.nan)
     p = 2 * stdtr(degrees, -np.abs(mean) / error)
-    same = np.where(mean == 0, 1.0, 2.0 ** (1 - n))
-    half = np.where(still, 0.0, critical * error)
-    # The noncentrality at which t falls short of its critical value in 20 % of all cases. That it
-    # falls on the wrong side instead (less than one case in a million) is not counted.
-    away = nctdtrinc(degrees, 1 - POWER, _critical(n, 1 - ALPHA))
-    return Tests(mean, mean - half, mean + half, np.where(still, same, p), n, away * error)
+    half = _critical(n, level) * error
+    return Tests(mean, mean - half, mean + half, p, n, error, still)
 
 
-def seeds_needed(differences: Sequence[float], *, tests: int = 1, most: int = 10_000) -> float:
-    """How many seeds a two-sided 5 % test needs to find in 80 % of all cases a difference of the
-    size and spread that these have. tests: for how many its p is adjusted, at worst.
+def cut_at(tests: "Tests", span: ArrayLike) -> tuple[Array, Array]:
+    """The intervals, without what no difference can be: no metric's is larger than its range.
 
-    Infinite if more than `most` would be, also for no difference; NaN for fewer than two. Without
-    a spread, as many as must agree (`paired_tests`). It is as rough as the spread of few seeds.
+    span: highest minus lowest value, infinite for none. NaN stays NaN.
     """
-    from scipy.special import nctdtrinc
+    size = np.asarray(span, dtype=float)
+    return np.maximum(tests.low, -size), np.minimum(tests.high, size)
 
-    (mean,), (sd,), (n,) = _moments(np.asarray(differences, dtype=float)[None, :])
-    if n < 2 or not np.isfinite(mean):
-        return float("nan")
-    if mean == 0:
-        return float("inf")
-    counts, alpha = np.arange(2, most + 1), ALPHA / tests
-    if sd <= CONSTANT * abs(mean):
-        enough = 2.0 ** (1 - counts.astype(float)) <= alpha
-    else:
-        away = nctdtrinc(counts - 1.0, 1 - POWER, _critical(counts, 1 - alpha))
-        enough = away * sd / np.sqrt(counts) <= abs(mean)
-    return float(counts[np.argmax(enough)]) if enough.any() else float("inf")
+
+def detectable(tests: "Tests", family: ArrayLike = 1) -> Array:
+    """The smallest true difference that a two-sided 5 % test of so many seeds finds in 80 % of all
+    cases if the spread is what it was here; NaN without a spread.
+
+    family: for how many tests p is adjusted, at worst.
+    """
+    return np.asarray(_away(tests.n, family) * tests.error)
+
+
+def equivalence_p(tests: "Tests", margin: ArrayLike) -> Array:
+    """p of "the true difference is not within ±margin": two one-sided t-tests (TOST; Schuirmann,
+    1987), doubled, so that at most 0.05 means that the 95 % interval lies within the margin.
+
+    margin: in the unit of the score; NaN for none. NaN also without a spread: an interval of no
+    width shows nothing.
+
+    Raises MsbenchError for a margin that is not positive.
+    """
+    from scipy.special import stdtr
+
+    size = np.asarray(margin, dtype=float)
+    if (size <= 0).any():
+        raise MsbenchError(f"a margin of equivalence must be positive, not {margin!r}")
+    degrees = np.where(tests.n >= 2, tests.n - 1.0, np.nan)
+    p = 2 * stdtr(degrees, (np.abs(tests.difference) - size) / tests.error)
+    return np.asarray(np.minimum(p, 1.0))
+
+
+def seeds_needed(tests: "Tests", margin: ArrayLike = np.nan, family: ArrayLike = 1) -> Array:
+    """About how many seeds decide, in 80 % of all cases, a difference of the size and spread that
+    these have: that it is not zero or, of one within the margin, that it is.
+
+    More than there were, since so many did not decide; infinite if more than MOST_SEEDS, NaN
+    without a spread. family: for how many tests p is adjusted, at worst. It is as rough as the
+    spread of few seeds.
+    """
+    spread = tests.error * np.sqrt(tests.n)
+    size = np.abs(tests.difference)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        effect = np.fmax(size, np.asarray(margin) - size) / spread
+    low = np.where(np.isnan(effect), 2, np.maximum(tests.n, 1)).astype(np.int64)
+    high = np.full(low.shape, MOST_SEEDS)
+    enough = _away(high, family) / np.sqrt(high) <= effect
+    for _ in range(MOST_SEEDS.bit_length()):  # `high` are enough, `low` are not
+        middle = np.maximum((low + high) // 2, low + 1)
+        decides = _away(middle, family) / np.sqrt(middle) <= effect
+        high, low = np.where(decides, middle, high), np.where(decides, low, middle)
+    needed = np.where(enough, high, np.inf)
+    return np.asarray(np.where(np.isnan(effect), np.nan, needed))
+
+
+MOST_SEEDS = 10_000
+"""More than anybody runs."""
+
+
+def _away(n: ArrayLike, family: ArrayLike) -> Array:
+    """The noncentrality at which t falls short of its critical value in 20 % of all cases. That it
+    falls on the wrong side instead (less than one case in a million) is not counted."""
+    from scipy.special import nctdtrinc, stdtrit
+
+    degrees = np.where(np.asarray(n) >= 2, np.asarray(n) - 1.0, np.nan)
+    critical = stdtrit(degrees, 1 - ALPHA / (2 * np.asarray(family)))
+    return np.asarray(nctdtrinc(degrees, 1 - POWER, critical))
 
 
 def paired_examples(mine: ArrayLike, base: ArrayLike, level: float = 0.95) -> "Test":
@@ -121,8 +195,8 @@ def paired_examples(mine: ArrayLike, base: ArrayLike, level: float = 0.95) -> "T
     examples, which says nothing of other seeds.
 
     Seeds that miss all scores are left out, then examples that miss any. What is compared is the
-    mean over examples, which is not a corpus metric such as BLEU. Without any spread, `p` is as in
-    `paired_tests`.
+    mean over examples, which is not a corpus metric such as BLEU. Without any spread there is
+    neither an interval nor a p.
 
     Raises MsbenchError where the two do not have the same shape.
     """
@@ -154,7 +228,7 @@ def paired_examples(mine: ArrayLike, base: ArrayLike, level: float = 0.95) -> "T
     total = of_seeds + max(of_examples, 0.0)
     error = (total / (seeds * examples)) ** 0.5
     if error <= CONSTANT * abs(mean):
-        return Test(mean, mean, mean, 1.0 if mean == 0 else 2.0 ** (1 - seeds), seeds, examples)
+        return Test(mean, np.nan, np.nan, np.nan, seeds, examples)
     share = of_seeds / total
 
     def critical(tail: float) -> float:
@@ -182,20 +256,6 @@ def holm(p: ArrayLike) -> Array:
     back[order] = np.minimum(steps, 1.0)
     adjusted[known] = back
     return adjusted
-
-
-def equivalent(low: ArrayLike, high: ArrayLike, margin: ArrayLike) -> NDArray[np.bool_]:
-    """Whether the interval of a difference lies within ±margin: no difference that matters.
-
-    In the unit of the score. With a 95 % interval it is the two one-sided tests (TOST;
-    Schuirmann, 1987) at 2.5 % each, which is stricter than the usual 5 %: for that, pass
-    intervals of the level 0.9. An interval that is not known (NaN) shows nothing.
-
-    Raises MsbenchError for a margin that is not positive.
-    """
-    if not np.all(np.asarray(margin) > 0):
-        raise MsbenchError(f"a margin of equivalence must be positive, not {margin!r}")
-    return np.asarray((np.asarray(low) > -np.asarray(margin)) & (np.asarray(high) < margin))
 
 
 def friedman(scores: ArrayLike) -> tuple[float, float, Array]:
@@ -310,7 +370,7 @@ class Tests:
 
     low: Array
     high: Array
-    """Bounds of the interval; NaN for fewer than two seeds."""
+    """Bounds of the interval; NaN for fewer than two seeds and without a spread."""
 
     p: Array
     """Two-sided, not adjusted for being many (`holm`); NaN for fewer than two seeds."""
@@ -318,9 +378,11 @@ class Tests:
     n: NDArray[np.int64]
     """Seeds that both have."""
 
-    detectable: Array
-    """The smallest true difference that a two-sided 5 % test of n seeds finds in 80 % of all
-    cases if the spread is what it was here; NaN without a spread."""
+    error: Array
+    """Standard error of the difference; NaN without a spread."""
+
+    still: NDArray[np.bool_]
+    """Whether two seeds or more have the same difference."""
 
 
 @dataclass(frozen=True)

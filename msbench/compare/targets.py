@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from msbench.compare.asked import PLAIN
 from msbench.compare.columns import Columns, Trained
 from msbench.compare.labels import Labels
 from msbench.compare.rows import Bases, StrategyRow, TargetRow, is_baseline
@@ -56,15 +57,51 @@ def resolved(
     cells: Sequence[StrategyRow],
     auto: Mapping[tuple[str, str], float],
     labels: Labels,
-) -> list[float]:
-    """The target of every cell; NaN where there is none."""
+    by: Compared,
+    bases: Bases,
+) -> tuple[list[float], list[str]]:
+    """(the target of every cell, NaN where there is none; notes on losses that have none).
+
+    A number that is given is of one loss, that of the baseline: nats and squared errors share no
+    target.
+    """
     if target is None:
-        return [auto.get((cell["task"], cell["loss"]), math.nan) for cell in cells]
-    if isinstance(target, Mapping):
+        return [auto.get((cell["task"], cell["loss"]), math.nan) for cell in cells], []
+    losses = _losses(cells, by, bases)
+    found, others = [], set()
+    for cell in cells:
+        task = cell["task"]
         # A task that is told apart by its options still has its name in the suite.
-        tasks = [cell["task"] for cell in cells]
-        return [target.get(task, target.get(labels.name(task), math.nan)) for task in tasks]
-    return [target] * len(cells)
+        value = (
+            target.get(task, target.get(labels.name(task), math.nan))
+            if isinstance(target, Mapping)
+            else target
+        )
+        if cell["loss"] != losses[task] and not math.isnan(value):
+            others.add((task, losses[task], cell["loss"]))
+            value = math.nan
+        found.append(value)
+    notes = [
+        f"{task}: the target is a loss of {own}, and {other} is measured in something else"
+        for task, own, other in sorted(others)
+    ]
+    return found, notes
+
+
+def _losses(cells: Sequence[StrategyRow], by: Compared, bases: Bases) -> dict[str, str]:
+    """Per task, the loss that a target is of: the baseline's; of several a plain one, else the
+    first by name."""
+    of_task: dict[str, set[str]] = {}
+    of_base: dict[str, set[str]] = {}
+    for cell in cells:
+        of_task.setdefault(cell["task"], set()).add(cell["loss"])
+        if is_baseline(cell, by, bases):
+            of_base.setdefault(cell["task"], set()).add(cell["loss"])
+    chosen = {task: of_base.get(task, losses) for task, losses in of_task.items()}
+    return {
+        task: next((plain for plain in PLAIN if plain in losses), min(losses))
+        for task, losses in chosen.items()
+    }
 
 
 def reaching(

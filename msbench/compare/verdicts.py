@@ -1,20 +1,27 @@
-"""Verdicts: is a strategy better than the baseline, worse, equivalent, or was nothing shown?"""
+"""Scores by cell and seed, and the verdict on each: better than the baseline, worse, or neither?"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from msbench.compare.asked import Asked
 from msbench.compare.columns import Columns
+from msbench.compare.fragile import remarks
+from msbench.compare.judge import LEVEL, Judged, Judgement, judge
 from msbench.compare.labels import Labels
 from msbench.compare.rows import AccuracyRow, Bases, CellRow, CostRow, ExampleRow, StrategyKey
-from msbench.compare.stats import equivalent, holm, mean_intervals, paired_examples, paired_tests
+from msbench.compare.stats import (
+    bounded_intervals,
+    cut_at,
+    holm,
+    mean_intervals,
+    paired_examples,
+)
 from msbench.records.schema import STATUSES
 from msbench.spec import AXES, Compared
-
-LEVEL = 0.95
 
 Key = tuple[str, ...]
 
@@ -34,17 +41,19 @@ class Scored:
     """(cells, seeds): place of the decoder in that trial's job."""
 
 
-def scored(columns: Columns, labels: Labels, metric: str = "") -> Scored:
+def scored(
+    columns: Columns, labels: Labels, metrics: Mapping[str, str], metric: str = ""
+) -> Scored:
     """The scores by cell and seed; of one cell and seed the last trial counts.
 
-    metric: the one that is shown, instead of each task's own.
+    metrics: the one that decides, by task. metric: the one that is shown, instead of all others.
     """
     table = {k: v[columns.kept[columns.scores["trial"]]] for k, v in columns.scores.items()}
     group = columns.trials["group"][table["trial"]]
     places = 1 + int(table["place"].max(initial=0))
     combined = (group * places + table["place"]) * len(columns.metrics) + table["metric"]
     codes, inverse = np.unique(combined, return_inverse=True)
-    described = [_cell(columns, labels, code, places) for code in codes.tolist()]
+    described = [_cell(columns, labels, metrics, code, places) for code in codes.tolist()]
     cells = {_key(cell): cell for cell in described}
     numbers = {key: number for number, key in enumerate(cells)}
     cell_of_code = [numbers[_key(cell)] for cell in described]
@@ -60,22 +69,31 @@ def scored(columns: Columns, labels: Labels, metric: str = "") -> Scored:
     return Scored(list(cells.values()), values, status, trial, place)
 
 
-def _cell(columns: Columns, labels: Labels, code: int, places: int) -> CellRow:
+def _cell(
+    columns: Columns, labels: Labels, metrics: Mapping[str, str], code: int, places: int
+) -> CellRow:
     rest, metric = divmod(code, len(columns.metrics))
     group, place = divmod(rest, places)
     record, task, name = columns.groups[group], columns.tasks[group], columns.metrics[metric]
     facts = task["metrics"].get(name) if task else None
+    axes = labels.axes(record)
+    main = task is not None and name == metrics.get(axes["task"], task["metric"])
+    low, high, margin = (facts[k] for k in ("low", "high", "margin")) if facts else (None,) * 3
     return {
-        **labels.axes(record),
+        **axes,
         "decoder": labels.of(record, "decoder", record.trial["decoders"][place]),
         "metric": name,
-        "main": task is not None and name == task["metric"],
-        "primary": task is not None and name in (task["metric"], *task["also"]),
+        "main": main,
+        "primary": main or (task is not None and name in (task["metric"], *task["also"])),
         "lower_is_better": facts is not None and facts["lower_is_better"],
+        "lowest": -math.inf if low is None else low,
+        "highest": math.inf if high is None else high,
+        "declared_margin": math.nan if margin is None else margin,
+        "relative_margin": facts is not None and facts["relative"],
     }
 
 
-def _key(cell: CellRow) -> Key:
+def _key(cell: CellRow | AccuracyRow) -> Key:
     """What a cell is of."""
     return (*StrategyKey.of(cell), cell["decoder"], cell["metric"])
 
@@ -95,43 +113,102 @@ def _mark_shown(cells: Sequence[CellRow], metric: str) -> None:
                 cell["primary"] = cell["metric"] == group[0]["metric"]
 
 
-def verdict_rows(
-    columns: Columns,
-    scores: Scored,
-    by: Compared,
-    bases: Bases,
-    costs: Callable[[CellRow], CostRow],
-    margin: float | None = None,
-) -> list[AccuracyRow]:
-    """A row per cell: mean, difference to the baseline of the same cell but for `by`, verdict.
+@dataclass(frozen=True)
+class Settled:
+    """The verdicts on all cells against the baseline of each."""
 
-    costs: what training a cell's strategy took. margin: of equivalence, in the unit of the metric;
-    else `_margins`. Holm's family is the metrics that are shown; all other metrics are another one.
+    asked: Asked
+    base: NDArray[np.int64]
+    """Per cell, the one that it is compared with; itself if it is the baseline, -1 for none."""
+    judged: Judged
+    margins: NDArray[np.float64]
+
+    def on(self, cell: int, other: int) -> Judgement | None:
+        """The verdict on a cell against another, where one of them is the other's baseline.
+
+        Whoever asks about such a pair must say this, whatever else is asked beside it.
+        """
+        if self.is_paired(cell) and self.base[cell] == other:
+            return self.judged[cell]
+        if self.is_paired(other) and self.base[other] == cell:
+            return self.judged[other].flipped()
+        return None
+
+    def is_paired(self, cell: int) -> bool:
+        """Whether it is compared with another cell."""
+        return self.base[cell] not in (-1, cell)
+
+
+def settle(scores: Scored, asked: Asked, margin: float | None = None) -> Settled:
+    """Judge every cell against its baseline.
+
+    Families are the strategies of one task and model, by one decoder and metric: what the declared
+    question is about is one of them, and everything else has its own. margin: that of equivalence,
+    in the unit of the metric, instead of the declared one.
     """
-    mean, low, high, _ = mean_intervals(scores.values, LEVEL)
-    base = base_cells(scores.cells, by, bases)
-    paired = np.array([b is not None and b != i for i, b in enumerate(base)], dtype=bool)
-    at = np.array([i if b is None else b for i, b in enumerate(base)], dtype=np.int64)
-    differences = np.where(paired[:, None], scores.values - scores.values[at], np.nan)
-    tests = paired_tests(differences, LEVEL)
-    margins = _margins(scores, mean[at], margin)
-    primary = np.array([cell["primary"] for cell in scores.cells], dtype=bool)
-    adjusted = _adjusted(tests.p, primary)
-    within = equivalent(tests.low, tests.high, margins)
+    cells = scores.cells
+    base = np.array([-1 if b is None else b for b in base_cells(cells, asked.by, asked.bases)])
+    base = base.astype(np.int64)
+    paired = (base >= 0) & (base != np.arange(len(base)))
+    differences = np.where(paired[:, None], scores.values - scores.values[base], np.nan)
+    margins = _margins(scores, base, margin)
+    families = [_family(cell, asked.by) for cell in cells]
+    lower = [cell["lower_is_better"] for cell in cells]
+    return Settled(asked, base, judge(differences, families, margins, lower), margins)
+
+
+def _family(cell: CellRow, by: Compared) -> Hashable:
+    within = {"model": cell["model"], "decoder": cell["decoder"]}
+    return (cell["task"], cell["metric"], *(name for axis, name in within.items() if axis != by))
+
+
+def margin_of(cell: CellRow, base: float) -> float:
+    """The margin of one cell against a base of that mean."""
+    share = abs(base) if cell["relative_margin"] else 1.0
+    margin = cell["declared_margin"] * share
+    return margin if margin > 0 else math.nan
+
+
+def _margins(scores: Scored, base: NDArray[np.int64], margin: float | None) -> NDArray[np.float64]:
+    """Per cell, the largest difference that does not matter: the metric's, never one that is taken
+    from the values; NaN where nobody has declared one."""
+    if margin is not None:
+        return np.full(len(scores.cells), margin)
+    means = mean_intervals(scores.values)[0]
+    pairs = zip(scores.cells, base.tolist(), strict=True)
+    return np.array([margin_of(c, means[b]) if b >= 0 else math.nan for c, b in pairs])
+
+
+def verdict_rows(
+    columns: Columns, scores: Scored, settled: Settled, costs: Callable[[CellRow], CostRow]
+) -> list[AccuracyRow]:
+    """A row per cell: mean, difference to the baseline of the same cell, verdict.
+
+    costs: what training a cell's strategy took.
+    """
+    cells, judged, base = scores.cells, settled.judged, settled.base
+    lowest, highest = (np.array([c[k] for c in cells]) for k in ("lowest", "highest"))
+    mean, low, high, _ = bounded_intervals(scores.values, lowest, highest, LEVEL)
+    tests = judged.tests
+    difference_low, difference_high = cut_at(tests, highest - lowest)
     examples = [
-        _examples(columns, scores, i, int(at[i])) if paired[i] else UNPAIRED
-        for i in range(len(paired))
+        _examples(columns, scores, i, int(base[i]), float(tests.p[i]))
+        if settled.is_paired(i)
+        else UNPAIRED
+        for i in range(len(cells))
     ]
-    example_p = _adjusted(np.array([each["example_p"] for each in examples]), primary)
+    example_p = _adjusted(
+        np.array([each["example_p"] for each in examples]),
+        [_family(cell, settled.asked.by) for cell in cells],
+    )
     n = (scores.status >= 0).sum(axis=1)
     # A trial that ended ok without a number for this metric has not shown what it is worth.
     n_ok = ((scores.status == 0) & ~np.isnan(scores.values)).sum(axis=1)
+    notes = remarks(scores.values, base, settled.margins, cells, settled.asked.by)
     rows: list[AccuracyRow] = []
-    for i, cell in enumerate(scores.cells):
-        is_base = base[i] == i
-        judged = bool(paired[i] and (scores.status[i] == 0).any())
-        # A single pair could have shown no difference, whatever its size.
-        detectable = math.inf if tests.n[i] < 2 else float(tests.detectable[i])
+    for i, cell in enumerate(cells):
+        is_base = bool(base[i] == i)
+        is_judged = settled.is_paired(i) and bool((scores.status[i] == 0).any())
         rows.append(
             {
                 **StrategyKey.of(cell).row(),
@@ -143,29 +220,37 @@ def verdict_rows(
                 "low": float(low[i]),
                 "high": float(high[i]),
                 "difference": 0.0 if is_base and n_ok[i] else float(tests.difference[i]),
-                "difference_low": float(tests.low[i]),
-                "difference_high": float(tests.high[i]),
+                "difference_low": float(difference_low[i]),
+                "difference_high": float(difference_high[i]),
                 "pairs": int(tests.n[i]),
                 "p": float(tests.p[i]),
-                "p_adjusted": float(adjusted[i]),
-                "verdict": _verdict(
-                    adjusted[i], tests.difference[i], within[i], cell["lower_is_better"]
-                )
-                if judged
-                else "",
-                "detectable": detectable if judged else math.nan,
-                "margin": float(margins[i]),
+                "p_adjusted": float(judged.p_adjusted[i]),
+                "verdict": judged.verdicts[i] if is_judged else "",
+                "family": int(judged.family[i]) if is_judged else 0,
+                "equivalence_p": float(judged.equivalence_p[i]),
+                "seeds_needed": float(judged.needed[i]) if is_judged else math.nan,
+                "detectable": float(judged.detectable[i]) if is_judged else math.nan,
+                "margin": float(settled.margins[i]),
+                "remark": _remark(notes[i], examples[i], tests.difference[i]) if is_judged else "",
                 **examples[i],
                 "example_p_adjusted": float(example_p[i]),
                 **costs(cell),
                 "baseline": is_base,
+                "decides": settled.asked.decides[i],
                 "primary": cell["primary"],
                 "main": cell["main"],
                 "lower_is_better": cell["lower_is_better"],
+                "by_seed": scores.values[i].tolist(),
                 "status": _status_counts(scores.status[i]),
             }
         )
-    return sorted(rows, key=lambda row: _rank(row, by))
+    return sorted(rows, key=lambda row: _rank(row, settled.asked.by))
+
+
+def _remark(note: str, examples: ExampleRow, difference: float) -> str:
+    """What makes a verdict fragile, with a corpus score that says the opposite of single ones."""
+    apart = examples["example_difference"] * difference < 0
+    return "; ".join(filter(None, [note, "per example the other way" if apart else ""]))
 
 
 UNPAIRED: ExampleRow = {
@@ -186,54 +271,33 @@ def base_cells(cells: Sequence[CellRow], by: Compared, bases: Bases) -> list[int
 
 
 def _rank(row: AccuracyRow, by: Compared) -> tuple[object, ...]:
-    """By task, shown metrics first, what is compared side by side; in it complete rows before
-    others, and the best mean first."""
+    """By task, what decides first, then what is shown, what is compared side by side; in it
+    complete rows before others, and the best mean first."""
     mean = -math.inf if math.isnan(row["mean"]) else row["mean"]
     worth = -mean if row["lower_is_better"] and math.isfinite(mean) else mean
     axes = (*AXES[1:], "decoder")
     others = [name for axis, name in zip(axes, _key(row)[1:-1], strict=True) if axis != by]
-    first = (row["task"], not row["primary"], row["metric"], *others)
+    first = (row["task"], not row["decides"], not row["primary"], row["metric"], *others)
     return (*first, row["n_ok"] < row["n"], -worth, row[by])
 
 
-def _verdict(p: float, difference: float, within: bool, lower_is_better: bool) -> str:
-    """In a word. What is shown to differ is said to, however little: the margin is beside it."""
-    if p <= 1 - LEVEL:
-        return "better" if (difference < 0) == lower_is_better else "worse"
-    return "equivalent" if within else "not shown"
-
-
-def _margins(
-    scores: Scored, base: NDArray[np.float64], margin: float | None
-) -> NDArray[np.float64]:
-    """Per cell, the largest difference that does not matter.
-
-    Of metrics that are better low (losses, perplexity) 1 % of the baseline's mean; of others 1
-    where the metric exceeds 1 somewhere in these results (0 to 100), else 0.01 (shares).
-    """
-    if margin is not None:
-        return np.full(len(scores.cells), margin)
-    large = {
-        cell["metric"]
-        for cell, values in zip(scores.cells, scores.values, strict=True)
-        if (np.abs(values) > 1).any()
-    }
-    share = np.array([1.0 if cell["metric"] in large else 0.01 for cell in scores.cells])
-    lower = np.array([cell["lower_is_better"] for cell in scores.cells], dtype=bool)
-    relative = 0.01 * np.abs(base)
-    # Of an unknown or zero baseline no share can be taken.
-    return np.where(lower & (relative > 0), relative, share)
-
-
-def _adjusted(p: NDArray[np.float64], primary: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _adjusted(p: NDArray[np.float64], families: Sequence[Hashable]) -> NDArray[np.float64]:
+    """Family by family (Holm)."""
     adjusted = np.full(len(p), np.nan)
-    for family in (primary, ~primary):
-        adjusted[family] = holm(p[family])
+    numbers = {family: number for number, family in enumerate(dict.fromkeys(families))}
+    number = np.array([numbers[family] for family in families], dtype=np.int64)
+    for each in range(len(numbers)):
+        adjusted[number == each] = holm(p[number == each])
     return adjusted
 
 
-def _examples(columns: Columns, scores: Scored, mine: int, base: int) -> ExampleRow:
-    """The paired test over seeds and examples, where both kept scores of the same examples."""
+def _examples(
+    columns: Columns, scores: Scored, mine: int, base: int, over_seeds: float
+) -> ExampleRow:
+    """The paired test over seeds and examples, where both kept scores of the same examples.
+
+    over_seeds: p of the test over seeds. A claim about new examples as well cannot be surer.
+    """
     if not columns.examples:
         return UNPAIRED
     metric = scores.cells[mine]["metric"]
@@ -259,7 +323,7 @@ def _examples(columns: Columns, scores: Scored, mine: int, base: int) -> Example
         "example_difference": test.difference,
         "example_low": test.low,
         "example_high": test.high,
-        "example_p": test.p,
+        "example_p": max(test.p, over_seeds) if len(pairs) > 1 else test.p,
         "examples": test.examples,
     }
 

@@ -13,6 +13,7 @@ from typing import Any
 from msbench.errors import MsbenchError, SuiteError, did_you_mean
 from msbench.paths import exists, inside, read_file
 from msbench.plan.limits import MOST, number_problems, size_problems, too_many
+from msbench.plan.question import question_problems
 from msbench.plan.tables import NAMED, parse_choice, parse_fields
 from msbench.spec import (
     LISTED,
@@ -20,6 +21,7 @@ from msbench.spec import (
     UNITS,
     Choice,
     Phase,
+    Question,
     Suite,
     Throughput,
     Training,
@@ -46,7 +48,7 @@ DEFAULTS: dict[str, Any] = {
 }
 """What a suite may leave out and `Suite` has no default for."""
 
-SECTIONS: dict[str, Any] = {"tuning": Tuning, "throughput": Throughput}
+SECTIONS: dict[str, Any] = {"tuning": Tuning, "throughput": Throughput, "question": Question}
 
 
 def shipped_suites() -> dict[str, Path]:
@@ -193,6 +195,7 @@ def _contradictions(suite: Suite) -> Iterator[str]:
     for name in suite.targets:
         if name not in names:
             yield f"target.{name}: no such task{did_you_mean(name, names)}"
+    yield from question_problems(suite)
     for number, name in enumerate(names, start=1):
         for problem in _budget_problems(suite.training[name], suite.limit):
             yield f"task[{number}].training: {problem}"

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from msbench.claims.results import ChoiceRow, RankedRow, Recommendation
 from msbench.report.format import (
     Cells,
-    because,
     difference_of,
     ditto,
     drop_empty,
     mean_of,
     number,
     probability,
+    undecided,
     varies,
+    verdict_of,
 )
 from msbench.spec import COMPARED, DETAILS
 
@@ -36,8 +37,9 @@ def advice_lines(recommendation: Recommendation) -> list[str]:
         lines.append(f"There is {evidence} evidence at this budget: nothing can be recommended.")
     if recommendation.rows:
         lines.append(
-            "Mean [95 % interval over seeds]; p is adjusted for all pairs of a task (Holm), since "
-            "the best is chosen by the same numbers."
+            "Mean [95 % interval over seeds]. Verdicts are against the best. Where one of the two "
+            "is the baseline, it is that of msbench compare; else p is adjusted for all other "
+            "pairs of a task (Holm), since the best is chosen by the same numbers."
         )
     if any(row["quantity"] == "validation loss" for row in recommendation.rows):
         lines.append(
@@ -66,16 +68,30 @@ def _advice(recommendation: Recommendation, choice: ChoiceRow) -> list[str]:
 
 
 def _runner_up(choice: ChoiceRow, best: RankedRow, second: RankedRow) -> str:
-    """Whether it is shown to be worse than the best."""
+    """What is known of it against the best."""
     name = f"{_name(second, best)} ({mean_of(second)}, worst seed {number(second['worst'])})"
     p = probability(second["p_adjusted"])
+    which = "as in msbench compare" if second["declared"] else "against the best, for all pairs"
+    reason = f"{difference_of(second)}, {p} ({which})" if p else difference_of(second)
     if choice["shown"]:
-        return f"the runner-up, {name}, is shown to be worse: {difference_of(second)}, {p}"
-    reason = f"{difference_of(second)}, {p}" if p else "too few seeds to tell"
+        return f"the runner-up, {name}, is worse: {reason}"
+    verdict = f"is {second['verdict']}"
+    if second["verdict"] == "undecided":
+        pairs, difference = second["pairs"], second["difference"]
+        needed = undecided(pairs, difference, second["p_adjusted"], second["seeds_needed"])
+        verdict = f"is undecided ({needed})"
+    elif second["verdict"] != "better":
+        verdict += f" ({number(second['margin'])})"
     others = choice["alike"] - 1
-    more = f" Nor are {others} others." if others > 1 else " Nor is another." if others else ""
+    more = (
+        f" Nor are {others} others shown to be worse by more."
+        if others > 1
+        else " Nor is another shown to be worse by more."
+        if others
+        else ""
+    )
     return (
-        f"the runner-up, {name}, is not shown to be worse: {reason}.{more} "
+        f"the runner-up, {name}, {verdict}: {reason}.{more} "
         "Nothing here speaks against the cheaper of them"
     )
 
@@ -83,16 +99,16 @@ def _runner_up(choice: ChoiceRow, best: RankedRow, second: RankedRow) -> str:
 def _next_steps(recommendation: Recommendation, choice: ChoiceRow) -> list[str]:
     """What may be tried."""
     steps = []
-    needed = choice["seeds_needed"]
-    if not choice["shown"]:
-        if math.isnan(needed):
+    second, needed = choice["runner_up"], choice["seeds_needed"]
+    if second is not None and second["verdict"] == "undecided":
+        if second["pairs"] < 2:
             steps.append("run more seeds: with fewer than two of both nothing can be shown")
         elif math.isinf(needed):
             steps.append("another strategy: even 10,000 seeds would not tell these two apart")
-        else:
+        elif not math.isnan(needed):
             steps.append(
-                f"run about {needed:.0f} seeds (msbench run --seeds): a difference of this size "
-                "and spread is then found in 4 of 5 cases"
+                f"run about {needed:,.0f} seeds (msbench run --seeds): a difference of this size "
+                "and spread is then decided in 4 of 5 cases"
             )
     for name, options in choice["edges"].items():
         steps.append(f"widen the space of {name}: its {', '.join(options)} is at the edge of it")
@@ -118,9 +134,7 @@ def _evidence(recommendation: Recommendation, rows: Sequence[RankedRow]) -> Cell
             "mean": mean_of(row),
             "worst seed": number(row["worst"]),
             "vs the best": "" if row["rank"] == 1 else difference_of(row),
-            "verdict": because(
-                row["verdict"], "" if row["rank"] == 1 else probability(row["p_adjusted"])
-            ),
+            "verdict": verdict_of(row),
             "spent": _amount(row["spent"], recommendation.unit),
             "seeds measured": f"{row['measured']}/{row['n_ok']}" if later else "",
             "ok": f"{row['n_ok']}/{row['n']}",

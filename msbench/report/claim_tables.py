@@ -7,11 +7,11 @@ from msbench.claims.results import CLAIMS, ClaimRow, Claims, SummaryRow
 from msbench.report.format import (
     Cells,
     because,
-    detectable,
     drop_empty,
     interval,
     number,
     probability,
+    undecided,
     varies,
 )
 from msbench.spec import DETAILS, UNITS
@@ -42,12 +42,15 @@ def claim_legend(claims: Claims) -> list[str]:
     if not claims.rows:
         return list(claims.notes)
     claimed = {row["claim"] for row in claims.rows}
-    tests = sum(not math.isnan(row["p"]) for row in claims.rows)
+    tests = sum(not math.isnan(row["p_adjusted"]) for row in claims.rows)
+    left = len(claims.rows) - tests
     lines = [
         "Each strategy minus its single-step base, paired by seed: mean [95 % interval].",
-        f"p is adjusted for all {tests} tests (Holm); supported, contradicted: p at most 0.05. "
-        "Not shown does not mean that there is no effect: MDE (minimum detectable effect) is the "
-        "smallest that so many seeds find in 4 of 5 single tests.",
+        f"p of {tests} tests is adjusted within a claim and task (Holm); what msbench compare "
+        "judges has its p. Within the margin: shown, but by less than what matters (of losses 1 %, "
+        "of compute 2 %).",
+        f"Untestable, {left} of {len(claims.rows)}: with these seeds no test could have shown it, "
+        "for want of seeds or of a spread; they count in no family.",
         "Equal in several units is one test. Validation loss is the one at the largest amount that "
         "both have spent, between two validations on a line.",
     ]
@@ -83,13 +86,17 @@ def _summary(summary: Sequence[SummaryRow]) -> Cells:
 
 def _counted(row: SummaryRow) -> str:
     """Such as "supported in 2 of 3, contradicted in 1"."""
-    counts = {"supported": row["supported"], "contradicted": row["contradicted"]}
-    verdicts = [verdict for verdict, count in counts.items() if count]
+    counts = {
+        "supported": row["supported"],
+        "contradicted": row["contradicted"],
+        "equivalent": row["equivalent"],
+        "untestable": row["untestable"],
+    }
+    counts["undecided"] = row["of"] - sum(counts.values())
+    words = [word for word, count in counts.items() if count]
     if row["of"] == 1:
-        return verdicts[0] if verdicts else "not shown"
-    if not verdicts:
-        return f"not shown in {row['of']}"
-    first, *rest = (f"{verdict} in {counts[verdict]}" for verdict in verdicts)
+        return words[0]
+    first, *rest = (f"{word} in {counts[word]}" for word in words)
     return ", ".join([f"{first} of {row['of']}", *rest])
 
 
@@ -139,18 +146,21 @@ def _reached(row: ClaimRow) -> str:
 
 def _verdict(row: ClaimRow) -> str:
     """Such as "supported (p 0.003)"."""
-    p = probability(row["p_adjusted"])
-    if row["verdict"] == "not shown":
-        return because("not shown", p, _detectable(row))
+    verdict, p = row["verdict"], probability(row["p_adjusted"])
+    if verdict == "undecided":
+        needed = undecided(row["pairs"], row["effect"], row["p"], row["seeds_needed"])
+        return because(verdict, p, needed if row["pairs"] > 1 else "")
+    if verdict == "untestable":
+        return because(verdict, _reason(row))
     lost = row["claim"] != "compute" and row["pairs"] < row["seeds"]
-    return because(row["verdict"], p) + (", of those ok" if lost else "")
+    margin = "" if verdict in ("supported", "contradicted") else number(row["margin"])
+    return because(verdict, margin, p) + (", of those ok" if lost else "")
 
 
-def _detectable(row: ClaimRow) -> str:
-    """Which effect would have been found, or why that cannot be said."""
-    if row["pairs"] < 2 and row["claim"] == "compute":
+def _reason(row: ClaimRow) -> str:
+    """Why no test could have shown anything."""
+    if row["pairs"] > 1:
+        return "no spread"
+    if row["claim"] == "compute":
         return "no ratio"
-    if row["pairs"] < 2:
-        return "too few seeds" if row["pairs"] else "not measured so early"
-    effect = row["detectable"]
-    return "no spread" if math.isnan(effect) else detectable(effect)
+    return "too few seeds" if row["pairs"] else "not measured so early"

@@ -13,11 +13,20 @@ from msbench.report.format import (
     mean_of,
     number,
     probability,
+    undecided,
     varies,
 )
 from msbench.spec import COLUMNS, Compared
 
-MARKS = {"better": "▲", "worse": "▼", "equivalent": "≈", "not shown": "·", "": "–"}
+MARKS = {
+    "better": "▲",
+    "worse": "▼",
+    "better within the margin": "△",
+    "worse within the margin": "▽",
+    "equivalent": "≈",
+    "undecided": "·",
+    "": "–",
+}
 """A sign for each verdict, so that no colour is needed, in the order they are told in; the last is
 that of none."""
 
@@ -42,9 +51,9 @@ class Findings:
 
 
 def findings(comparison: Comparison) -> list[Findings]:
-    """One for each task, shown metric and whatever else is equal; in it the verdicts in the order
-    of MARKS, the best first."""
-    shown = [row for row in comparison.accuracy if row["primary"]]
+    """One for each task and whatever else is equal, of what answers the declared question; in it
+    the verdicts in the order of MARKS, the best first. Where nothing does, of all that is shown."""
+    shown = _headline(comparison)
     axes = [axis for axis in COLUMNS if axis != comparison.by]
     around = [axis for axis in axes if axis == "decoder" or varies(shown, axis)]
     groups = grouped(
@@ -53,12 +62,19 @@ def findings(comparison: Comparison) -> list[Findings]:
     return [_findings(comparison.by, *key, rows=rows) for key, rows in groups.items()]
 
 
+def _headline(comparison: Comparison) -> list[AccuracyRow]:
+    """The rows that decide; where none does, those that are shown."""
+    rows = [row for row in comparison.accuracy if row["decides"]]
+    return rows or [row for row in comparison.accuracy if row["primary"]]
+
+
 def _findings(by: Compared, task: str, *around: str, rows: Sequence[AccuracyRow]) -> Findings:
     base = next((row for row in rows if row["baseline"]), None)
     baseline = "The baseline was not run on these." if base is None else _alone(base, by)
     others = [Finding(row["verdict"], _sentence(row, base, by)) for row in rows if row is not base]
     others.sort(key=lambda finding: [*MARKS].index(finding.verdict))
-    return Findings(f"{task}: {', '.join(around)}", baseline, others)
+    secondary = "" if all(row["decides"] for row in rows) else " (secondary)"
+    return Findings(f"{task}: {', '.join(around)}{secondary}", baseline, others)
 
 
 def _alone(row: AccuracyRow, by: Compared) -> str:
@@ -76,17 +92,19 @@ def _sentence(row: AccuracyRow, base: AccuracyRow | None, by: Compared) -> str:
     p = probability(row["p_adjusted"])
     numbers = f"{means}, {difference_of(row)}{f', {p}' if p else ''}{_lost(row)}"
     name, other = row[by], base[by]
-    if row["verdict"] in ("better", "worse"):
-        return f"{name} is {row['verdict']} than {other}: {numbers}."
-    if row["verdict"] == "equivalent":
-        return f"{name} is equivalent to {other} (within {number(row['margin'])}): {numbers}."
-    effect = row["detectable"]
-    detectable = (
-        f"these seeds would detect a difference of {number(effect)}"
-        if math.isfinite(effect)
-        else "too few seeds to detect any"
-    )
-    return f"{name} is not shown to differ from {other}: {numbers}; {detectable}."
+    remark = f" ({row['remark']})" if row["remark"] else ""
+    verdict, margin = row["verdict"], number(row["margin"])
+    if verdict == "undecided":
+        open_ = undecided(row["pairs"], row["difference"], row["p_adjusted"], row["seeds_needed"])
+        return f"{name} against {other} is undecided, {open_}: {numbers}{remark}."
+    if verdict == "equivalent":
+        return f"{name} is equivalent to {other} (within {margin}): {numbers}{remark}."
+    if verdict.endswith("within the margin"):
+        word = verdict.partition(" ")[0]
+        return (
+            f"{name} is {word} than {other}, but within the margin of {margin}: {numbers}{remark}."
+        )
+    return f"{name} is {verdict} than {other}: {numbers}{remark}."
 
 
 def _lost(row: AccuracyRow) -> str:
@@ -99,11 +117,11 @@ def _lost(row: AccuracyRow) -> str:
 
 def summary(comparison: Comparison) -> list[str]:
     """A few sentences about all of it."""
-    shown = [row for row in comparison.accuracy if row["primary"]]
+    shown = _headline(comparison)
     names, tasks = ({row[axis] for row in shown} for axis in (comparison.by, "task"))
     seeds = max((row["n"] for row in shown), default=0)
     verdicts = Counter(row["verdict"] for row in shown if row["verdict"])
-    counts = ", ".join(f"{verdicts[word]} {word}" for word in MARKS if word)
+    counts = ", ".join(f"{verdicts[word]} {word}" for word in MARKS if verdicts[word])
     lines = [
         f"{_count(len(names), comparison.by)} on {_count(len(tasks), 'task')}, up to "
         f"{_count(seeds, 'seed')} each.",

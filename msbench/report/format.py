@@ -78,9 +78,34 @@ def probability(p: float) -> str:
     return "p <0.001" if p < 0.001 else f"p {p:.2g}"
 
 
-def detectable(effect: float) -> str:
-    """The minimum detectable effect."""
-    return f"MDE {effect:.{decimals(effect)}f}"
+def undecided(pairs: int, difference: float, p: float, needed: float) -> str:
+    """Why there is no verdict, and what would give one: `"4 seeds; about 11 would decide"`.
+
+    needed: seeds, as `compare.stats.seeds_needed` has it.
+    """
+    seeds = f"{pairs} seed{'s' * (pairs != 1)}"
+    if pairs < 2:
+        return f"{seeds}, too few"
+    if math.isnan(p) and not math.isnan(difference):
+        return f"the same in all {seeds}"
+    if math.isnan(needed):
+        return seeds
+    if math.isinf(needed):
+        return f"{seeds}; even 10,000 would not decide"
+    return f"{seeds}; about {needed:,.0f} would decide"
+
+
+def verdict_of(row: Row) -> str:
+    """Such as "better (p 0.003)"; of a strategy that lost trials it says of which."""
+    verdict, p = row["verdict"], probability(row["p_adjusted"])
+    if verdict == "undecided":
+        open_ = undecided(row["pairs"], row["difference"], row["p_adjusted"], row["seeds_needed"])
+        verdict = because("undecided", p, open_)
+    elif verdict == "equivalent" or verdict.endswith("the margin"):
+        verdict = because(verdict, f"{row['margin']:.3g}", p)
+    elif verdict:
+        verdict = because(verdict, p)
+    return f"{verdict}, of those ok" if verdict and row["n_ok"] < row["n"] else verdict
 
 
 def because(verdict: str, *reasons: str) -> str:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from msbench.compare.comparison import compare
+from msbench.records.question import read_question
 from msbench.records.store import find_results, stream
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def frames(results: str, **asked: Any) -> "dict[str, pd.DataFrame]":
     import pandas as pd  # late: half a second that no command needs
 
     problems: list[str] = []
-    comparison = compare(stream(find_results(results), problems), **asked)
+    path = find_results(results)
+    comparison = compare(stream(path, problems), question=read_question(path), **asked)
     tables = {}
     for name in NAMES:
         if rows := getattr(comparison, name):

@@ -8,7 +8,6 @@ from msbench.report.format import (
     Cells,
     because,
     decimals,
-    detectable,
     difference_of,
     ditto,
     drop_empty,
@@ -17,14 +16,17 @@ from msbench.report.format import (
     number,
     probability,
     varies,
+    verdict_of,
 )
-from msbench.spec import COLUMNS, DETAILS
+from msbench.spec import COLUMNS, DETAILS, Compared
 
 
 def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
     """(title, rows) of every table that has rows."""
     titled = [
-        ("Accuracy", _accuracy(comparison)),
+        ("Accuracy", _accuracy(comparison, decides=True)),
+        ("Seed by seed", _seeds(comparison)),
+        ("Accuracy, secondary", _accuracy(comparison, decides=False)),
         ("Training", _training(comparison)),
         ("To target, a validation loss", _targets(comparison)),
         ("Decoding", _decoding(comparison)),
@@ -41,12 +43,17 @@ def legend(comparison: Comparison) -> list[str]:
     base = comparison.baseline
     lines = [
         f"Mean [95 % interval over seeds]; differences to {base} are paired by seed.",
-        f"Verdicts: p is adjusted for all that are shown (Holm); {_margins(comparison)}.",
-        "MDE (minimum detectable effect): the smallest difference that so many seeds find in 4 of "
-        "5 single tests.",
+        *_errors(comparison),
+        f"The margin is the largest difference that does not matter: {_margins(comparison)}. "
+        "Undecided: about so many seeds would decide a difference of this size and spread.",
     ]
     if any(not math.isnan(row["example_p"]) for row in comparison.accuracy):
-        lines.append("Per example: over seeds and test examples, so also for other examples.")
+        lines.append(
+            "Per example: over seeds and test examples, so also for other examples; p is no "
+            "smaller than over seeds alone. It is of the mean of single scores, in which every "
+            "output counts alike: a corpus score, in which long ones count more, may say the "
+            "opposite, and a remark then says so."
+        )
     if comparison.training:
         lines.append("Rise: validation loss, last minus best. Gap: test loss minus training loss.")
     if comparison.targets:
@@ -81,17 +88,56 @@ def legend(comparison: Comparison) -> list[str]:
     return [*lines, *comparison.notes]
 
 
+def _errors(comparison: Comparison) -> list[str]:
+    """What decides, and how often that is wrong."""
+    rows = [row for row in comparison.accuracy if row["decides"] and row["verdict"]]
+    families = {(row["task"], row["metric"], *_around(comparison, row)) for row in rows}
+    if not families:
+        return ["Verdicts: p is adjusted within a task, model, decoder and metric (Holm)."]
+    chance = 1 - 0.95 ** len(families)
+    more = (
+        f" Any of the {len(families)} together is false in up to {chance:.0%} of all suites."
+        if len(families) > 1
+        else ""
+    )
+    return [
+        "Verdicts: p is adjusted within a task and model (Holm): at most 5 % have a false one."
+        + more,
+    ] + (
+        ["Secondary: other decoders and metrics, each adjusted for itself; they decide nothing."]
+        if any(row["primary"] and not row["decides"] for row in comparison.accuracy)
+        else []
+    )
+
+
+def _around(comparison: Comparison, row: AccuracyRow) -> list[str]:
+    """What strategies of one family share besides their task and metric."""
+    axes: list[Compared] = ["model", "decoder"]
+    return [row[axis] for axis in axes if axis != comparison.by]
+
+
 def _margins(comparison: Comparison) -> str:
-    margins = {row["margin"] for row in comparison.accuracy if row["primary"]}
-    if len(margins) == 1 and not math.isnan(margin := margins.pop()):
-        return f"equivalent: within {margin:.3g}"
-    return "equivalent: within 0.01 (shares), 1 (of 100) or 1 % of the baseline (losses)"
+    """The margin of every metric that is shown."""
+    shown = [row for row in comparison.accuracy if row["primary"] and row["verdict"]]
+    found: dict[str, set[float]] = {}
+    for row in shown:
+        found.setdefault(row["metric"], set()).add(row["margin"])
+    texts = []
+    for metric, margins in found.items():
+        known = sorted(f"{margin:.3g}" for margin in margins if not math.isnan(margin))
+        sizes = "none declared" if not known else known[0]
+        if len(set(known)) > 1:
+            sizes = f"{known[0]} to {known[-1]}"
+        texts.append(f"{metric} {sizes}")
+    return ", ".join(texts) or "none"
 
 
-def _accuracy(comparison: Comparison) -> Cells:
-    rows, by = [row for row in comparison.accuracy if row["primary"]], comparison.by
+def _accuracy(comparison: Comparison, *, decides: bool) -> Cells:
+    by = comparison.by
+    every = [row for row in comparison.accuracy if row["primary"]]
+    rows = [row for row in every if row["decides"] == decides]
     axes = [axis for axis in COLUMNS if axis != by]
-    shown = [axis for axis in axes if axis not in DETAILS or varies(rows, axis)]
+    shown = [axis for axis in axes if axis not in DETAILS or varies(every, axis)]
     cells = [
         {
             "task": row["task"],
@@ -100,28 +146,31 @@ def _accuracy(comparison: Comparison) -> Cells:
             by: row[by],
             "mean": mean_of(row),
             f"vs {comparison.baseline}": "" if row["baseline"] else difference_of(row),
-            "verdict": _verdict(row),
+            "verdict": verdict_of(row),
+            "remark": row["remark"],
             "per example": _per_example(row),
             "ok": f"{row['n_ok']}/{row['n']}",
         }
         for row in rows
     ]
-    return ditto(drop_empty(cells, "per example"))
+    return ditto(drop_empty(cells, "remark", "per example"))
 
 
-def _verdict(row: AccuracyRow) -> str:
-    """Such as "better (p 0.003)"; of a strategy that lost trials it says of which."""
-    verdict, p = row["verdict"], probability(row["p_adjusted"])
-    if verdict == "equivalent":
-        verdict = because(verdict, f"within {row['margin']:.3g}")
-    elif verdict == "not shown":
-        effect = row["detectable"]
-        verdict = because(
-            verdict, p, detectable(effect) if math.isfinite(effect) else "too few seeds"
-        )
-    elif verdict:
-        verdict = because(verdict, p)
-    return f"{verdict}, of those ok" if verdict and row["n_ok"] < row["n"] else verdict
+def _seeds(comparison: Comparison) -> Cells:
+    """The score of every seed, so that a reader sees what a mean hides."""
+    rows = [row for row in comparison.accuracy if row["decides"]]
+    axes = [axis for axis in DETAILS if axis != comparison.by and varies(rows, axis)]
+    cells = [
+        {
+            "task": row["task"],
+            **{str(axis): row[axis] for axis in axes},
+            "metric": row["metric"],
+            comparison.by: row[comparison.by],
+            "scores": " ".join(number(value) for value in row["by_seed"]),
+        }
+        for row in rows
+    ]
+    return ditto(cells) if any(row["n_ok"] > 1 for row in rows) else []
 
 
 def _per_example(row: AccuracyRow) -> str:
@@ -132,6 +181,7 @@ def _per_example(row: AccuracyRow) -> str:
 def _training(comparison: Comparison) -> Cells:
     rows = comparison.training
     sent = any(row["sent_bytes"] > 0 for row in rows)
+    losses = sorted({row["loss"] for row in rows})
     cells = [
         {
             "task": row["task"],
@@ -142,14 +192,30 @@ def _training(comparison: Comparison) -> Cells:
             "train s": number(row["train_seconds"]),
             "speed ratio": number(row["throughput_ratio"]),
             "peak MB": number(row["peak_memory"] / 1e6),
-            "best loss": number(row["best_loss"]),
-            "rise": number(row["overfitting"]),
-            "gap": number(row["generalization_gap"]),
+            **_of_losses(row, losses),
             "ok": f"{row['n_ok']}/{row['n']}",
         }
         for row in sorted(rows, key=_baseline_first)
     ]
-    return ditto(drop_empty(cells, "machine", "GFLOP", "sent MB", "speed ratio", "gap"))
+    gaps = [name for name in cells[0] if name.startswith("gap")] if cells else []
+    return ditto(drop_empty(cells, "machine", "GFLOP", "sent MB", "speed ratio", *gaps))
+
+
+def _of_losses(row: TrainingRow, losses: Sequence[str]) -> dict[str, str]:
+    """What is measured in the unit of a loss: a column for each loss, since nats and squared errors
+    cannot be compared."""
+    values = {
+        "best loss": row["best_loss"],
+        "rise": row["overfitting"],
+        "gap": row["generalization_gap"],
+    }
+    if len(losses) == 1:
+        return {name: number(value) for name, value in values.items()}
+    return {
+        f"{name}, {loss}": number(value) if row["loss"] == loss else ""
+        for loss in losses
+        for name, value in values.items()
+    }
 
 
 def _targets(comparison: Comparison) -> Cells:

@@ -18,11 +18,13 @@ from msbench.faults import fault
 from msbench.paths import exists
 from msbench.plan.known import known_fingerprint
 from msbench.plan.modes import mode_notes
+from msbench.plan.question import question_of
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plan.versions import replaced
 from msbench.plugins.loading import OWN
 from msbench.plugins.registry import Entry, Registry
 from msbench.records.leases import Leases
+from msbench.records.question import write_question
 from msbench.records.record import Record
 from msbench.records.store import Stored, prepare_folder, read
 from msbench.run.events import Done, Event, Finished, Planned, Stage, Started, Waiting
@@ -69,6 +71,8 @@ def run_suite(
     yield Planned(every, trials, timed, stored.problems, stored.unsealed, outdated, notes)
     if trials or timed:
         prepare_folder(folder)
+    if folder.is_dir():
+        write_question(folder, question_of(suite, every))
     fault("prepared")
     with leases:
         launch = partial(_launch_jobs, registry, suite, folder, leases, stopping)

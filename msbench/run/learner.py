@@ -15,8 +15,12 @@ Decoder = Callable[[Any, Any], Any]
 If it has `calibrate(model)`, that is called once before, with the trained model.
 """
 
-Schedule = Callable[[float], float]
-"""Share of the budget that is spent (0 to 1) -> factor on every learning rate."""
+Schedule = Callable[..., float]
+"""Share of the budget that is spent (0 to 1) -> factor on every learning rate.
+
+One with a second parameter `step` is also told the share that the coming step takes, as far as that
+is known.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The loop. It knows no framework and no strategy; read it from top to bottom."""
 
+import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
@@ -84,6 +85,7 @@ def train(
     """
     run, clock = Run(), Clock(learner.synchronize)
     losses: list[Any] = []
+    factor = _told_steps(schedule)
     unit, budget = training.budget
     used, dearest = 0.0, 1.0 if unit != "seconds" else 0.0
     learner.mode(training=True)
@@ -106,7 +108,7 @@ def train(
 
             # ── one training step ───────────────────────────────────────────────────────────
             batch = next(batches)
-            learner.set_rate(schedule(used / budget), used / budget)
+            learner.set_rate(factor(used / budget, dearest / budget), used / budget)
             step = learner.train_step(batch, clock.paused)
             losses.append(step.loss)
             run.passes += step.passes
@@ -119,6 +121,13 @@ def train(
     learner.mode(training=False)
     run.seconds = clock.seconds
     return run
+
+
+def _told_steps(schedule: Schedule) -> Callable[[float, float], float]:
+    """The schedule, asked with what is spent and with what the coming step takes."""
+    if "step" in inspect.signature(schedule).parameters:
+        return schedule
+    return lambda spent, step: schedule(spent)
 
 
 def _divergence(train_loss: float, validation_loss: float, run: Run) -> str:

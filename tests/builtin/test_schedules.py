@@ -66,3 +66,11 @@ def test_between() -> None:
 def test_what_cannot_be_is_refused(make: Callable[[], Schedule]) -> None:
     with pytest.raises(MsbenchError):
         make()
+
+
+def test_a_warm_up_counts_steps() -> None:
+    """In a run of ten steps with half of them warm-up, the first step has a fifth of the rate."""
+    for make in (constant, linear, cosine, wsd, inverse_sqrt):
+        schedule = make(warmup=0.5)
+        rates = [schedule(taken / 10, 1 / 10) for taken in range(5)]
+        assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])

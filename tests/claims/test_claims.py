@@ -12,12 +12,14 @@ from msbench.claims.assess import claims
 from msbench.claims.recommend import recommend
 from msbench.claims.results import ClaimRow, Claims
 from msbench.compare.comparison import compare
-from msbench.compare.stats import holm, paired_tests
+from msbench.compare.judge import FLIPPED
+from msbench.compare.stats import detectable, holm, paired_tests
 from msbench.errors import MsbenchError
 from msbench.records.record import Record
 from msbench.records.store import stream
 from msbench.report.advice import advice_lines, advice_tables
 from msbench.report.claim_tables import claim_legend, claim_tables
+from msbench.report.findings import findings
 from msbench.report.render import rendered
 from msbench.spec import FORMATS, Trial
 
@@ -54,7 +56,9 @@ def of_sam(found: Claims, claim: str, unit: str = "passes") -> ClaimRow:
     [
         ([5 + x for x in NOISE], "supported"),
         ([-5 + x for x in NOISE], "contradicted"),
-        ([10 * x for x in NOISE], "not shown"),
+        ([10 * x for x in NOISE], "undecided"),
+        ([0.5 + x / 9 for x in NOISE], "supported within the margin"),
+        ([x / 9 for x in NOISE], "equivalent"),
     ],
 )
 def test_accuracy_at_equal_passes_is_the_paired_test(
@@ -67,16 +71,76 @@ def test_accuracy_at_equal_passes_is_the_paired_test(
     assert one["effect"] == pytest.approx(tests.difference[0])
     assert (one["low"], one["high"]) == pytest.approx((tests.low[0], tests.high[0]))
     assert one["p"] == pytest.approx(tests.p[0], rel=1e-6)
-    assert one["detectable"] == pytest.approx(tests.detectable[0], rel=1e-6)
+    assert one["detectable"] == pytest.approx(detectable(tests)[0], rel=1e-6)
     assert (one["base"], one["steps"]) == ("adamw", "passes")
 
 
-def test_all_tests_are_one_family(made: Made) -> None:
-    found = judged(made([1 + x for x in NOISE]))
-    p = [r["p"] for r in found.rows]
-    assert [r["p_adjusted"] for r in found.rows] == pytest.approx(holm(p).tolist(), nan_ok=True)
-    assert sum(not math.isnan(x) for x in p) > 5
-    assert f"all {sum(not math.isnan(x) for x in p)} tests (Holm)" in "\n".join(claim_legend(found))
+def test_a_family_is_a_claim_on_a_task(made: Made) -> None:
+    """What compare judges is in its own; what cannot be tested with these seeds is in none."""
+    rising = lambda seed: [2, 1, 1.5, 2 + NOISE[seed]]  # noqa: E731
+    found = judged(made([1 + x for x in NOISE], rising, lambda seed: [2, 1.5, 1, 1.1 + seed]))
+    for claim in ("accuracy", "overfitting", "compute"):
+        rows = [r for r in found.rows if (r["claim"], r["kind"]) == (claim, "optimizer")]
+        rows = [r for r in rows if not r["quantity"].startswith("test ")]
+        adjusted = holm([r["p"] for r in rows])
+        assert [r["p_adjusted"] for r in rows] == pytest.approx(adjusted.tolist(), nan_ok=True)
+    settled = of_sam(found, "accuracy")
+    assert settled["p_adjusted"] == settled["p"]
+    untestable = [r for r in found.rows if r["verdict"] == "untestable"]
+    assert untestable
+    assert all(math.isnan(r["p_adjusted"]) for r in untestable)
+    legend = "\n".join(claim_legend(found))
+    assert f"Untestable, {len(untestable)} of {len(found.rows)}" in legend
+
+
+def test_a_sign_test_of_five_seeds_is_untestable(made: Made) -> None:
+    never = made(NOISE[:5], sam_curve=lambda seed: [3, 2.5, 2, 1.9])
+    one = of_sam(judged(never), "compute")
+    assert (one["reached"], one["verdict"]) == (0.0, "untestable")
+    assert math.isnan(one["p"])
+
+
+def test_four_commands_agree_on_every_pair() -> None:
+    """compare, recommend, claims and report, on the same records: one pair has one verdict."""
+    records = list(reference("quick"))
+    declared = {**DECLARED, ("optimizer", "momentum"): ("memory", "sgd")}
+    comparison = compare(records)
+    verdicts: dict[tuple[str, str], tuple[str, float]] = {
+        (r["task"], r["optimizer"]): (r["verdict"], r["p_adjusted"])
+        for r in comparison.accuracy
+        if r["decides"] and not r["baseline"]
+    }
+    checked = 0
+    for row in recommend(records, "passes", 300).rows:
+        best = next(
+            r for r in recommend(records, "passes", 300, task=row["task"]).rows if r["rank"] == 1
+        )
+        pair = {row["optimizer"], best["optimizer"]}
+        if row["rank"] == 1 or comparison.baseline not in pair:
+            continue
+        (other,) = pair - {comparison.baseline}
+        verdict, p = verdicts[row["task"], other]
+        flipped = row["optimizer"] == comparison.baseline
+        assert row["verdict"] == (FLIPPED.get(verdict, verdict) if flipped else verdict)
+        assert row["p_adjusted"] == p
+        assert row["declared"]
+        checked += 1
+    words = {"supported": "better", "contradicted": "worse", "undecided": "undecided"}
+    for claim in claims(records, declared).rows:
+        pair = {claim["strategy"], claim["base"]}
+        about = (claim["claim"], claim["kind"], claim["quantity"].startswith("test "))
+        if about == ("accuracy", "optimizer", True) and comparison.baseline in pair:
+            (other,) = pair - {comparison.baseline}
+            verdict, p = verdicts[claim["task"], other]
+            word = words[claim["verdict"]]
+            assert verdict == (
+                FLIPPED[word] if other == claim["base"] and word in FLIPPED else word
+            )
+            assert claim["p_adjusted"] == p
+            checked += 1
+    sentences = [each for group in findings(comparison) for each in group.others]
+    assert sorted(each.verdict for each in sentences) == sorted(v for v, _ in verdicts.values())
+    assert checked > 12
 
 
 def test_at_equal_steps_it_is_the_validation_loss_there(made: Made) -> None:
@@ -159,7 +223,7 @@ def test_a_ratio_that_the_shares_contradict_shows_nothing(made: Made) -> None:
     fast_or_never = lambda seed: [3, 2, 1.4, 1.3] if seed < 4 else [3, 2, 1.6, 1.6]  # noqa: E731
     one = of_sam(judged(made(NOISE, sam_curve=fast_or_never)), "compute")
     assert one["effect"] == pytest.approx(0.75)
-    assert (one["reached"], one["verdict"]) == (0.5, "not shown")
+    assert (one["reached"], one["verdict"]) == (0.5, "untestable")
 
 
 def test_failed_trials_reach_nothing_and_score_nothing(made: Made) -> None:
@@ -247,9 +311,9 @@ def test_what_is_asked_for_must_exist(made: Made, options: dict[str, str], messa
 def test_one_seed_and_failed_trials_show_nothing(made: Made) -> None:
     alone = judged(made([5.0]))
     assert any("one seed each" in note for note in alone.notes)
-    assert {r["verdict"] for r in alone.rows} == {"not shown"}
+    assert {r["verdict"] for r in alone.rows} == {"untestable"}
     failed = judged([replace(r, status="crashed", results={}) for r in made(NOISE)])
-    assert {r["verdict"] for r in failed.rows} <= {"not shown"}
+    assert {r["verdict"] for r in failed.rows} <= {"untestable"}
 
 
 def test_without_a_strategy_there_is_nothing_to_judge(made: Made) -> None:

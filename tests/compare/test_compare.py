@@ -14,12 +14,14 @@ from scipy import stats as scipy_stats
 
 from msbench.compare.comparison import compare
 from msbench.compare.rows import Comparison
-from msbench.compare.stats import mean_interval
+from msbench.compare.stats import holm, mean_interval
 from msbench.errors import MsbenchError
 from msbench.records.record import Record, record
 from msbench.records.store import read
+from msbench.report.findings import findings, summary
 from msbench.report.render import render
-from msbench.spec import AXES, FORMATS, Measurement, Part, Throughput, Trial
+from msbench.report.tables import tables
+from msbench.spec import AXES, FORMATS, Measurement, Part, Question, Throughput, Trial
 
 
 def result(value: float, decoders: Sequence[Part]) -> dict[str, Any]:
@@ -58,8 +60,11 @@ def test_differences_are_paired_by_seed(records: list[Record]) -> None:
     sam = row(compare(records, "adamw"), "sam")
     assert sam["n"] == sam["n_ok"] == 4
     assert sam["difference"] == pytest.approx(1.0)
-    assert sam["difference_high"] - sam["difference_low"] < 1e-9
     assert sam["high"] - sam["low"] > 10
+    # All differences are the same: there is no spread to judge by, and nothing is made up.
+    assert all(math.isnan(sam[k]) for k in ("difference_low", "difference_high", "p"))
+    assert sam["verdict"] == "undecided"
+    assert "the same in all 4 seeds" in render(compare(records, "adamw"))
     adamw = row(compare(records, "adamw"), "adamw")
     assert adamw["difference"] == 0.0
 
@@ -188,10 +193,12 @@ def scored(records: Sequence[Record], values: Sequence[float], optimizer: str) -
     [
         ([12.0, 16.1, 13.0, 32.0], None, "better"),
         ([8.0, 12.1, 9.0, 28.0], None, "worse"),
+        ([10.5, 14.6, 11.5, 30.5], None, "better within the margin"),
+        ([9.5, 13.6, 10.5, 29.5], None, "worse within the margin"),
         ([10.0, 14.1, 11.0, 30.0], None, "equivalent"),
-        ([10.0, 14.1, 11.0, 30.0], 0.01, "not shown"),
-        ([10.0, 20.0, 7.0, 31.0], None, "not shown"),
-        ([10.0, 14.0, 11.0, 30.0], None, "equivalent"),
+        ([10.0, 14.1, 11.0, 30.0], 0.01, "undecided"),
+        ([10.0, 20.0, 7.0, 31.0], None, "undecided"),
+        ([10.0, 14.0, 11.0, 30.0], None, "undecided"),
     ],
 )
 def test_verdicts_in_a_word(
@@ -205,11 +212,86 @@ def test_verdicts_in_a_word(
     expected = reference_test(values, [10.0, 14.0, 11.0, 30.0])
     if not math.isnan(expected):
         assert sam["p"] == pytest.approx(expected, rel=1e-9)
-        # Two tables' worth: bleu by beam and by greedy are one family, chrf is another.
-        assert sam["p_adjusted"] == pytest.approx(min(1.0, 2 * expected), rel=1e-9)
-    if verdict == "not shown":
-        assert 0 < sam["detectable"] < 30
-        assert f"MDE {sam['detectable']:.3f}"[:8] in render(comparison)
+        # Beam and greedy are two families of one test each.
+        assert sam["p_adjusted"] == sam["p"]
+    if verdict == "undecided" and not math.isnan(expected):
+        assert sam["detectable"] > abs(sam["difference"])
+        assert sam["seeds_needed"] > 4
+        assert f"4 seeds; about {sam['seeds_needed']:,.0f} would decide" in render(comparison)
+
+
+def test_margins_are_the_metrics_and_never_taken_from_values(records: list[Record]) -> None:
+    """BLEU below 1 still has a margin of 1; of a metric that nobody declared there is none."""
+    small = [
+        replace(each, results=result(0.1 + each.trial["seed"] / 100, Trial.of(each.job).decoders))
+        for each in records
+    ]
+    shifted = scored(small, [0.15, 0.17, 0.16, 0.171], "sam")
+    assert row(compare(shifted, "adamw"), "sam")["margin"] == 1.0
+    unknown = []
+    for each in shifted:
+        task = each.results["task"]
+        metrics = {name: {**facts, "margin": None} for name, facts in task["metrics"].items()}
+        results = {**each.results, "task": {**task, "metrics": metrics}}
+        unknown.append(replace(each, results=results))
+    sam = row(compare(unknown, "adamw"), "sam")
+    assert math.isnan(sam["margin"])
+    assert sam["verdict"] in ("better", "worse", "undecided")
+
+
+def test_one_decoder_and_metric_decide_and_all_else_is_secondary(records: list[Record]) -> None:
+    values = [12.0, 16.1, 13.0, 32.0]
+    comparison = compare(scored(records, values, "sam"), "adamw")
+    decides = [r for r in comparison.accuracy if r["decides"]]
+    assert {(r["decoder"], r["metric"]) for r in decides} == {("greedy", "bleu")}
+    titles = [title for title, _ in tables(comparison)]
+    assert titles[:3] == ["Accuracy", "Seed by seed", "Accuracy, secondary"]
+    assert "1 better" in summary(comparison)[1]
+    asked = Question("optimizer", "sam", {"numbers-fr": "chrf"}, {"numbers-fr": "beam"})
+    other = compare(scored(records, values, "sam"), question=asked)
+    assert (other.by, other.baseline) == ("optimizer", "sam")
+    decides = [r for r in other.accuracy if r["decides"]]
+    assert {(r["decoder"], r["metric"]) for r in decides} == {("beam", "chrf")}
+
+
+@pytest.mark.parametrize(
+    ("options", "note"),
+    [
+        ({"metric": "chrf"}, "chrf is not the declared metric: verdicts here are secondary"),
+        ({"by": "decoder"}, "the declared question compares another axis: verdicts here are sec"),
+        ({"baseline": "sam"}, "the declared baseline is adamw: verdicts here are secondary"),
+        ({"metric": "bleu"}, ""),
+    ],
+)
+def test_another_question_than_the_declared_one_is_told(
+    records: list[Record], options: dict[str, Any], note: str
+) -> None:
+    comparison = compare(records, question=Question("optimizer", "adamw"), **options)
+    assert any(note in each for each in comparison.notes) == bool(note)
+    assert any(r["decides"] for r in comparison.accuracy) != bool(note)
+    assert ("(secondary)" in findings(comparison)[0].title) == bool(note)
+
+
+def test_a_family_is_the_strategies_of_one_task() -> None:
+    comparison = compare(reference("quick"), "adamw")
+    rows = [r for r in comparison.accuracy if r["decides"] and not r["baseline"]]
+    assert {r["family"] for r in rows} == {4}
+    for task in {r["task"] for r in rows}:
+        mine = [r for r in rows if r["task"] == task]
+        expected = holm([r["p"] for r in mine])
+        assert [r["p_adjusted"] for r in mine] == pytest.approx(expected.tolist())
+    assert "Any of the 3 together is false in up to 14% of all suites" in render(comparison)
+
+
+def test_seeds_far_below_the_others_and_scores_at_a_bound_are_told(records: list[Record]) -> None:
+    lost = scored(records, [90.0, 91.0, 92.0, 2.0], "sam")
+    assert (
+        row(compare(lost, "adamw"), "sam")["remark"] == "1 of 4 seeds of sam far below the others"
+    )
+    best = scored(records, [99.5, 99.6, 99.7, 99.4], "sam")
+    remark = row(compare(best, "adamw"), "sam")["remark"]
+    assert remark == "sam within the margin of the best bleu possible"
+    assert row(compare(records, "adamw"), "sam")["remark"] == ""
 
 
 def reference_test(mine: Sequence[float], base: Sequence[float]) -> float:
@@ -228,6 +310,14 @@ def test_where_lower_is_better_less_is_better(records: list[Record]) -> None:
     assert sam["verdict"] == "better"
     same = [r for r in comparison.accuracy if r["decoder"] == sam["decoder"]]
     base = next(r for r in same if (r["optimizer"], r["metric"]) == ("adamw", "bleu"))
+    assert sam["margin"] == 1.0
+    relative = []
+    for each in low:
+        task = each.results["task"]
+        bleu = {**task["metrics"]["bleu"], "margin": 0.01, "relative": True}
+        task = {**task, "metrics": {**task["metrics"], "bleu": bleu}}
+        relative.append(replace(each, results={**each.results, "task": task}))
+    sam = row(compare(relative, "adamw"), "sam")
     assert sam["margin"] == pytest.approx(0.01 * base["mean"])
 
 
@@ -235,8 +325,9 @@ def test_one_pair_could_have_shown_nothing(records: list[Record]) -> None:
     one = [r for r in records if r.job["seed"] == 0]
     comparison = compare(one, "adamw")
     sam = row(comparison, "sam")
-    assert (sam["verdict"], sam["detectable"]) == ("not shown", math.inf)
-    assert "too few seeds" in render(comparison)
+    assert sam["verdict"] == "undecided"
+    assert math.isnan(sam["detectable"])
+    assert "1 seed, too few" in render(comparison)
     assert any("one seed each" in note for note in comparison.notes)
 
 
@@ -244,7 +335,7 @@ def test_nan_metrics_and_all_failed_are_told(records: list[Record]) -> None:
     lost = scored(records, [math.nan] * 4, "sam")
     comparison = compare(lost, "adamw")
     sam = row(comparison, "sam")
-    assert (sam["n"], sam["n_ok"], sam["verdict"]) == (4, 0, "not shown")
+    assert (sam["n"], sam["n_ok"], sam["verdict"]) == (4, 0, "undecided")
     assert any("no trial that ended ok gave a number for bleu" in n for n in comparison.notes)
     lost_one = scored(records, [90, 91, math.nan, 92], "sam")
     first, *_ = (each for each in compare(lost_one, "adamw").accuracy if each["main"])
@@ -367,6 +458,19 @@ def test_targets_are_of_the_last_phase_and_of_one_loss() -> None:
     comparison = compare(reference("reinforcement"), "cross-entropy", by="loss")
     assert comparison.targets
     assert {r["loss"] for r in comparison.targets} == {"cross-entropy"}
+
+
+def test_a_given_target_is_of_the_baselines_loss_alone() -> None:
+    """Nats and rewards share no target, no profile and no column."""
+    comparison = compare(reference("reinforcement"), "cross-entropy", by="loss", target=0.07)
+    assert {r["loss"] for r in comparison.targets} == {"cross-entropy"}
+    assert {r["strategy"] for r in comparison.profiles} == {"cross-entropy"}
+    note = "numbers-fr: the target is a loss of cross-entropy, and minimum-risk is measured in"
+    assert any(each.startswith(note) for each in comparison.notes)
+    training = dict(tables(comparison))["Training"]
+    for row in training:
+        filled = [name for name in row if name.startswith("best loss, ") and row[name]]
+        assert filled == [f"best loss, {row['loss']}"]
 
 
 def test_machines_stand_side_by_side() -> None:

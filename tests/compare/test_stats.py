@@ -14,8 +14,11 @@ from scipy import stats as reference
 
 from msbench.compare.stats import (
     STUDENTIZED_RANGE,
+    bounded_intervals,
     critical_difference,
-    equivalent,
+    cut_at,
+    detectable,
+    equivalence_p,
     friedman,
     groups,
     holm,
@@ -24,6 +27,7 @@ from msbench.compare.stats import (
     paired_tests,
     performance_profile,
     profile_band,
+    seeds_needed,
 )
 from msbench.errors import MsbenchError
 
@@ -71,10 +75,13 @@ def test_paired_is_scipys_paired(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize("n", [2, *SEEDS])
 def test_what_is_detectable_is_detected_in_80_percent(n: int) -> None:
     row = np.arange(n) / np.arange(n).std(ddof=1)  # standard deviation 1
-    shift = paired_tests([row]).detectable[0] * n**0.5
+    shift = detectable(paired_tests([row]))[0] * n**0.5
     critical = reference.t.ppf(0.975, n - 1)
     # The other tail is less than one in a million, and beyond scipy for two seeds.
     assert reference.nct.sf(critical, n - 1, shift) == pytest.approx(0.8, abs=1e-5)
+    strict = detectable(paired_tests([row]), 4)[0] * n**0.5
+    critical = reference.t.ppf(1 - 0.0125 / 2, n - 1)
+    assert reference.nct.sf(critical, n - 1, strict) == pytest.approx(0.8, abs=1e-4)
 
 
 def test_what_is_detectable_is_statsmodels() -> None:
@@ -83,7 +90,7 @@ def test_what_is_detectable_is_statsmodels() -> None:
     for n in SEEDS:
         row = np.arange(n) / np.arange(n).std(ddof=1)
         expected = TTestPower().solve_power(nobs=n, alpha=0.05, power=0.8)
-        assert paired_tests([row]).detectable[0] == pytest.approx(expected, rel=1e-5)
+        assert detectable(paired_tests([row]))[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_all_rows_at_once_are_each_alone(rng: np.random.Generator) -> None:
@@ -93,7 +100,7 @@ def test_all_rows_at_once_are_each_alone(rng: np.random.Generator) -> None:
     together = paired_tests(rows)
     for at, row in enumerate(rows):
         alone = paired_tests([row[~np.isnan(row)]])
-        for name in ("difference", "low", "high", "p", "n", "detectable"):
+        for name in ("difference", "low", "high", "p", "n", "error"):
             mine, other = getattr(together, name)[at], getattr(alone, name)[0]
             assert mine == pytest.approx(other, rel=1e-12, nan_ok=True), name
 
@@ -105,18 +112,55 @@ def test_nothing_and_a_single_value() -> None:
     assert mean[1:].tolist() == [3.0, math.inf]
     assert np.isnan([low, high]).all()
     tests = paired_tests([[np.nan, np.nan], [np.nan, 3.0], [np.inf, 1.0]])
-    assert np.isnan([tests.p, tests.low, tests.high, tests.detectable]).all()
+    assert np.isnan([tests.p, tests.low, tests.high, detectable(tests)]).all()
     assert len(paired_tests(np.empty((0, 3))).p) == 0
     assert paired_tests(np.empty((2, 0))).n.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize(("n", "p"), [(2, 0.5), (3, 0.25), (5, 0.0625), (6, 0.03125)])
-def test_equal_differences_are_no_proof_in_few_seeds(n: int, p: float) -> None:
-    rounded = [0.3 - 0.2, 0.4 - 0.3, 0.5 - 0.4, 0.6 - 0.5, 0.7 - 0.6, 0.8 - 0.7][:n]
-    tests = paired_tests([[2.0] * n, [0.0] * n, rounded])
-    assert tests.p.tolist() == [p, 1.0, p]
-    assert tests.low.tolist() == tests.high.tolist() == tests.difference.tolist()
-    assert np.isnan(tests.detectable).all()
+def test_equal_differences_have_neither_interval_nor_p() -> None:
+    rounded = [0.3 - 0.2, 0.4 - 0.3, 0.5 - 0.4, 0.6 - 0.5, 0.7 - 0.6, 0.8 - 0.7]
+    tests = paired_tests([[2.0] * 6, [0.0] * 6, rounded])
+    assert tests.still.all()
+    assert tests.difference == pytest.approx([2.0, 0.0, 0.1])
+    for known in (tests.p, tests.low, tests.high, detectable(tests), equivalence_p(tests, 9.0)):
+        assert np.isnan(known).all()
+
+
+def test_intervals_of_bounded_values_stay_within_their_bounds(rng: np.random.Generator) -> None:
+    shares = 1 - rng.gamma(0.5, 0.02, (200, 3)).clip(0, 1)
+    _, low, high, _ = mean_intervals(shares)
+    assert (high > 1).mean() > 0.5
+    mean, inside, below, _ = bounded_intervals(shares, 0.0, 1.0)
+    known = ~np.isnan(inside)
+    assert ((inside > 0) & (inside < mean) & (mean < below) & (below < 1))[known].all()
+    losses = rng.gamma(1.0, 1.0, (200, 3))
+    assert (mean_intervals(losses)[1] < 0).any()
+    assert (bounded_intervals(losses, 0.0, np.inf)[1] > 0).all()
+    assert (bounded_intervals(-losses, -np.inf, 0.0)[2] < 0).all()
+    free = bounded_intervals(shares, -np.inf, np.inf)
+    assert free[1] == pytest.approx(low)
+    assert free[2] == pytest.approx(high)
+
+
+def test_no_interval_of_a_difference_is_larger_than_the_range() -> None:
+    tests = paired_tests([[0.1, 0.9], [0.1, 0.9]])
+    low, high = cut_at(tests, [1.0, np.inf])
+    assert [low[0], high[0]] == [-1.0, 1.0]
+    assert [low[1], high[1]] == [tests.low[1], tests.high[1]]
+    assert tests.high[1] > 5
+
+
+def test_far_from_its_bounds_an_interval_is_students(rng: np.random.Generator) -> None:
+    values = 0.5 + 1e-4 * rng.standard_normal((20, 5))
+    for bounds in ((0.0, 1.0), (0.0, np.inf), (-np.inf, 1.0)):
+        near, plain = bounded_intervals(values, *bounds), mean_intervals(values)
+        assert near[1] == pytest.approx(plain[1], abs=1e-7)
+        assert near[2] == pytest.approx(plain[2], abs=1e-7)
+    mean, low, high, _ = bounded_intervals([[0.2, 0.3, 0.7]], 0.0, 1.0)
+    half = mean_intervals([[0.2, 0.3, 0.7]])[2] - mean
+    odds = np.log(mean / (1 - mean))
+    ends = [1 / (1 + np.exp(-(odds + sign * half / (mean * (1 - mean))))) for sign in (-1, 1)]
+    assert [low[0], high[0]] == pytest.approx([ends[0][0], ends[1][0]])
 
 
 @given(scores, st.integers(-100, 100), st.sampled_from([-4.0, -0.5, 0.25, 2.0, 1024.0]))
@@ -128,15 +172,15 @@ def test_shift_and_scale(rows: Any, shift: int, scale: float) -> None:
     assert moved[1] == pytest.approx(first * scale + shift, abs=1e-6)
     assert moved[2] == pytest.approx(last * scale + shift, abs=1e-6)
     plain, scaled = paired_tests(rows), paired_tests(rows * scale)
-    assert scaled.p == pytest.approx(plain.p, rel=1e-9)
-    assert scaled.detectable == pytest.approx(plain.detectable * abs(scale), nan_ok=True)
+    assert scaled.p == pytest.approx(plain.p, rel=1e-9, nan_ok=True)
+    assert scaled.error == pytest.approx(plain.error * abs(scale), nan_ok=True)
 
 
 @given(scores)
 def test_p_is_below_5_percent_where_the_interval_excludes_zero(rows: Any) -> None:
     tests = paired_tests(rows)
     outside = (tests.low > 0) | (tests.high < 0)
-    spread = tests.high > tests.low  # without, the interval has no width and p is of signs
+    spread = ~np.isnan(tests.p)
     assert ((tests.p < 0.05) == outside)[spread].all()
 
 
@@ -182,14 +226,6 @@ def test_holm_does_not_count_what_is_not_known() -> None:
     assert holm([]).shape == (0,)
 
 
-def test_equivalent() -> None:
-    low, high = [-0.5, -1.5, 0.2, np.nan], [0.5, 0.5, 0.9, np.nan]
-    assert equivalent(low, high, 1.0).tolist() == [True, False, True, False]
-    assert equivalent(low, high, [0.5, 2.0, 0.9, 1.0]).tolist() == [False, True, False, False]
-    with pytest.raises(MsbenchError, match="positive"):
-        equivalent(low, high, 0.0)
-
-
 def test_equivalence_is_two_one_sided_tests(rng: np.random.Generator) -> None:
     for row in rng.normal(0.1, 0.5, (50, 6)):
         sides = (
@@ -197,7 +233,41 @@ def test_equivalence_is_two_one_sided_tests(rng: np.random.Generator) -> None:
             reference.ttest_1samp(row, 0.6, alternative="less").pvalue,
         )
         tests = paired_tests([row])
-        assert equivalent(tests.low, tests.high, 0.6)[0] == (max(sides) < 0.025)
+        p = equivalence_p(tests, 0.6)[0]
+        assert p == pytest.approx(min(1.0, 2 * max(sides)))
+        assert (p <= 0.05) == (tests.low[0] > -0.6 and tests.high[0] < 0.6)
+    assert np.isnan(equivalence_p(tests, np.nan))
+    with pytest.raises(MsbenchError, match="positive"):
+        equivalence_p(tests, 0.0)
+
+
+def test_seeds_needed_is_the_power_of_the_test() -> None:
+    tests = paired_tests([[0.5, 1.5, -0.5, 1.0]])
+    (n,) = seeds_needed(tests)
+    effect = tests.difference[0] / (tests.error[0] * 2)
+
+    def power(seeds: float, level: float = 0.05) -> float:
+        critical = reference.t.ppf(1 - level / 2, seeds - 1)
+        return float(reference.nct.sf(critical, seeds - 1, effect * seeds**0.5))
+
+    assert power(n) >= 0.8 > power(n - 1)
+    (more,) = seeds_needed(tests, family=10)
+    assert power(more, 0.005) >= 0.8 > power(more - 1, 0.005)
+    # To show that it is within the margin takes fewer, where that is far away.
+    assert seeds_needed(tests, margin=5.0)[0] == 5 < n
+    assert seeds_needed(paired_tests([[1.0, -1.0, 0.0]]))[0] == np.inf
+    assert np.isnan(seeds_needed(paired_tests([[1.0, np.nan], [1.0, 1.0]]))).all()
+
+
+@given(scores, st.integers(1, 20))
+def test_what_did_not_decide_needs_more_seeds_and_is_no_larger_than_detectable(
+    rows: Any, family: int
+) -> None:
+    tests = paired_tests(rows)
+    known = ~np.isnan(tests.p)
+    open_ = known & (tests.p > 0.05 / family)
+    assert (seeds_needed(tests, family=family)[known] > tests.n[known]).all()
+    assert (detectable(tests, family)[open_] >= np.abs(tests.difference)[open_]).all()
 
 
 # Seeds and examples.
@@ -262,9 +332,9 @@ def test_p_of_examples_is_where_its_interval_ends_at_zero(seed: int, mean: float
 def test_examples_without_spread_or_scores() -> None:
     ones, none = np.ones((3, 5)), np.full((3, 5), np.nan)
     same = paired_examples(ones, ones)
-    assert (same.difference, same.low, same.high, same.p) == (0, 0, 0, 1)
     always = paired_examples(2 * ones, ones)
-    assert (always.difference, always.low, always.high, always.p) == (1, 1, 1, 0.25)
+    assert (same.difference, always.difference) == (0, 1)
+    assert np.isnan([same.low, same.high, same.p, always.low, always.high, always.p]).all()
     empty = paired_examples(none, ones)
     assert math.isnan(empty.p)
     assert empty.seeds == 0

@@ -79,6 +79,8 @@ def from_csv(cell: str, like: Any) -> Any:
         return json.loads(cell) if cell.startswith('"') else cell
     if isinstance(like, bool):
         return cell == "True"
+    if isinstance(like, list):
+        return json.loads(cell)
     return type(like)(cell or "nan")
 
 
@@ -128,7 +130,7 @@ def test_tables_unescape_to_what_is_shown(comparison: Comparison) -> None:
     expected = [[printable(cell).strip() for cell in row] for row in expected]
 
     markdown = render(comparison, "markdown")
-    lines = [line for line in markdown.partition("\n\n## T")[0].splitlines() if line[:1] == "|"]
+    lines = [line for line in markdown.partition("\n\n## S")[0].splitlines() if line[:1] == "|"]
     cells = [re.findall(r"((?:\\.|[^|\\])*)\|", line[1:]) for line in lines]
     assert [[unescaped_markdown(c) for c in row] for row in (cells[0], *cells[2:])] == expected
     assert not re.search(r"(?<!\\)<\w|(?<!\\)\]\(", markdown)

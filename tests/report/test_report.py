@@ -107,10 +107,11 @@ def test_every_picture_is_drawn_or_its_absence_explained(page: str) -> None:
 def test_verdicts_come_first_with_their_figures(quick: list[dict[str, Any]]) -> None:
     text = report(compare(read(REFERENCE / "quick").records), title="quick")
     summary = html.fromstring(text).get_element_by_id("summary").text_content()
-    assert "sam is worse than adamw: 0.717 against 0.819, -0.102 [-0.123, -0.081], p 0.012" in (
+    assert "sam is worse than adamw: 0.717 against 0.819, -0.102 [-0.123, -0.081], p 0.0023" in (
         summary
     )
-    assert "lookahead is not shown to differ from adamw" in summary
+    assert "lookahead against adamw is undecided, 4 seeds; about 9 would decide" in summary
+    assert "beam" not in summary
     assert "5 optimizers on 3 tasks" in summary
 
 
@@ -149,8 +150,8 @@ def test_a_single_seed(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
     one = [record for record in quick if record["job"]["seed"] == 0]
     text, _ = page_of(tmp_path, write(tmp_path, one))
     assert "one seed each: no interval and no verdict without more" in text
-    assert "too few seeds to detect any" in text
-    assert "0 better, 0 worse, 0 equivalent" in text
+    assert "is undecided, 1 seed, too few" in text
+    assert "Verdicts against adamw: 12 undecided." in text
 
 
 def test_what_was_lost_in_a_search_is_counted() -> None:
@@ -239,8 +240,9 @@ def test_what_is_left_out_is_counted(tmp_path: Path, quick: list[dict[str, Any]]
     assert len(curves.xpath(".//*[local-name() = 'svg']")) == 3 * TASKS
     assert f"{44 - LINES} more are in the tables." in text
     accuracy = tree.xpath("//table")[0]
-    assert len(accuracy.xpath(".//tbody/tr")) == ROWS
-    assert f"{12 * 45 * 2 - ROWS} more rows are left out here" in text
+    assert len(accuracy.xpath(".//tbody/tr")) == 12 * 45
+    many_rows = [len(table.xpath(".//tbody/tr")) for table in tree.xpath("//table")]
+    assert max(many_rows) <= ROWS
 
 
 @pytest.mark.parametrize(
@@ -261,7 +263,7 @@ def test_by_every_axis(by: str, baseline: str, tmp_path: Path) -> None:
 def test_results_of_other_shapes(name: str, tmp_path: Path) -> None:
     text, _ = page_of(tmp_path, str(REFERENCE / name))
     sentences = html.fromstring(text).xpath("//*[@class = 'verdicts' or @class = 'lead']")
-    assert len(sentences) > 4
+    assert len(sentences) >= 4
     assert "nan" not in " ".join(each.text_content() for each in sentences).split()
 
 

@@ -1,9 +1,11 @@
 """Schedules: share of the budget that is spent (0 to 1) -> factor on the learning rate.
 
-`warmup` is the share of the budget over which the factor rises linearly from 0.
+`warmup` is the share of the budget over which the factor rises linearly, step by step: of five
+steps of warm-up the first has a fifth of the rate, and the fifth all of it.
 """
 
 import math
+from collections.abc import Callable
 
 import msbench
 from msbench import Schedule
@@ -46,11 +48,19 @@ def multistep(
     return _warmed(warmup, lambda spent: gamma ** sum(spent >= passed for passed in milestones))
 
 
-def _warmed(warmup: float, then: Schedule) -> Schedule:
-    """A rise to 1, then `then`. The first step's rate is above zero, or it would be wasted."""
-    return lambda spent: (
-        min(1.0, (spent + 1e-3) / warmup) if spent < warmup else max(0.0, then(spent))
-    )
+def _warmed(warmup: float, then: Callable[[float], float]) -> Schedule:
+    """A rise to 1, then `then`.
+
+    step: the share of the budget that the coming step takes. The rate is that at its end, or the
+    first step would be wasted; where nobody knows, as in a first step of seconds, a thousandth.
+    """
+
+    def factor(spent: float, step: float = 0.0) -> float:
+        if spent < warmup:
+            return min(1.0, (spent + (step or 1e-3)) / warmup)
+        return max(0.0, then(spent))
+
+    return factor
 
 
 def _after(spent: float, warmup: float) -> float:

@@ -18,8 +18,10 @@ from msbench.report.plots.plot import Panel, Plot
 from msbench.report.plots.series import and_others
 from msbench.report.plots.style import FAINT, look, short
 
-Cost = Literal["train_seconds", "passes"]
-COSTS: Sequence[tuple[Cost, str]] = (("train_seconds", "training seconds"), ("passes", "passes"))
+Cost = Literal["flops", "passes"]
+COSTS: Sequence[tuple[Cost, str]] = (("flops", "FLOPs of training"), ("passes", "passes"))
+"""What is counted, and so is the same in every run of the same work; seconds differ by noise, and
+would put one of two equal strategies on the front."""
 
 PLAIN = ("greedy", "argmax")
 """Decoders that stand for a task where one must."""
@@ -48,8 +50,7 @@ def _draw(panel: Panel[AccuracyRow]) -> str:
     axes.set_xlabel(unit)
     axes.set_ylabel(f"{short(metric)} ({'lower' if lower else 'higher'} is better)")
     best = ", ".join(
-        f"{in_text(series.name(row))} {number(row['mean'])} for {number(row[cost])}"
-        for row in front
+        f"{in_text(series.name(row))} {number(row['mean'])} for {row[cost]:.3g}" for row in front
     )
     return (
         f"{in_text(metric)} on {in_text(rows[0]['task'])} by {in_text(rows[0]['decoder'])} against "
@@ -73,7 +74,7 @@ def _rows(comparison: Comparison) -> list[AccuracyRow]:
 
 
 def _cost_of(rows: Sequence[AccuracyRow]) -> tuple[Cost, str] | None:
-    """(column, name) of the cost that all rows have: passes where there are several machines."""
+    """(column, name) of the cost that all rows have: passes where FLOPs were not counted."""
     known = (cost for cost in COSTS if all(math.isfinite(row[cost[0]]) for row in rows))
     return next(known, None)
 

@@ -1,0 +1,57 @@
+"""The question that records answer: a file beside them, since it is of no trial.
+
+A suite may ask another question of the same trials, so it is written again whenever the suite is
+run; records without the file have defaults.
+"""
+
+import json
+import os
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from msbench.errors import RecordsError, StoreError
+from msbench.spec import COMPARED, Question
+
+FILE = "question.json"
+
+
+def write_question(folder: Path, question: Question) -> None:
+    """Keep the question in a folder of records; StoreError if it cannot be."""
+    text = json.dumps(asdict(question), indent=1, ensure_ascii=False) + "\n"
+    path = folder / FILE
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return
+    beside = folder / f".{FILE}.{os.getpid()}"
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)  # whole, whoever reads it meanwhile
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def read_question(results: Path) -> Question | None:
+    """The question beside records (a folder, or a file in it); None where there is none.
+
+    Raises RecordsError for a file that holds none.
+    """
+    path = (results if results.is_dir() else results.parent) / FILE
+    if not path.is_file():
+        return None
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return _question(data)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise RecordsError(f"{path}: is no question of a suite ({error})") from error
+
+
+def _question(data: object) -> Question:
+    names = {each.name for each in fields(Question)}
+    if not isinstance(data, dict) or not data.keys() <= names:
+        raise ValueError(f"its keys are not among {', '.join(sorted(names))}")
+    for key in ("metric", "decoder"):
+        of_tasks = data.get(key, {})
+        if not isinstance(of_tasks, dict) or not all(isinstance(v, str) for v in of_tasks.values()):
+            raise ValueError(f"{key} is no table of names")
+    if data.get("by") not in (None, *COMPARED) or not isinstance(data.get("baseline", ""), str):
+        raise ValueError("by is no axis, or baseline no name")
+    return Question(**data)
