@@ -404,9 +404,11 @@ class Job(Protocol):
 
 
 def plain(job: Job) -> dict[str, Any]:
-    """A job as plain data; modes of training that are the default are left out, as they were when
-    there were no others."""
+    """A job as plain data; what was added later, such as modes of training, is left out where it is
+    not used, as it was before."""
     data: dict[str, Any] = asdict(job)  # type: ignore[call-overload]
+    if "strategies" in data:
+        data = {**_used(data), "throughput": _used(data["throughput"])}
     for trial in data.get("strategies", [data]):
         own = trial.get("training", {})
         for name in MODES:

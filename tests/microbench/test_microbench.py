@@ -9,8 +9,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from msbench import MsbenchError, Registry
-from msbench.builtin.learner import TorchLearner
-from msbench.builtin.pieces import matrix_peak, pieces
 from msbench.cli.app import main
 from msbench.compare.microbench import compared
 from msbench.microbench.cases import TIMED, WIDTHS, cases, prepared
@@ -28,10 +26,9 @@ def needy(model, must):
 
 
 @pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The learner says what its pieces are."""
-    monkeypatch.setattr(TorchLearner, "pieces", pieces, raising=False)
-    monkeypatch.setattr(TorchLearner, "matrix_peak", matrix_peak, raising=False)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest-benchmark does not time beside other workers of pytest-xdist; these tests let it."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
 
 
 def timed(out: Path, *words: str) -> Result:

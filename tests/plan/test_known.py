@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from msbench.errors import SuiteError
-from msbench.plan.known import FACTS, known_fingerprint
+from msbench.plan.known import FACTS, keep_known, known_fingerprint
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import expected
 from msbench.plugins.loading import load_plugins
@@ -47,10 +48,12 @@ decoder = [{ name = "greedy" }]
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of facts, in a cache of its own."""
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The file of facts, in a cache of its own, which all that is made up here is kept in."""
+    keep_known()
     monkeypatch.setenv("MSBENCH_CACHE", str(tmp_path / "cache"))
-    return tmp_path / f"cache/{FACTS}.json"
+    yield tmp_path / f"cache/{FACTS}.json"
+    keep_known()
 
 
 def test_a_plan_that_was_made_before_imports_no_framework(tmp_path: Path) -> None:

@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 from msbench import Registry, Suite, SuiteError, load_suite, read
-from msbench.builtin.learner import TorchLearner
-from msbench.builtin.pieces import matrix_peak, pieces
 from msbench.compare import compare
 from msbench.plan.trials import Fingerprint, measurements
 from msbench.run.bench import planned
@@ -21,13 +19,6 @@ from msbench.run.pieces import split_of
 from msbench.spec import Measurement, Throughput, Trial
 
 Program = Callable[..., Any]
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The learner says what its pieces are."""
-    monkeypatch.setattr(TorchLearner, "pieces", pieces, raising=False)
-    monkeypatch.setattr(TorchLearner, "matrix_peak", matrix_peak, raising=False)
 
 
 def test_bench_prints_tables_and_leaves_a_record(
@@ -49,7 +40,7 @@ def test_bench_prints_tables_and_leaves_a_record(
 
 
 def test_pieces_of_a_step_add_up_to_it(
-    told: None, trials: list[Trial], registry: Registry, time_in_passes: Any
+    trials: list[Trial], registry: Registry, time_in_passes: Any
 ) -> None:
     by_name = {trial.optimizer.name: trial for trial in trials}
     task = registry.build("task", trials[0].task)()
@@ -60,16 +51,7 @@ def test_pieces_of_a_step_add_up_to_it(
         assert sum(step.values()) == pytest.approx(passes, abs=1e-3)
 
 
-def test_a_learner_without_pieces_has_no_split(trials: list[Trial], registry: Registry) -> None:
-    if hasattr(TorchLearner, "pieces"):
-        pytest.skip("it has them")
-    each = competitor(trials[0], registry.build("task", trials[0].task)(), registry)
-    assert all(map(math.isnan, split_of(each.learner, each.batches).values()))
-
-
-def test_details_are_measured_beside_the_rounds(
-    told: None, tiny: Suite, trials: list[Trial]
-) -> None:
+def test_details_are_measured_beside_the_rounds(tiny: Suite, trials: list[Trial]) -> None:
     how = Throughput(rounds=2, steps=2, details=True)
     (measurement,) = measurements(replace(tiny, throughput=how), trials)
     record = run_job(measurement)
