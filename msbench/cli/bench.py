@@ -9,7 +9,15 @@ import click
 
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import Stop, quit_on_interrupt
-from msbench.cli.options import Named, Place, Share, format_option, plugin_option
+from msbench.cli.options import (
+    Share,
+    device_option,
+    format_option,
+    out_option,
+    plugin_option,
+    suite_argument,
+    tasks_option,
+)
 from msbench.cli.output import NOT_OK, leave, write
 from msbench.paths import inside
 from msbench.spec import Throughput
@@ -19,18 +27,11 @@ if TYPE_CHECKING:
 
 
 @click.command("bench")
-@click.argument("suite")
-@click.option(
-    "--out",
-    type=Place(),
-    default=Path("results"),
-    metavar="DIR",
-    show_default=True,
-    help="Keep records in DIR/SUITE/.",
-)
-@click.option("--device", type=Named(["cpu", "cuda"]), help="Instead of the suite's.")
+@suite_argument
+@out_option("records in DIR/SUITE/")
+@device_option
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Instead of the suite's.")
-@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only this task (repeatable).")
+@tasks_option
 @click.option(
     "--strategy",
     "optimizers",

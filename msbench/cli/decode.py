@@ -11,7 +11,7 @@ import click
 
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import Stop, quit_on_interrupt
-from msbench.cli.options import plugin_option, results_argument, workers_option
+from msbench.cli.options import plugin_option, results_argument, tasks_option, workers_option
 from msbench.cli.output import NOT_OK, leave, say, say_skipped, write_table
 from msbench.spec import Choice, Suite
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     metavar="NAME[: OPTIONS]",
     help="A decoder, with options as in a suite: 'beam: width = [4, 8]' (repeatable).",
 )
-@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only this task (repeatable).")
+@tasks_option
 @click.option(
     "--optimizer",
     "optimizers",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from msbench.cli.inputs import load_registry
-from msbench.cli.options import Named, Place, Share, format_option, plugin_option
+from msbench.cli.options import Named, Share, format_option, out_option, plugin_option
 from msbench.cli.output import NOT_OK, leave, say, write
 from msbench.errors import printable
 
@@ -34,14 +34,7 @@ FOLDER = "microbench"
     show_default=True,
     help="About how long to time each.",
 )
-@click.option(
-    "--out",
-    type=Place(),
-    default=Path("results"),
-    metavar="DIR",
-    show_default=True,
-    help="Keep figures in DIR/microbench/.",
-)
+@out_option("figures in DIR/microbench/")
 @click.option(
     "--compare",
     "old",

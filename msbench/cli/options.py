@@ -56,6 +56,9 @@ class Place(click.Path):
         return super().convert(value, param, ctx)
 
 
+suite_argument = click.argument("suite")
+"""SUITE: the name of a shipped suite, or a path."""
+
 results_argument = click.argument("results")
 """RESULTS: a folder or file of records, or the name of a suite that was run."""
 
@@ -77,6 +80,14 @@ format_option = click.option(
     help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
 )
 
+device_option = click.option(
+    "--device", type=Named(["cpu", "cuda"]), help="Instead of the suite's."
+)
+
+tasks_option = click.option(
+    "--task", "tasks", multiple=True, metavar="NAME", help="Only this task (repeatable)."
+)
+
 metric_option = click.option(
     "--metric", default="", metavar="NAME", help="Use this metric instead of the one that decides."
 )
@@ -87,6 +98,18 @@ workers_option = click.option(
     metavar="N",
     help="Trials to run at once.  [default: one per core]",
 )
+
+
+def out_option(kept: str) -> Callable[[Command], Command]:
+    """Where the command writes. kept: what it keeps there, as in "records in DIR/SUITE/"."""
+    return click.option(
+        "--out",
+        type=Place(),
+        default=Path("results"),
+        metavar="DIR",
+        show_default=True,
+        help=f"Keep {kept}.",
+    )
 
 
 def comparison_options(command: Command) -> Command:

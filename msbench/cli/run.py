@@ -8,7 +8,13 @@ import click
 
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import Stop, quit_on_interrupt
-from msbench.cli.options import Named, Place, plugin_option, workers_option
+from msbench.cli.options import (
+    device_option,
+    out_option,
+    plugin_option,
+    suite_argument,
+    workers_option,
+)
 from msbench.cli.output import NOT_OK, SHOWN, echo, leave, say, say_skipped, write
 from msbench.paths import inside
 from msbench.spec import AXES, display_name
@@ -20,15 +26,8 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("suite")
-@click.option(
-    "--out",
-    type=Place(),
-    default=Path("results"),
-    metavar="DIR",
-    show_default=True,
-    help="Keep records in DIR/SUITE/.",
-)
+@suite_argument
+@out_option("records in DIR/SUITE/")
 @workers_option
 @click.option(
     "--seeds",
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Use the seeds 0 to N-1 instead of the suite's.",
 )
-@click.option("--device", type=Named(["cpu", "cuda"]), help="Instead of the suite's.")
+@device_option
 @plugin_option
 @click.option("--dry-run", is_flag=True, help="List the trials to run, and run nothing.")
 @click.option("--retry", is_flag=True, help="Run trials again that did not end ok.")

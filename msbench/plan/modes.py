@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from msbench.plan.resolve import Parts
+from msbench.plan.resolve import Parts, task_kinds
 from msbench.plugins.registry import Registry
 from msbench.spec import Kind, Part, Suite, Trial, display_name
 
@@ -49,7 +49,7 @@ def _notes(trial: Trial, registry: Registry, why: Why) -> Iterator[str]:
         yield from learner.mode_notes(trial.training.modes, trial.device)
     if not trial.training.graph or trial.device == "cpu" or not hasattr(learner, "why_eager"):
         return
-    task = _task_kind(trial.task, registry)
+    task = next(iter(task_kinds(registry.find("task", trial.task.name), trial.task)), "")
     for kind, part in _trained(trial):
         if reason := why(learner, kind, part, task):
             yield f"{kind} {display_name(part)} trains eagerly in spite of graph = true: {reason}"
@@ -60,10 +60,3 @@ def _trained(trial: Trial) -> Iterator[tuple[Kind, Part]]:
     for phase in trial.stages():
         yield "loss", phase.loss
         yield "optimizer", phase.optimizer
-
-
-def _task_kind(task: Part, registry: Registry) -> str:
-    """What the task is registered as; of several kinds, the one that its option `kind` says."""
-    fits = registry.find("task", task.name).fits
-    kind = task.options.get("kind")
-    return str(kind if kind in fits else next(iter(fits), ""))

@@ -127,14 +127,14 @@ def fits(resolved: Resolved, task: Resolved) -> bool:
 
 def kind_fits(entry: Entry, task: Resolved) -> bool:
     """Whether a part works on a task's kind."""
-    kinds = task_kinds(task)
+    kinds = task_kinds(task.entry, task.part)
     return not entry.fits or not kinds or not set(entry.fits).isdisjoint(kinds)
 
 
-def task_kinds(task: Resolved) -> Sequence[str]:
+def task_kinds(entry: Entry, part: Part) -> Sequence[str]:
     """What a task is registered as; of several kinds, the one that its option `kind` says."""
-    kind = task.part.options.get("kind")
-    return [kind] if isinstance(kind, str) and kind in task.entry.fits else task.entry.fits
+    kind = part.options.get("kind")
+    return [kind] if isinstance(kind, str) and kind in entry.fits else entry.fits
 
 
 def _names(choice: Choice, task: Choice) -> bool:

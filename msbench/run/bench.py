@@ -14,7 +14,8 @@ from msbench.records.store import prepare_folder
 from msbench.run.driver import entries_of, launch_jobs, preload_modules
 from msbench.run.events import Event
 from msbench.run.job import run_job
-from msbench.spec import Choice, Measurement, Suite, Throughput, display_name
+from msbench.run.memory import GB
+from msbench.spec import Choice, Measurement, Part, Suite, Throughput, Trial, display_name
 
 
 def planned(
@@ -44,7 +45,7 @@ def planned(
     chosen = [
         replace(each, strategies=mine)
         for each in found
-        if (not tasks or display_name(each.strategies[0].task) in tasks)
+        if (_is_named(each.strategies[0].task, tasks))
         and (mine := tuple(t for t in each.strategies if _is_named(t.optimizer, optimizers)))
     ]
     if not chosen:
@@ -69,7 +70,7 @@ def run_bench(
             jobs,
             Choice("processes", {"workers": 1}),
             "throughput",
-            run=partial(run_job, files=tuple(registry.files), memory=0),
+            run=partial(run_job, files=tuple(registry.files), memory=round(suite.memory * GB)),
             leases=leases,
             limit=suite.limit * (most + 1) + rounds,
             preload=preload_modules(
@@ -79,9 +80,9 @@ def run_bench(
         )
 
 
-def _complete(suite: Suite, registry: Registry, trials: Sequence[object]) -> bool:
+def _complete(suite: Suite, registry: Registry, trials: Sequence[Trial]) -> bool:
     """Whether every search has its winner."""
-    finals = sum(not getattr(trial, "is_search", False) for trial in trials)
+    finals = sum(not trial.is_search for trial in trials)
     untuned = expected(replace(suite, tuning=None), registry, (), lambda part: "")
     return finals == len(untuned)
 
@@ -94,5 +95,5 @@ def _check(kind: str, names: Sequence[str], known: Sequence[str]) -> None:
         )
 
 
-def _is_named(part: object, names: Sequence[str]) -> bool:
-    return not names or display_name(part) in names  # type: ignore[arg-type]
+def _is_named(part: Part, names: Sequence[str]) -> bool:
+    return not names or display_name(part) in names
