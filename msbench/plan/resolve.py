@@ -115,7 +115,7 @@ def misfit(where: str, entry: Entry, task: Resolved) -> str:
     """That a part does not work on a task of this kind, as a sentence."""
     return (
         f"{where}: {entry.kind} {entry.name!r} works on {' and '.join(entry.fits)} tasks, and "
-        f"{display_name(task.choice)!r} is a {' or '.join(task_kinds(task))} task"
+        f"{display_name(task.choice)!r} is a {' or '.join(task_kinds(task.entry, task.part))} task"
     )
 
 
