@@ -29,7 +29,7 @@ from msbench.run.pieces import flops_per_token, matrix_peak, split_of
 from msbench.run.rounds import Stop, interleaved
 from msbench.run.samples import Sample, Unit, rates_data
 from msbench.run.seeds import derive
-from msbench.run.trial import EVALUATION_BATCH, BuiltDecoder, build_decoders
+from msbench.run.trial import EVALUATION_BATCH, BuiltDecoder, build_decoders, rounding
 from msbench.spec import STRATEGY, Measurement, Throughput, Trial
 
 FIRST_TOKENS = 3
@@ -121,7 +121,7 @@ def _add_step(trained: TrainingRates, each: Competitor, task: Task, peak: float)
     """peak: what the device can do, in operations per second."""
     each.learner.mode(training=True)
     operations = flops_per_token(each.learner, each.batches) * trained["per_second"]
-    longest = longest_batch(task.train, each.trial.training.batch_size)
+    longest = longest_batch(task.train, each.trial.training.batch_size, rounding(each.trial))
     trained["setup_seconds"] = each.setup_seconds
     trained["first_step_seconds"] = each.first_step_seconds
     trained["flops_per_second"] = operations

@@ -25,6 +25,9 @@ from msbench.spec import DIGEST, Kind, Part, Trial
 
 EVALUATION_BATCH = 64
 
+BUCKET = 8
+"""Positions; `python benchmarks/batches.py` has the shapes and the padding that come of it."""
+
 
 @dataclass
 class Cost:
@@ -120,7 +123,15 @@ def build_decoders(parts: Sequence[Part], task: Task, registry: Registry) -> lis
 
 def trial_batches(trial: Trial, task: Task, purpose: str = "order") -> Iterator[Batch]:
     """Training batches without end, in an order that depends on the seed and the purpose alone."""
-    return training_batches(task.train, trial.training.batch_size, stream(trial.seed, purpose))
+    order = stream(trial.seed, purpose)
+    return training_batches(task.train, trial.training.batch_size, order, rounding(trial))
+
+
+def rounding(trial: Trial) -> int:
+    """What lengths of training batches are padded up to a multiple of: shapes are few where each
+    is compiled or captured by itself, and else padding would only cost."""
+    captures = trial.training.graph and trial.device != "cpu"
+    return BUCKET if trial.training.compile or captures else 1
 
 
 def train_phases(
@@ -134,7 +145,7 @@ def train_phases(
     run, cost = Run(), Cost()
     batches = trial_batches(trial, task)
     validation = evaluation_batches(task.validation, EVALUATION_BATCH)
-    longest = longest_batch(task.train, trial.training.batch_size)
+    longest = longest_batch(task.train, trial.training.batch_size, rounding(trial))
     for number, phase in enumerate(trial.stages()):
         if number:
             learner.begin(

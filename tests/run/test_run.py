@@ -130,6 +130,30 @@ def test_strategies_start_equal_and_see_equal_batches(
     assert rows[0] == rows[1] != rows[2]
 
 
+def test_shapes_are_few_only_where_each_is_compiled_or_captured(
+    trials: list[Trial], registry: Registry
+) -> None:
+    plain = trials[0]
+    task = registry.build("task", plain.task)()
+
+    def lengths(**modes: Any) -> tuple[set[int], list[Any]]:
+        batches = trial_batches(replace(plain, **modes), task)
+        some = [next(batches) for _ in range(40)]
+        return {each.input.shape[1] for each in some}, [each.rows.tolist() for each in some]
+
+    exact, rows = lengths()
+    training = plain.training
+    assert lengths(training=replace(training, graph=True))[0] == exact, "eager on a CPU"
+    for modes in (
+        {"training": replace(training, compile=True)},
+        {"training": replace(training, graph=True), "device": "cuda"},
+    ):
+        rounded, same = lengths(**modes)
+        assert len(rounded) < len(exact)
+        assert all(length % 8 == 0 or length == task.train.input.shape[1] for length in rounded)
+        assert same == rows
+
+
 def test_sam_is_counted_at_two_passes(trials: list[Trial]) -> None:
     by_name = {t.optimizer.name: run_job(t).results["training"] for t in trials if t.seed == 0}
     assert (by_name["adamw"]["passes"], by_name["adamw"]["steps"]) == (12, 12)
