@@ -3,12 +3,12 @@
     python benchmarks/batches.py [TASK ...]
 
 Padding is the share of cells that hold none of the text, over 200 training batches of 32, and
-shapes is how many there are among these; both again with lengths rounded up to 8, as a step that is
-compiled or captured once per shape wants them. Full is the share of batches whose sources have no
-padding, and need no mask. The
-share of training is the time to draw a batch over the time of a whole step of the task's fastest
-built-in model (AdamW, default sizes, one thread), over whole pools from the first draw on, because
-a pool's first batch pays for all of it. Run it twice: the first time may have to prepare the data.
+shapes is how many there are among these; both again with lengths rounded up to 8, as steps that are
+captured once per shape have them. Full is the share of batches whose sources have no padding,
+and need no mask. The share of training is the time to draw a batch over the time of a whole step of
+the task's fastest built-in model (AdamW, default sizes, one thread), over whole pools from the
+first draw on, because a pool's first batch pays for all of it. Run it twice: the first time may
+have to prepare the data.
 """
 
 import sys

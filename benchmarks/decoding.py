@@ -101,8 +101,6 @@ def compare(sources: int, rounds: int, device: str) -> list[dict[str, Any]]:
         }
         for peer, translate in peers.items():
             work[peer] = partial(translate, batch.source, beams, NEW)
-        if device == "cpu":
-            work["msbench int8"] = ours(decoder(int8=True), model, batch)
         same = np.mean(
             [a == b for a, b in zip(work["msbench"](), work["CTranslate2 float32"](), strict=False)]
         )

@@ -68,10 +68,13 @@ def remember(name: str, facts: Mapping[str, Any]) -> None:
         return
 
 
-def known(name: str, about: Any, find: Callable[[], Any]) -> Any:
+def known(
+    name: str, about: Any, find: Callable[[], Any], lasting: Callable[[], bool] = lambda: True
+) -> Any:
     """What `find` gives, as plain data: asked once for what it is `about`, also plain data.
 
-    What it raises is not remembered. `keep` writes what was found to the disk.
+    What it raises is not remembered, nor what is not `lasting`, which is asked when it was found.
+    `keep` writes what was found to the disk.
     """
     import json
 
@@ -79,7 +82,9 @@ def known(name: str, about: Any, find: Callable[[], Any]) -> Any:
     found = _found.setdefault(name, {})
     fact = found.get(key, recall(name).get(key))
     if fact is None:
-        fact = found[key] = json.loads(json.dumps(find()))
+        fact = json.loads(json.dumps(find()))
+        if lasting():
+            found[key] = fact
     return fact
 
 

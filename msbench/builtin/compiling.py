@@ -59,7 +59,10 @@ class Compiled:
             for dimension in range(1, 0 if array is None else array.ndim):
                 torch._dynamo.maybe_mark_dynamic(array, dimension)
         settings = {"recompile_limit": MOST, "accumulated_recompile_limit": 4 * MOST}
-        with torch._dynamo.config.patch(settings), torch.enable_grad():
+        from torch._inductor import config  # late: it takes long, and few trials compile
+
+        one = config.patch(compile_threads=1)
+        with torch._dynamo.config.patch(settings), one, torch.enable_grad():
             gradient(batch, self)
         self._known.add(batch.shapes)
         self.seconds += perf_counter() - start

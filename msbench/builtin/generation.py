@@ -72,17 +72,12 @@ class Limits:
 ANY = Limits()
 
 
-def greedy(
-    min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count = 0, int8: bool = False
-) -> Decoder:
-    """The likeliest token at every step; of equally likely ones, that with the smallest id.
-
-    int8: project onto the vocabulary by weights of 8 bits, on a CPU.
-    """
+def greedy(min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count = 0) -> Decoder:
+    """The likeliest token at every step; of equally likely ones, that with the smallest id."""
     limits = Limits(min_length, max_length, no_repeat_ngram)
 
     def decode(model: Any, batch: Batch) -> list[list[int]]:
-        return generate(model, batch, greatest, limits, int8=int8)
+        return generate(model, batch, greatest, limits)
 
     return decode
 
@@ -94,15 +89,14 @@ def sample(
     min_length: Count = 0,
     max_length: Count = 0,
     no_repeat_ngram: Count = 0,
-    int8: bool = False,
 ) -> Decoder:
     """One output at random: each token from the softmax of logits / temperature.
 
     top_k: only of the k likeliest tokens (Fan et al., 2018); 0 = of all. top_p: then only of the
-    fewest tokens that together have this probability (Holtzman et al., 2020). int8: as of `greedy`.
+    fewest tokens that together have this probability (Holtzman et al., 2020).
     """
     limits = Limits(min_length, max_length, no_repeat_ngram)
-    return Sample(temperature, top_k, top_p, limits, int8)
+    return Sample(temperature, top_k, top_p, limits)
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,6 @@ class Sample:
     top_k: int = 0
     top_p: float = 1.0
     limits: Limits = ANY
-    int8: bool = False
 
     def __call__(self, model: Any, batch: Batch) -> list[list[int]]:
         """One output for each source."""
@@ -126,7 +119,7 @@ class Sample:
             shares = self.probabilities(logits)
             return shares.multinomial(1)[:, 0], shares[:, 0]
 
-        drawn = generate(model, batch, choose, self.limits, count, int8=self.int8)
+        drawn = generate(model, batch, choose, self.limits, count)
         return [drawn[start : start + count] for start in range(0, len(drawn), count)]
 
     def probabilities(self, logits: Tensor) -> Tensor:
@@ -154,7 +147,6 @@ def generate(
     limits: Limits,
     copies: int = 1,
     *,
-    int8: bool = False,
     patience: int = 0,
 ) -> list[list[int]]:
     """Token after token, by `choose`. Finished rows leave once they are a quarter of the batch.
@@ -162,7 +154,8 @@ def generate(
     copies: outputs for each source, next to each other in the result; the source is read once.
     patience: steps between looks at which rows are finished; 0: one on a CPU, PATIENCE elsewhere.
     """
-    state = started(model, batch, int8=int8)
+    check_generates(model)
+    state = model.start(batch)
     limit, device = limits.most(model), batch.source.device
     rows = len(batch.rows) * copies
     if copies > 1:
@@ -266,19 +259,6 @@ def no_padding(logits: Tensor) -> Tensor:
     first = min(PAD, BEGIN)
     logits.narrow(-1, first, max(PAD, BEGIN) + 1 - first).fill_(float("-inf"))
     return logits
-
-
-def started(model: Any, batch: Batch, *, int8: bool = False) -> Any:
-    """The model's state before the first token, with weights of 8 bits if asked for; MsbenchError
-    if the model cannot be decoded so."""
-    check_generates(model)
-    state = model.start(batch)
-    if int8:
-        stack: Any = getattr(state, "stack", None)
-        if stack is None:
-            raise msbench.MsbenchError(f"{model.__class__.__name__} has no int8 weights")
-        stack.quantize()
-    return state
 
 
 def check_generates(model: Any) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from msbench import BEGIN, Batch
-from msbench.builtin.precision import casting, switched
+from msbench.builtin.precision import casting, exactly, switched
 
 SIZES = {"cpu": 1024, "cuda": 8192}
 """Of the square matrices whose product is timed: so large that nothing but arithmetic counts."""
@@ -63,16 +63,16 @@ def pieces(learner: Steps, batch: Batch) -> dict[str, Callable[[], Any]]:
 
     @torch.inference_mode()
     def model() -> Tensor:
-        with precise():
+        with exactly(learner.device):
             return learner.model(placed)  # type: ignore[no-any-return]
 
     loss = gradient().detach()
     found = {"data": place, "forward": forward, "gradient": gradient}
     found |= {"optimizer": optimizer, "model": model}
-    return found | _cached_steps(learner, placed, precise)
+    return found | _cached_steps(learner, placed)
 
 
-def _cached_steps(learner: Steps, placed: Batch, precise: Any) -> dict[str, Callable[[], Any]]:
+def _cached_steps(learner: Steps, placed: Batch) -> dict[str, Callable[[], Any]]:
     """The first few tokens of every output; from the start, since steps change their state."""
     model: Any = learner.model
     if not hasattr(model, "start"):
@@ -82,7 +82,7 @@ def _cached_steps(learner: Steps, placed: Batch, precise: Any) -> dict[str, Call
 
     @torch.inference_mode()
     def steps() -> None:
-        with precise():
+        with exactly(learner.device):
             state = model.start(placed)
             for _ in range(count):
                 _, state = model.step(state, tokens)

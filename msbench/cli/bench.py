@@ -10,15 +10,17 @@ import click
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import Stop, quit_on_interrupt
 from msbench.cli.options import (
+    Seconds,
     Share,
     device_option,
     format_option,
+    optimizers_option,
     out_option,
     plugin_option,
     suite_argument,
     tasks_option,
 )
-from msbench.cli.output import NOT_OK, leave, write
+from msbench.cli.output import NOT_OK, leave, say, say_skipped, write
 from msbench.paths import inside
 from msbench.spec import Throughput
 
@@ -32,13 +34,7 @@ if TYPE_CHECKING:
 @device_option
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Instead of the suite's.")
 @tasks_option
-@click.option(
-    "--strategy",
-    "optimizers",
-    multiple=True,
-    metavar="NAME",
-    help="Only strategies with this optimizer (repeatable).",
-)
+@optimizers_option
 @click.option(
     "--rounds",
     type=click.IntRange(min=2),
@@ -49,7 +45,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     metavar="S",
     default=30.0,
     show_default=True,
@@ -88,12 +84,12 @@ def command(
     """
     from msbench.cli.progress import show_progress
     from msbench.data.download import fetch_with_bar
+    from msbench.plan.modes import mode_notes
     from msbench.plan.suite import load_suite
     from msbench.plan.trials import with_overrides
-    from msbench.records.store import read
     from msbench.run.bench import planned, run_bench
     from msbench.run.device import limit_threads
-    from msbench.run.driver import cache_by_part, fingerprint_of
+    from msbench.run.driver import cache_by_part, fingerprint_of, stored_in
 
     limit_threads(threads or 1)
     quit_on_interrupt()
@@ -101,20 +97,24 @@ def command(
     chosen = with_overrides(load_suite(suite), seeds=None, device=device, workers=None)
     chosen = replace(chosen, threads=threads or chosen.threads)
     folder = inside(out, chosen.name)
+    stored = stored_in(folder)
+    say_skipped(stored.problems, stored.unsealed)
     jobs = planned(
         chosen,
         registry,
-        read(folder, strict=False).records if any(folder.glob("*.jsonl")) else (),
+        stored.records,
         cache_by_part(partial(fingerprint_of, registry, fetch=fetch_with_bar)),
         Throughput(rounds, chosen.throughput.steps, seconds, narrow, details=True),
         tasks=tasks,
         optimizers=optimizers,
     )
+    for note in mode_notes([trial for job in jobs for trial in job.strategies], registry):
+        say(note)
     stop, records = Stop(), list["Record"]()
     show_progress(run_bench(chosen, registry, folder, jobs, stop.is_wanted), stop, records.append)
     _print(records, style)
-    if bad := [record for record in records if record.status != "ok"]:
-        leave(NOT_OK, f"{len(bad)} of {len(jobs)} measurements did not end ok")
+    if bad := len(jobs) - sum(record.status == "ok" for record in records):
+        leave(NOT_OK, f"{bad} of {len(jobs)} measurements did not end ok")
 
 
 def _print(records: "list[Record]", style: str) -> None:

@@ -11,7 +11,14 @@ import click
 
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import Stop, quit_on_interrupt
-from msbench.cli.options import plugin_option, results_argument, tasks_option, workers_option
+from msbench.cli.options import (
+    Seconds,
+    optimizers_option,
+    plugin_option,
+    results_argument,
+    tasks_option,
+    workers_option,
+)
 from msbench.cli.output import NOT_OK, leave, say, say_skipped, write_table
 from msbench.spec import Choice, Suite
 
@@ -32,19 +39,13 @@ if TYPE_CHECKING:
     help="A decoder, with options as in a suite: 'beam: width = [4, 8]' (repeatable).",
 )
 @tasks_option
-@click.option(
-    "--optimizer",
-    "optimizers",
-    multiple=True,
-    metavar="NAME",
-    help="Only this optimizer (repeatable).",
-)
+@optimizers_option
 @click.option(
     "--seed", "seeds", multiple=True, type=int, metavar="N", help="Only this seed (repeatable)."
 )
 @click.option(
     "--limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     metavar="SECONDS",
     default=Suite.limit,
     show_default=True,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from msbench.cli.inputs import load_registry
-from msbench.cli.options import Named, Share, format_option, out_option, plugin_option
+from msbench.cli.options import Named, Seconds, Share, format_option, out_option, plugin_option
 from msbench.cli.output import NOT_OK, leave, say, write
 from msbench.errors import printable
 
@@ -28,7 +28,7 @@ FOLDER = "microbench"
 @click.option("--device", type=Named(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     metavar="S",
     default=0.3,
     show_default=True,

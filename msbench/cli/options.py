@@ -43,6 +43,20 @@ class Share(click.ParamType[float]):
         return share
 
 
+class Seconds(click.FloatRange):
+    """A time that ends."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Neither infinite nor no number, which no limit is held to."""
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value!r} is no number of seconds", param, ctx)
+        return seconds
+
+
 class Place(click.Path):
     """A path to write to."""
 
@@ -86,6 +100,14 @@ device_option = click.option(
 
 tasks_option = click.option(
     "--task", "tasks", multiple=True, metavar="NAME", help="Only this task (repeatable)."
+)
+
+optimizers_option = click.option(
+    "--optimizer",
+    "optimizers",
+    multiple=True,
+    metavar="NAME",
+    help="Only this optimizer (repeatable).",
 )
 
 metric_option = click.option(

@@ -53,10 +53,13 @@ def read_times(file: Path) -> dict[str, Any]:
     """The content of a file; RecordsError if it is not pytest-benchmark's."""
     try:
         data: dict[str, Any] = json.loads(read_file(file))
-        _ = [(each["name"], each["stats"]["min"]) for each in data["benchmarks"]]
+        place(data)
+        for each in data["benchmarks"]:
+            if not (each["name"].partition("[")[1] and float(each["stats"]["min"]) > 0):
+                raise ValueError(f"a case with the time {each['stats']['min']!r}")
     except OSError as error:
         raise RecordsError(f"cannot read {file}: {error.strerror or error}") from error
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RecordsError(f"{file}: not a file of msbench microbench: {error!r}") from error
     return data
 

@@ -29,7 +29,10 @@ LEAST = 2**22
 KEPT = 8
 """Results whose columns are kept, those that were written last."""
 
-READERS = ("compare/columns.py", "compare/stored.py", "compare/versions.py", "records", "spec.py")
+READERS = (
+    *("compare/columns.py", "compare/labels.py", "compare/short_names.py", "compare/stored.py"),
+    *("compare/versions.py", "records", "spec.py"),
+)
 """The code that columns depend on."""
 
 TABLES = ("trials", "curve", "scores", "decoded")

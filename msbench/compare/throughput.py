@@ -8,7 +8,7 @@ from msbench.compare.rows import Bases, StrategyKey, StrategyRow, ThroughputRow,
 from msbench.compare.stats import mean_interval
 from msbench.records.record import Record
 from msbench.records.schema import RatesData
-from msbench.spec import Compared
+from msbench.spec import Compared, digest
 
 TRAINING, DECODING = "training tokens/s", "examples/s"
 """Units of throughput."""
@@ -21,15 +21,18 @@ def throughput_rows(
     bases: Bases,
     machines: Mapping[str, str],
 ) -> list[ThroughputRow]:
-    """Rows of training and of decoding; of a task, model and machine the newest measurement.
+    """Rows of training and of decoding; of a task, model and machine the newest measurement that
+    has all strategies which an earlier one has.
 
     Ratios are formed within rounds: of training to the baseline if it was measured, else to the
     first; of decoding alike. machines: what the machine of each record, by key, is called.
     """
-    newest = {}
+    newest: dict[tuple[str, str, str], Record] = {}
     for record in measured:
         model = labels.of(record, "model", record.trial["model"])
-        newest[labels.task(record.trial), model, machines[record.key]] = record
+        where = labels.task(record.trial), model, machines[record.key]
+        if where not in newest or not _strategies(record) < _strategies(newest[where]):
+            newest[where] = record
     rows = [
         row
         for (task, model, machine), record in newest.items()
@@ -39,6 +42,11 @@ def throughput_rows(
         )
     ]
     return sorted(rows, key=_rank)
+
+
+def _strategies(record: Record) -> set[str]:
+    """What was timed; a measurement of some of them alone leaves that of all in the tables."""
+    return {digest(each["strategy"]) for each in record.measurement_results["training"]}
 
 
 def _training(

@@ -5,7 +5,9 @@ kept by all that they depend on: the choice, the code and the libraries behind e
 the rules of planning. What is wrong with a choice is never remembered.
 """
 
+import inspect
 import platform
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import cache
@@ -35,7 +37,20 @@ def known_part(
     versions = [_version(registry, *each) for each in _named(kind, choice)]
     framework = _framework(registry, registry.entries.get((kind, choice.name)))
     about = [rules(), what, kind, said, versions, framework]
-    return Part.of(known(FACTS, about, lambda: asdict(find())))
+    told: list[warnings.WarningMessage] = []
+
+    def found() -> Any:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            part = asdict(find())
+        told.extend(caught)
+        return part
+
+    # What was warned of has to be said in every plan, so it is found out in every plan.
+    part = known(FACTS, about, found, lasting=lambda: not told)
+    for each in told:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return Part.of(part)
 
 
 def resolved_part(registry: Registry, kind: Kind, choice: Choice) -> Part:
@@ -99,9 +114,22 @@ def _named(kind: Kind, choice: Choice, depth: int = 0) -> Iterator[tuple[Kind, s
 
 
 def _version(registry: Registry, kind: Kind, name: str) -> str:
-    """Whose it is and which; "" where there is none, which finding out will complain about."""
+    """Whose it is and which; "" where there is none, which finding out will complain about.
+
+    Of a factory that is imported already also its parameters: defaults may come from anywhere.
+    """
     entry = registry.entries.get((kind, name))
-    return f"{entry.plugin} {entry.full_version}" if entry else ""
+    if entry is None:
+        return ""
+    seen = "" if isinstance(entry.factory, str) else _signature(entry.factory)
+    return f"{entry.plugin} {entry.full_version} {seen}"
+
+
+def _signature(factory: Any) -> str:
+    try:
+        return str(inspect.signature(factory))
+    except (TypeError, ValueError):
+        return ""
 
 
 def _framework(registry: Registry, entry: Entry | None) -> str:

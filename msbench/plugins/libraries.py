@@ -1,5 +1,6 @@
 """Import names -> versions of the distributions that they come from."""
 
+import hashlib
 import re
 import sys
 from collections.abc import Mapping
@@ -24,14 +25,13 @@ FACTS = "distributions"
 def distributions_of(name: str) -> Mapping[str, str]:
     """The distributions that a top-level module comes from, with their versions.
 
-    None if it comes from a file of nobody's, several if it is a namespace that they share.
+    There is none of a loose file, and several of a namespace that they share.
     """
     with suppress(PackageNotFoundError):  # nearly always they are called the same
         return dict([_facts(distribution(name))])
-    spec = _spec(name)
-    if spec is None:
+    if _spec(name) is None:
         return {}
-    fact = f"{name} {_state(spec)}"
+    fact = f"{name} {_installed(folders())}"
     known = recall(FACTS).get(fact)
     if known is None:
         # This reads the lists of all files: half a second.
@@ -50,12 +50,22 @@ def library_version(name: str) -> str:
     return ", ".join(found.values() if len(found) == 1 else map(" ".join, sorted(found.items())))
 
 
-def _state(spec: ModuleSpec) -> str:
-    """Where a module is, and when something was last installed beside it."""
-    places = [*(spec.submodule_search_locations or ()), spec.origin or ""]
-    folders = {Path(place).parent for place in places if place}
-    times = [folder.stat().st_mtime_ns for folder in sorted(folders) if folder.is_dir()]
-    return f"{sorted(map(str, folders))} {times}"
+def folders() -> tuple[tuple[str, int], ...]:
+    """Where packages may be installed, and when something was there last."""
+    return tuple((path, _changed(path)) for path in sys.path)
+
+
+def _changed(path: str) -> int:
+    try:
+        return Path(path or ".").stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
+
+
+@cache
+def _installed(state: tuple[tuple[str, int], ...]) -> str:
+    """A short name of what is installed."""
+    return hashlib.sha256(repr(state).encode()).hexdigest()[:20]
 
 
 def _facts(found: Distribution) -> tuple[str, str]:

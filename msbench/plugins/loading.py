@@ -18,6 +18,7 @@ from msbench.kinds import KINDS, Kind, plural
 from msbench.paths import read_file
 from msbench.plugins import hookspecs
 from msbench.plugins.first_load import check_first_load
+from msbench.plugins.libraries import folders
 from msbench.plugins.registry import Entry, Plugin, Registry
 from msbench.plugins.state import STANDARD, Setting, Settings, quiet_import
 
@@ -91,7 +92,7 @@ def _share(shared: dict[str, Setting], entries: Iterable[Entry]) -> None:
 
 def _installed(only: Collection[str] | None = None) -> list[tuple[str, Callable[[], Plugin]]]:
     """Name and loader of every installed plugin: ours, then the others by name."""
-    points = _allowed(_points(entry_points, _folders()))
+    points = _allowed(_points(entry_points, folders()))
     order = sorted(points, key=lambda each: (each[0] != OWN, each))
     return [
         (name, partial(_from_point, name, *points[name, value], known=only is not None))
@@ -100,20 +101,8 @@ def _installed(only: Collection[str] | None = None) -> list[tuple[str, Callable[
     ]
 
 
-def _folders() -> tuple[tuple[str, int], ...]:
-    """Where packages may be installed, and when something was there last."""
-    return tuple((path, _changed(path)) for path in sys.path)
-
-
-def _changed(path: str) -> int:
-    try:
-        return Path(path or ".").stat().st_mtime_ns
-    except (OSError, ValueError):
-        return 0
-
-
 @lru_cache(maxsize=1)
-def _points(find: Callable[..., Any], folders: Any) -> Points:
+def _points(find: Callable[..., Any], state: Any) -> Points:
     """By package and value, the entry points in this state of the folders.
 
     Workers are forked with it: reading what is installed takes long beside a short trial.

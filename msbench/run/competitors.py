@@ -13,10 +13,13 @@ from msbench.run.failure import reason_of
 from msbench.run.learner import Decoder, Learner
 from msbench.run.samples import Sample
 from msbench.run.trial import make_learner, trial_batches
-from msbench.spec import Trial
+from msbench.spec import Trial, display_name
 
 WARM_UP = 2
 """Steps after the first one, before anything is timed."""
+
+STRETCH, PREPARED = 32, 20
+"""Steps without anything new to compile or capture that are enough, and attempts at it."""
 
 GENTLE = 0.01
 """Factor on the rates of timed steps: it makes none slower, and without a schedule's warm-up some
@@ -48,11 +51,15 @@ def competitors_of(
         try:
             competitors.append(competitor(trial, task, registry))
         except Exception as error:
-            names = (part.label or part.name for part in (trial.loss, trial.optimizer))
-            failed.append({"strategy": " ".join(names), "reason": reason_of(error)})
+            failed.append({"strategy": strategy_name(trial), "reason": reason_of(error)})
             if len(failed) == len(trials):
                 raise
     return competitors, failed
+
+
+def strategy_name(trial: Trial) -> str:
+    """What a strategy is called where it could not be timed."""
+    return " ".join(map(display_name, (trial.loss, trial.optimizer)))
 
 
 def competitor(trial: Trial, task: Task, registry: Registry) -> Competitor:
@@ -71,7 +78,17 @@ def competitor(trial: Trial, task: Task, registry: Registry) -> Competitor:
         learner.synchronize()
     made = Competitor(trial, learner, batches, setup.seconds, first.seconds, Energy(trial.device))
     timed_steps(made, WARM_UP)
+    _prepare(made)
     return made
+
+
+def _prepare(each: Competitor) -> None:
+    """Steps until no more shapes and kinds of steps are compiled or captured: rounds time none."""
+    for _ in range(PREPARED if each.trial.training.modes else 0):
+        before = each.learner.prepared().seconds
+        timed_steps(each, STRETCH)
+        if each.learner.prepared().seconds == before:
+            return
 
 
 def timed_steps(each: Competitor, steps: int) -> Sample:

@@ -62,12 +62,12 @@ def run_suite(
     """
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch))
     leases = Leases(folder)  # before records are read: what is recorded meanwhile is news
-    stored = _stored(folder)
+    stored = stored_in(folder)
     kept = [record for record in stored.records if record.status == "ok" or not retry]
     every = expected(suite, registry, kept, fingerprint)
     trials, timed = _missing(every, kept), _missing(measurements(suite, every), kept)
     outdated = replaced(trials, stored.records)
-    notes = mode_notes(trials, registry)
+    notes = mode_notes([*trials, *(t for each in timed for t in each.strategies)], registry)
     yield Planned(every, trials, timed, stored.problems, stored.unsealed, outdated, notes)
     if trials or timed:
         prepare_folder(folder)
@@ -76,22 +76,24 @@ def run_suite(
     fault("prepared")
     with leases:
         launch = partial(_launch_jobs, registry, suite, folder, leases, stopping)
-        tried: set[str] = set()
+        tried, records = set[str](), stored.records
         # A search decides which trials are next, so the plan is made again until nothing is left.
         while trials and not {trial.key for trial in trials} <= tried:
             yield from launch([t for t in trials if t.is_search], suite.launcher, "tuning")
             yield from launch([t for t in trials if not t.is_search], suite.launcher, "trials")
             tried |= {trial.key for trial in trials}
-            records = _stored(folder).records
+            records = stored_in(folder).records
             kept = [r for r in records if r.status == "ok" or not retry or r.key in tried]
             every = expected(suite, registry, kept, fingerprint)
             trials = _missing(every, kept)
             fault("planned")
-        timed = _missing(measurements(suite, every), kept)
-        yield from launch(timed, Choice("processes", {"workers": 1}), "throughput")
-    jobs: list[Job] = [*every, *measurements(suite, every)]
+        measured = measurements(suite, every)
+        if timed := _missing(measured, kept):
+            yield from launch(timed, Choice("processes", {"workers": 1}), "throughput")
+            records = stored_in(folder).records
+    jobs: list[Job] = [*every, *measured]
     keys = {job.key for job in jobs}
-    finished = [record for record in _stored(folder).records if record.key in keys]
+    finished = [record for record in records if record.key in keys]
     fault("done")
     yield Done(finished, len(keys) - len(finished))
 
@@ -270,6 +272,7 @@ def _missing(jobs: Sequence[AnyJob], records: Sequence[Record]) -> list[AnyJob]:
     return [job for job in jobs if job.key not in done]
 
 
-def _stored(folder: Path) -> Stored:
+def stored_in(folder: Path) -> Stored:
+    """The records of a folder, which need not exist."""
     there = exists(folder) and any(folder.glob("*.jsonl"))
     return read(folder, strict=False) if there else Stored(())

@@ -17,7 +17,7 @@ from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 from msbench.errors import MsbenchError, StoreError
 from msbench.faults import fault
@@ -28,7 +28,7 @@ from msbench.run.device import cores, limit_threads, machine
 from msbench.run.failure import is_out_of_memory
 from msbench.run.gpus import gpu_room
 from msbench.run.worker import Run, work
-from msbench.spec import Job, Trial, job_to_json
+from msbench.spec import Job, Measurement, Trial, job_to_json
 
 STARTS = 3
 """Attempts to start a worker."""
@@ -87,6 +87,7 @@ def processes(workers: int = 0) -> Callable[..., Iterator[Job | Record]]:
         first = next(waiting, None)
         if first is None:
             return
+        limit_threads(_leading(first).threads)
         at_once = workers or _room(first)
         context = _context(preload)
         waiting = chain([first], waiting)
@@ -112,11 +113,15 @@ def processes(workers: int = 0) -> Callable[..., Iterator[Job | Record]]:
     return launch
 
 
+def _leading(job: Job) -> Trial:
+    """The trial that a job is, or the first of those that it measures."""
+    return job.strategies[0] if isinstance(job, Measurement) else cast(Trial, job)
+
+
 def _room(job: Job) -> int:
-    """How many jobs like this one to run at once; tells math libraries how many threads to use."""
-    threads, device = (job.threads, job.device) if isinstance(job, Trial) else (1, "cpu")
-    limit_threads(threads)
-    return max(1, cores() // threads) if device == "cpu" else gpu_room(device)
+    """How many jobs like this one to run at once."""
+    trial = _leading(job)
+    return max(1, cores() // trial.threads) if trial.device == "cpu" else gpu_room(trial.device)
 
 
 @contextmanager

@@ -6,6 +6,7 @@
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import cast
@@ -16,12 +17,20 @@ from msbench.plugins.registry import Registry
 from msbench.records.record import part_data
 from msbench.records.schema import (
     DecodingRates,
+    LostData,
     MeasurementResults,
     RatesData,
     StrategyData,
     TrainingRates,
 )
-from msbench.run.competitors import Competitor, competitors_of, timed_prediction, timed_steps
+from msbench.run.competitors import (
+    Competitor,
+    competitors_of,
+    strategy_name,
+    timed_prediction,
+    timed_steps,
+)
+from msbench.run.failure import reason_of
 from msbench.run.learner import Learner
 from msbench.run.load import Load
 from msbench.run.meter import Meter
@@ -30,10 +39,13 @@ from msbench.run.rounds import Stop, interleaved
 from msbench.run.samples import Sample, Unit, rates_data
 from msbench.run.seeds import derive
 from msbench.run.trial import EVALUATION_BATCH, BuiltDecoder, build_decoders, rounding
-from msbench.spec import STRATEGY, Measurement, Throughput, Trial
+from msbench.spec import STRATEGY, Measurement, Throughput, Trial, display_name
 
 FIRST_TOKENS = 3
 """Predictions that the time to the first token is the median of."""
+
+NOTHING = Sample(math.nan, 0, 0)
+"""Of a contestant that failed."""
 
 BASELINE, AGAIN = "0", "again"
 """The first contestant; and the same once more: whatever its ratio is, is noise."""
@@ -51,17 +63,25 @@ def run_measurement(measurement: Measurement, registry: Registry) -> Measurement
     twins, _ = competitors_of([competitors[0].trial], task, registry)
     load = Load(first.threads)
     steps = {str(place): partial(timed_steps, c, how.steps) for place, c in enumerate(competitors)}
-    trained = _measured({**steps, AGAIN: partial(timed_steps, twins[0], how.steps)}, how, "tokens")
+    again = partial(timed_steps, twins[0], how.steps)
+    trained, lost = _measured({**steps, AGAIN: again}, how, "tokens")
+    failed += [_lost(competitors[int(place)].trial, reason) for place, reason in lost.items()]
+    competitors = [each for place, each in enumerate(competitors) if str(place) not in lost]
     decoders = build_decoders(first.decoders, task, registry)
-    decoded = _decoded(competitors[0], decoders, task, how) if decoders else {}
+    decoded, undone = _decoded(competitors[0], decoders, task, how) if decoders else ({}, {})
+    failed += [
+        {"strategy": display_name(decoders[int(place)].part), "reason": reason}
+        for place, reason in undone.items()
+    ]
+    decoders = [each for place, each in enumerate(decoders) if str(place) not in undone]
     results: MeasurementResults = {
         "training": [
-            cast(TrainingRates, {"strategy": _strategy_data(c.trial), **trained[name]})
-            for name, c in zip(steps, competitors, strict=True)
+            cast(TrainingRates, {"strategy": _strategy_data(c.trial), **rates})
+            for c, rates in zip(competitors, _own(trained), strict=True)
         ],
         "decoding": [
-            cast(DecodingRates, {"decoder": part_data(decoder.part), **decoded[str(place)]})
-            for place, decoder in enumerate(decoders)
+            cast(DecodingRates, {"decoder": part_data(decoder.part), **rates})
+            for decoder, rates in zip(decoders, _own(decoded), strict=True)
         ],
         "noise": {"training": trained[AGAIN], "decoding": decoded.get(AGAIN)},
         "busy": load.told(),
@@ -72,24 +92,54 @@ def run_measurement(measurement: Measurement, registry: Registry) -> Measurement
     return results
 
 
+def _own(rates: Mapping[str, RatesData]) -> list[RatesData]:
+    """Of all contestants that are no noise."""
+    return [each for name, each in rates.items() if name != AGAIN]
+
+
 def _measured(
     contestants: Mapping[str, Callable[[], Sample]], how: Throughput, unit: Unit, warm_up: int = 0
-) -> dict[str, RatesData]:
-    """The rates of each; the baseline's first."""
-    stop = Stop(how.seconds, how.narrow)
+) -> tuple[dict[str, RatesData], dict[str, str]]:
+    """(the rates of each, the baseline's first; of those that failed in some round, why).
+
+    Without the baseline there is nothing to measure, so what it raises is raised.
+    """
+    stop, lost = Stop(how.seconds, how.narrow), dict[str, str]()
+
+    def guarded(name: str, contest: Callable[[], Sample]) -> Sample:
+        if name in lost:
+            return NOTHING
+        try:
+            return contest()
+        except Exception as error:
+            if name in (BASELINE, AGAIN):
+                raise
+            lost[name] = reason_of(error)
+            return NOTHING
 
     def enough(samples: Mapping[str, Sequence[Sample]]) -> bool:
-        return stop.enough({n: [s.rate(unit) for s in each] for n, each in samples.items()})
+        left = {name: each for name, each in samples.items() if name not in lost}
+        return stop.enough({n: [s.rate(unit) for s in each] for n, each in left.items()})
 
-    seed = derive(how.steps, f"rounds of {unit}")
-    samples = interleaved(contestants, how.rounds, warm_up=warm_up, seed=seed, enough=enough)
-    return {name: rates_data(each, samples[BASELINE], unit) for name, each in samples.items()}
+    samples = interleaved(
+        {name: partial(guarded, name, contest) for name, contest in contestants.items()},
+        how.rounds,
+        warm_up=warm_up,
+        seed=derive(how.steps, f"rounds of {unit}"),
+        enough=enough,
+    )
+    left = {name: each for name, each in samples.items() if name not in lost}
+    return {name: rates_data(each, left[BASELINE], unit) for name, each in left.items()}, lost
+
+
+def _lost(trial: Trial, reason: str) -> LostData:
+    return {"strategy": strategy_name(trial), "reason": reason}
 
 
 def _decoded(
     trained: Competitor, decoders: Sequence[BuiltDecoder], task: Task, how: Throughput
-) -> dict[str, RatesData]:
-    """The rates of each decoder, with the model of the baseline."""
+) -> tuple[dict[str, RatesData], dict[str, str]]:
+    """As `_measured`, of each decoder, with the model of the baseline."""
     learner, batch = trained.learner, _evaluated(task)
     learner.mode(training=False)
     for decoder in decoders:
@@ -111,10 +161,12 @@ def _add_details(
     are watched."""
     learner = competitors[0].learner
     for decoded, decoder in zip(results["decoding"], decoders, strict=True):
-        decoded["first_token_seconds"] = _first_token(learner, decoder, _evaluated(task))
+        with suppress(Exception):
+            decoded["first_token_seconds"] = _first_token(learner, decoder, _evaluated(task))
     results["matrix_peak"] = peak = matrix_peak(learner)
     for trained, each in zip(results["training"], competitors, strict=True):
-        _add_step(trained, each, task, peak)
+        with suppress(Exception):  # rates are worth more than where the time goes
+            _add_step(trained, each, task, peak)
 
 
 def _add_step(trained: TrainingRates, each: Competitor, task: Task, peak: float) -> None:

@@ -129,9 +129,8 @@ def trial_batches(trial: Trial, task: Task, purpose: str = "order") -> Iterator[
 
 def rounding(trial: Trial) -> int:
     """What lengths of training batches are padded up to a multiple of: shapes are few where each
-    is compiled or captured by itself, and else padding would only cost."""
-    captures = trial.training.graph and trial.device != "cpu"
-    return BUCKET if trial.training.compile or captures else 1
+    is captured by itself. Compiled code serves all lengths, and there padding would only cost."""
+    return BUCKET if trial.training.graph and trial.device != "cpu" else 1
 
 
 def train_phases(

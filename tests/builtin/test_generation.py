@@ -20,7 +20,7 @@ from small_models import (
     tensors,
 )
 
-from msbench import BEGIN, PAD, Meter, MsbenchError, evaluation_batches
+from msbench import PAD, Meter, MsbenchError, evaluation_batches
 from msbench.builtin.decoders.beam import beam
 from msbench.builtin.decoders.rerank import rerank
 from msbench.builtin.decoders.speculative import speculative
@@ -31,7 +31,6 @@ from msbench.builtin.generation import (
     greatest,
     greedy,
     sample,
-    started,
 )
 from msbench.builtin.learner import TorchLearner
 from msbench.builtin.losses.pointwise import cross_entropy
@@ -96,21 +95,6 @@ def test_the_greatest_logit_is_found_in_blocks() -> None:
         tokens, best = greatest(logits)
         assert torch.equal(best, logits.amax(1))
         assert torch.equal(tokens, (logits == best[:, None]).long().argmax(1))
-
-
-@torch.no_grad()
-def test_weights_of_8_bits_are_nearly_those_of_32() -> None:
-    task, model = make_model(vocabulary=100, width=32, gain=1.0)
-    batch = tensors(task.train)
-    first = torch.full((24,), BEGIN)
-    logits = [
-        model.step(started(model, batch, int8=int8), first)[0].double() for int8 in (False, True)
-    ]
-    assert 0 < (logits[0] - logits[1]).abs().max() < 0.03 * logits[0].abs().max()
-    for decoder in (greedy, beam, sample):
-        assert len(decoder(int8=True)(model, batch)) == 24
-        with pytest.raises(MsbenchError, match="Table has no int8 weights"):
-            decoder(int8=True)(random_table(), sources(2))
 
 
 def test_limits_hold_for_all() -> None:

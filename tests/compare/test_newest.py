@@ -16,7 +16,7 @@ from msbench.plugins.registry import Registry
 from msbench.records.record import Record, part_data, record
 from msbench.report.plots.decoders import PLOT
 from msbench.run.redecode import completed
-from msbench.spec import Choice, Measurement, Part, Throughput, Trial
+from msbench.spec import STRATEGY, Choice, Measurement, Part, Throughput, Trial
 
 BEAM: Declared = {("decoder", "beam"): ("decoding", "greedy")}
 
@@ -98,6 +98,29 @@ def test_times_of_one_picture_are_measured_in_one_way(
     assert milliseconds(originals) == {11}  # 1 s / 90
     new = [again(each, [parts["sample"]], 20.0) for each in originals]
     assert milliseconds([*originals, *new]) == {111}  # 1 s / 9, of all three
+
+
+def test_a_measurement_of_some_leaves_that_of_all_in_the_table(originals: list[Record]) -> None:
+    trial = Trial.of(originals[0].job)
+    others = [replace(trial, optimizer=replace(trial.optimizer, label=name)) for name in "ab"]
+
+    def timed(names: str, speed: float) -> Record:
+        chosen = tuple(t for t in others if t.optimizer.label in names)
+        rates = {"per_second": speed, "rates": [speed] * 2, "ratios": [1.0] * 2}
+        strategies: Any = [
+            {"strategy": {axis: part_data(getattr(t, axis)) for axis in STRATEGY}, **rates}
+            for t in chosen
+        ]
+        results: Any = {"training": strategies, "decoding": []}
+        made = record(Measurement(chosen, Throughput(steps=int(speed))), "ok", results=results)
+        return replace(made, machine=originals[0].machine)
+
+    def speeds(*measured: Record) -> list[float]:
+        return [row["per_second"] for row in compare([*originals, *measured]).throughput]
+
+    assert speeds(timed("ab", 5.0), timed("a", 7.0)) == [5.0, 5.0]
+    assert speeds(timed("a", 7.0), timed("ab", 5.0)) == [5.0, 5.0]
+    assert speeds(timed("ab", 5.0), timed("ab", 6.0)) == [6.0, 6.0]
 
 
 def test_a_seed_that_was_decoded_again_counts_once_and_with_the_others(

@@ -92,10 +92,21 @@ def test_names_that_are_not_there_are_told_the_nearest(registry: Registry, tmp_p
     with pytest.raises(MsbenchError, match="did you mean 'decoder:greedy'"):
         cases(registry, ["decoder:gredy"])
     wrong = tmp_path / "wrong.json"
-    wrong.write_text("[]")
-    done = timed(tmp_path, "--compare", str(wrong))
-    assert done.exit_code != 0
-    assert "not a file of msbench microbench" in done.output
+    case = '{"benchmarks": [{"name": "t[a]", "stats": {"min": %s}}], "machine_info": %s}'
+    for text in ("[]", case % ("1", "null"), case % ("0", "{}"), case % ('"x"', "{}")):
+        wrong.write_text(text)
+        done = timed(tmp_path, "--only", "loss:mse", "--compare", str(wrong))
+        assert done.exit_code == 2
+        assert "not a file of msbench microbench" in done.output
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "0"])
+def test_a_time_ends(seconds: str, tmp_path: Path) -> None:
+    for words in (["microbench"], ["bench", "quick"], ["decode", "quick", "--decoder", "greedy"]):
+        option = "--limit" if words[0] == "decode" else "--seconds"
+        done = CliRunner().invoke(main, [*words, option, seconds])
+        assert done.exit_code == 2
+        assert option in done.output
 
 
 def test_a_case_is_compared_with_itself_by_its_least_time() -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from msbench import Registry, Suite, SuiteError, load_suite, read
 from msbench.compare import compare
 from msbench.plan.trials import Fingerprint, measurements
+from msbench.run import competitors, throughput
 from msbench.run.bench import planned
-from msbench.run.competitors import competitor
+from msbench.run.competitors import Competitor, competitor
 from msbench.run.job import run_job
 from msbench.run.pieces import split_of
 from msbench.spec import Measurement, Throughput, Trial
@@ -25,7 +27,7 @@ def test_bench_prints_tables_and_leaves_a_record(
     program: Program, write_suite: Callable[..., Path], tmp_path: Path
 ) -> None:
     done = program(
-        "bench", write_suite(), "--rounds", 2, "--strategy", "adamw", "--strategy", "sam"
+        "bench", write_suite(), "--rounds", 2, "--optimizer", "adamw", "--optimizer", "sam"
     )
     for title in ("TRAINING OF", "A STEP OF", "MEMORY AND ARITHMETIC OF", "DECODING OF"):
         assert title in done.stdout
@@ -68,6 +70,40 @@ def test_details_are_measured_beside_the_rounds(tiny: Suite, trials: list[Trial]
     assert streams["greedy"] > 0
     assert math.isnan(streams["beam"])
     assert set(results["noise"]) == {"training", "decoding"}
+
+
+def test_a_strategy_that_fails_in_a_round_does_not_cost_the_others(
+    tiny: Suite, trials: list[Trial], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (measurement,) = measurements(replace(tiny, throughput=Throughput(3, 2)), trials)
+    whole, taken = competitors.timed_steps, dict[str, int]()
+
+    def fails_later(each: Competitor, steps: int) -> Any:
+        name = each.trial.optimizer.name
+        taken[name] = taken.get(name, 0) + 1
+        if name == "sam" and taken[name] > 2:  # the first one warms up
+            raise ValueError("no more")
+        return whole(each, steps)
+
+    monkeypatch.setattr(throughput, "timed_steps", fails_later)
+    record = run_job(measurement)
+    assert record.status == "ok", record.reason
+    (left,) = record.results["training"]
+    assert left["strategy"]["optimizer"]["name"] == "adamw"
+    assert len(left["rates"]) == 3
+    (lost,) = record.results["failed"]
+    assert lost["strategy"] == "cross-entropy sam"
+    assert "no more" in lost["reason"]
+
+
+def test_pieces_of_what_evaluates_are_in_float32(trials: list[Trial], registry: Registry) -> None:
+    trial = replace(trials[0], training=replace(trials[0].training, precision="bfloat16"))
+    each = competitor(trial, registry.build("task", trial.task)(), registry)
+    learner: Any = each.learner
+    found = learner.pieces(next(each.batches))
+    for piece in found.values():
+        piece()
+    assert found["model"]().dtype == torch.float32
 
 
 def test_measurements_that_use_nothing_new_have_the_keys_they_had(trials: list[Trial]) -> None:

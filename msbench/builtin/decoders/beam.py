@@ -16,10 +16,10 @@ from msbench.builtin.generation import (
     ANY,
     BLOCK,
     Limits,
+    check_generates,
     check_numbers,
     generate,
     greatest,
-    started,
 )
 from msbench.builtin.types import Count, Finite, Size, UpTo10
 
@@ -69,21 +69,19 @@ def beam(
     min_length: Count = 0,
     max_length: Count = 0,
     no_repeat_ngram: Count = 0,
-    int8: bool = False,
 ) -> Decoder:
     """Beam search for the hypothesis with the most log-probability / length ** length_penalty +
     length_reward * length.
 
     width: hypotheses kept per source; one that ends leaves the beam, so that width 1 is greedy.
-    A source is finished once no living hypothesis can overtake its best complete one. int8: as of
-    `greedy`.
+    A source is finished once no living hypothesis can overtake its best complete one.
     """
     if width < 1:
         raise msbench.MsbenchError(f"beam needs a width of 1 or more, not {width}")
     if length_penalty < 0:
         raise msbench.MsbenchError(f"beam needs length_penalty >= 0, not {length_penalty}")
     worth = Worth(length_penalty, length_reward)
-    return Beam(width, worth, Limits(min_length, max_length, no_repeat_ngram), int8)
+    return Beam(width, worth, Limits(min_length, max_length, no_repeat_ngram))
 
 
 @dataclass(frozen=True)
@@ -93,17 +91,16 @@ class Beam:
     width: int
     worth: Worth = PLAIN
     limits: Limits = ANY
-    int8: bool = False
 
     def __call__(self, model: Any, batch: Batch) -> list[list[int]]:
         """The best output of each source."""
         if self.width == 1:  # sums of logarithms would round, and make ties where logits differ
-            return generate(model, batch, greatest, self.limits, int8=self.int8)
+            return generate(model, batch, greatest, self.limits)
         return [best[0] for best in self.several(model, batch, 1)]
 
     def several(self, model: Any, batch: Batch, count: int) -> list[list[list[int]]]:
         """The best outputs of each source, at most `count`, the best first."""
-        complete = search(model, batch, self.width, self.worth, self.limits, count, int8=self.int8)
+        complete = search(model, batch, self.width, self.worth, self.limits, count)
         return [[hypothesis.tokens for hypothesis in best] for best in complete]
 
 
@@ -115,15 +112,14 @@ def search(
     worth: Worth = PLAIN,
     limits: Limits = ANY,
     count: int = 1,
-    *,
-    int8: bool = False,
 ) -> list[list[Hypothesis]]:
     """The best complete hypotheses of each source, at most `count`, the best first.
 
     Ties are broken by the rank of the hypothesis that is continued, then by the smaller token id.
     Of two complete ones of equal worth the earlier one counts as better.
     """
-    state = started(model, batch, int8=int8)
+    check_generates(model)
+    state = model.start(batch)
     limit, device = limits.most(model), batch.source.device
     rows = torch.arange(len(batch.rows), device=device)
     complete: list[list[Hypothesis]] = [[] for _ in rows]

@@ -12,9 +12,9 @@ class Dropout(nn.Dropout):
     """Zeroes each number with chance p and scales the others by 1 / (1 - p) (Srivastava et al.,
     2014).
 
-    On a CPU torch draws a double-precision number for each, which took a tenth of a training step.
-    Here four numbers share 64 random bits, and the scale is that of the rounded chance, so that
-    means are exact.
+    On a CPU drawing a number for each is most of the work. Here
+    four numbers share 64 random bits, and the scale is that of the rounded chance, so that means
+    are exact; of bfloat16 the scale is rounded, as torch's is.
     """
 
     def forward(self, x: Tensor) -> Tensor:

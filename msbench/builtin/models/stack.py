@@ -3,15 +3,12 @@
 Shapes: S sources, H hypotheses of each, n tokens of each read at once, T = H n of them, W width.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from msbench import MsbenchError
 from msbench.builtin.models.cache import Cache, Slots
 from msbench.builtin.models.layers import (
     CrossLayer,
@@ -48,7 +45,6 @@ class Stack:
         angles = rotation_angles(self.range, self.layers[0].size // 2, self.places.dtype)
         self.rotations = torch.polar(torch.ones_like(angles), angles)[:, None, None]
         self.logits = self.places.new_empty(0)
-        self._packed: Any = None
         self._desk: _Desk | None = None
         self._across: Sequence[Across] = ()
         self._looked: list[Looked] = []
@@ -103,29 +99,9 @@ class Stack:
             at = (cache.places[..., None] + self.range[:n]).flatten(1).clamp(max=last)
         return self.places[at], self.rotations[at]
 
-    def quantize(self) -> None:
-        """Keep the projection onto the vocabulary in 8 bits: a scale for each token, and one for
-        all states of a step (dynamic quantization). Only on a CPU.
-
-        The other matrices are small: what a call costs is more than what 8 bits save.
-        """
-        if self.tokens.device.type != "cpu":
-            raise MsbenchError(f"int8 weights are for CPUs, not for {self.tokens.device.type}")
-        weight = self.tokens.detach().float()
-        scales = (weight.abs().amax(1) / 127).clamp(min=1e-12).double()
-        zeros = torch.zeros(len(weight), dtype=torch.long)
-        with warnings.catch_warnings():  # deprecated in favour of a package for large models
-            warnings.simplefilter("ignore")
-            whole = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
-        self._packed = torch.ops.quantized.linear_prepack(whole, None)
-
     def predict(self, x: Tensor) -> Tensor:
         """(S, T, W) normalized states -> (S, T, V) logits, valid until the next call."""
         flat = x.view(-1, x.shape[2])
-        if self._packed is not None:
-            # Without reduce_range the sums of processors before VNNI overflow.
-            whole: Tensor = torch.ops.quantized.linear_dynamic(flat.float(), self._packed, True)
-            return whole.view(*x.shape[:2], -1)
         if len(self.logits) < len(flat):
             self.logits = flat.new_empty(len(flat), len(self.tokens))
         logits = self.logits[: len(flat)]
