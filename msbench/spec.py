@@ -37,6 +37,9 @@ Compared = Literal["optimizer", "loss", "decoder", "model", "schedule"]
 COMPARED: tuple[Compared, ...] = get_args(Compared)
 """What can be compared: strategies that differ in nothing else."""
 
+VARYING: tuple[Compared, ...] = ("optimizer", "loss", "schedule", "model", "decoder")
+"""Which axis is compared where several vary within a task: the first."""
+
 COLUMNS: tuple[Compared, ...] = (*DETAILS, "optimizer", "decoder")
 """The same in the order in which tables show them."""
 

@@ -77,7 +77,7 @@ def ranked(
                 "pairs": int(tests.n[i]),
                 "p_adjusted": judged.p_adjusted if judged else math.nan,
                 "verdict": judged.verdict if judged else "",
-                "margin": margin,
+                "margin": judged.margin if judged else margin,
                 "seeds_needed": judged.needed if judged else math.nan,
                 "declared": i in known,
             }

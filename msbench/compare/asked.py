@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from msbench.compare.columns import Columns
 from msbench.compare.labels import Labels
 from msbench.compare.rows import CellRow
-from msbench.errors import MsbenchError, did_you_mean
+from msbench.errors import MsbenchError, did_you_mean, printable
 from msbench.records.record import Record
-from msbench.spec import COMPARED, Compared, Question
+from msbench.spec import COMPARED, VARYING, Compared, Question
 
 PLAIN = ("greedy", "argmax", "cross-entropy", "constant")
 """Decoders, losses and schedules that others are compared with unless told otherwise."""
-
-VARYING: tuple[Compared, ...] = ("optimizer", "loss", "schedule", "model", "decoder")
-"""Which axis is compared where several vary: the first."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +65,19 @@ def asked(
     known = {cell[axis] for cell in cells}
     if not known:  # trials without a decoder have losses alone
         return Asked(axis, "", {}, {}, [], [])
-    named = "" if other else declared.baseline
-    if question and not any(labels.means(named, label) for label in known):
-        named = ""
+    named, absent = "" if other else declared.baseline, ""
+    if question and named and not any(labels.means(named, label) for label in known):
+        named, absent = "", named
     first = named or _default(axis, known, measured, labels)
     bases, name = _bases(cells, labels, axis, baseline or first)
     notes = []
     if other:
         notes.append("the declared question compares another axis: verdicts here are secondary")
+    elif absent:
+        notes.append(
+            f"the declared baseline {printable(absent)} is not in these results: verdicts here are "
+            "secondary"
+        )
     elif bases != _bases(cells, labels, axis, first)[0]:
         notes.append(f"the declared baseline is {first}: verdicts here are secondary")
     decoders = _decoders(declared, cells, labels)
@@ -88,7 +90,28 @@ def asked(
     ]
     if metric and not notes and not any(decides):
         notes.append(f"{metric} is not the declared metric: verdicts here are secondary")
-    return Asked(axis, name, bases, decoders, decides, notes)
+    missing = [] if metric or question is None else _missing(question, cells, metrics, labels)
+    return Asked(axis, name, bases, decoders, decides, [*notes, *missing])
+
+
+def _missing(
+    question: Question, cells: Sequence[CellRow], metrics: Mapping[str, str], labels: Labels
+) -> list[str]:
+    """Declared metrics and decoders that no record has."""
+    there = {(cell["task"], cell["metric"]) for cell in cells}
+    notes = [
+        f"{task}: no record has the declared metric {printable(name)}, so nothing decides there"
+        for task, name in metrics.items()
+        if (task, name) not in there
+    ]
+    for task in dict.fromkeys(cell["task"] for cell in cells):
+        named = _of_task(question.decoder, labels, task)
+        have = {cell["decoder"] for cell in cells if cell["task"] == task}
+        if named and not any(labels.means(named, each) for each in have):
+            notes.append(
+                f"{task}: no record has the declared decoder {printable(named)}; another decides"
+            )
+    return notes
 
 
 def _of_task(by_task: Mapping[str, str], labels: Labels, task: str) -> str:

@@ -104,6 +104,7 @@ def compare(
         machines=machine_rows(machines, names),
         notes=[
             *meant.notes,
+            *_other_margin(margin),
             *missing_evidence(accuracy),
             *hidden_tasks(accuracy, metric),
             *failed_trials(columns, labels, trials.trial.tolist()),
@@ -116,3 +117,9 @@ def compare(
             *differing,
         ],
     )
+
+
+def _other_margin(margin: float | None) -> list[str]:
+    if margin is None:
+        return []
+    return [f"the margin {margin:g} is not the metrics' own: other commands may decide otherwise"]

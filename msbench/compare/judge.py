@@ -58,12 +58,14 @@ class Judged:
     verdicts: Sequence[Verdict]
     needed: Array
     """About how many seeds decide; NaN where that cannot be said, or a verdict is given."""
+    margins: Array
+    """Those that were asked for."""
     detectable: Array
     """The minimum detectable effect of the test at its adjusted level, at worst."""
 
     def __getitem__(self, at: int) -> "Judgement":
         """What is known of one of them."""
-        numbers = (self.p_adjusted, self.needed, self.detectable)
+        numbers = (self.p_adjusted, self.needed, self.detectable, self.margins)
         return Judgement(self.verdicts[at], *(float(each[at]) for each in numbers))
 
 
@@ -75,6 +77,7 @@ class Judgement:
     p_adjusted: float
     needed: float
     detectable: float
+    margin: float
 
     def flipped(self) -> "Judgement":
         """Said of the other side."""
@@ -126,7 +129,7 @@ def judge(
             _only(tests, undecided), margins[undecided], size[undecided]
         )
     least = detectable(tests, size)
-    return Judged(tests, adjusted, equivalence, size, verdicts, needed, least)
+    return Judged(tests, adjusted, equivalence, size, verdicts, needed, margins, least)
 
 
 def _verdict(differs: bool, within: bool, better: bool) -> Verdict:

@@ -73,9 +73,9 @@ def bounded_intervals(
     mean, low, high, n = mean_intervals(values, level)
     half = (high - low) / 2
     half = np.where(half <= CONSTANT * np.abs(mean), np.nan, half)
-    below, above = mean - np.asarray(lowest, float), np.asarray(highest, float) - mean
-    left, right = np.isfinite(below), np.isfinite(above)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        below, above = mean - np.asarray(lowest, float), np.asarray(highest, float) - mean
+        left, right = np.isfinite(below), np.isfinite(above)
         # Of x = odds of the mean, whose derivative is (1 / below + 1 / above) x.
         away = half * (np.where(left, 1 / below, 0.0) + np.where(right, 1 / above, 0.0))
         both = left & right
@@ -148,7 +148,8 @@ def equivalence_p(tests: "Tests", margin: ArrayLike) -> Array:
 
 def seeds_needed(tests: "Tests", margin: ArrayLike = np.nan, family: ArrayLike = 1) -> Array:
     """About how many seeds decide, in 80 % of all cases, a difference of the size and spread that
-    these have: that it is not zero or, of one within the margin, that it is.
+    these have: that it is not zero or, of one within the margin, that it is (then in 60 % at worst,
+    because the interval has to stay within both of its ends).
 
     More than there were, since so many did not decide; infinite if more than MOST_SEEDS, NaN
     without a spread. family: for how many tests p is adjusted, at worst. It is as rough as the

@@ -4,16 +4,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from msbench.errors import did_you_mean
-from msbench.spec import Compared, Question, Suite, Trial, display_name
-
-ORDER: tuple[Compared, ...] = ("optimizer", "loss", "schedule", "model", "decoder")
-"""Which axis is compared where several vary: the first."""
+from msbench.spec import VARYING, Compared, Question, Suite, Trial, display_name
 
 
-def question_of(suite: Suite, trials: Iterable[Trial]) -> Question:
+def question_of(suite: Suite, trials: Sequence[Trial]) -> Question:
     """The question of a suite, complete but for metrics, of which each task has its own."""
     asked = suite.question
-    by = asked.by or next((axis for axis in ORDER if len(_names(suite, axis)) > 1), ORDER[0])
+    by = asked.by or ("optimizer" if asked.baseline else _varying(trials))
     of_optimizers = suite.baseline or display_name(suite.optimizers[0])
     return replace(
         asked,
@@ -36,7 +33,22 @@ def question_problems(suite: Suite) -> Iterator[str]:
             yield f"question.decoder.{task}: no decoder {name!r}{did_you_mean(name, decoders)}"
     by = asked.by or "optimizer"
     if asked.baseline and asked.baseline not in (there := _names(suite, by)):
-        yield f"question.baseline: no {by} {asked.baseline!r}{did_you_mean(asked.baseline, there)}"
+        hint = "" if asked.by else " (of another axis, say which by question.by)"
+        near = did_you_mean(asked.baseline, there)
+        yield f"question.baseline: no {by} {asked.baseline!r}{near}{hint}"
+
+
+def _varying(trials: Sequence[Trial]) -> Compared:
+    """The axis that the trials of some task differ in."""
+    for axis in VARYING:
+        found = {
+            (display_name(trial.task), display_name(part))
+            for trial in trials
+            for part in (trial.decoders if axis == "decoder" else [getattr(trial, axis)])
+        }
+        if len(found) > len({task for task, _ in found}):
+            return axis
+    return VARYING[0]
 
 
 def _names(suite: Suite, axis: Compared) -> Sequence[str]:

@@ -5,11 +5,11 @@ run; records without the file have defaults.
 """
 
 import json
-import os
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from msbench.errors import RecordsError, StoreError
+from msbench.paths import write_whole
 from msbench.spec import COMPARED, Question
 
 FILE = "question.json"
@@ -17,14 +17,11 @@ FILE = "question.json"
 
 def write_question(folder: Path, question: Question) -> None:
     """Keep the question in a folder of records; StoreError if it cannot be."""
-    text = json.dumps(asdict(question), indent=1, ensure_ascii=False) + "\n"
+    content = (json.dumps(asdict(question), indent=1) + "\n").encode()
     path = folder / FILE
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    beside = folder / f".{FILE}.{os.getpid()}"
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)  # whole, whoever reads it meanwhile
+        if not path.is_file() or path.read_bytes() != content:
+            write_whole(path, content)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 

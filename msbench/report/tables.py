@@ -96,13 +96,13 @@ def _errors(comparison: Comparison) -> list[str]:
         return ["Verdicts: p is adjusted within a task, model, decoder and metric (Holm)."]
     chance = 1 - 0.95 ** len(families)
     more = (
-        f" Any of the {len(families)} together is false in up to {chance:.0%} of all suites."
+        f" Any difference of the {len(families)} together is false in up to {chance:.0%} of suites."
         if len(families) > 1
         else ""
     )
     return [
-        "Verdicts: p is adjusted within a task and model (Holm): at most 5 % have a false one."
-        + more,
+        "Verdicts: p is adjusted within a task and model (Holm): at most 5 % have a false "
+        "difference, and at most 5 % a false equivalence." + more,
     ] + (
         ["Secondary: other decoders and metrics, each adjusted for itself; they decide nothing."]
         if any(row["primary"] and not row["decides"] for row in comparison.accuracy)

@@ -4,8 +4,7 @@ import os
 import subprocess
 
 MOST = 16
-"""Trials at once on a card that nobody else uses: on one H200, 16 small ones together trained 9.4
-times as fast as one after another, and more were not measured."""
+"""Trials at once on a card that nobody else uses; how much they gain is yet to be measured."""
 
 EACH = 4 * 2**30
 """Bytes of memory that a trial is given; a context takes about half a gigabyte by itself."""

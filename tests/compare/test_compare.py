@@ -259,6 +259,7 @@ def test_one_decoder_and_metric_decide_and_all_else_is_secondary(records: list[R
     [
         ({"metric": "chrf"}, "chrf is not the declared metric: verdicts here are secondary"),
         ({"by": "decoder"}, "the declared question compares another axis: verdicts here are sec"),
+        ({"question": Question("optimizer", "lion")}, "the declared baseline lion is not in these"),
         ({"baseline": "sam"}, "the declared baseline is adamw: verdicts here are secondary"),
         ({"metric": "bleu"}, ""),
     ],
@@ -266,10 +267,18 @@ def test_one_decoder_and_metric_decide_and_all_else_is_secondary(records: list[R
 def test_another_question_than_the_declared_one_is_told(
     records: list[Record], options: dict[str, Any], note: str
 ) -> None:
-    comparison = compare(records, question=Question("optimizer", "adamw"), **options)
+    comparison = compare(records, **{"question": Question("optimizer", "adamw"), **options})
     assert any(note in each for each in comparison.notes) == bool(note)
     assert any(r["decides"] for r in comparison.accuracy) != bool(note)
     assert ("(secondary)" in findings(comparison)[0].title) == bool(note)
+
+
+def test_what_was_declared_and_is_not_there_is_told(records: list[Record]) -> None:
+    question = Question("optimizer", "adamw", {"numbers-fr": "bleuu"}, {"numbers-fr": "beem"})
+    comparison = compare(records, question=question, margin=3.0)
+    assert not any(row["decides"] for row in comparison.accuracy)
+    for note in ("the declared metric bleuu", "the declared decoder beem", "the margin 3 is not"):
+        assert any(note in each for each in comparison.notes)
 
 
 def test_a_family_is_the_strategies_of_one_task() -> None:
@@ -280,7 +289,7 @@ def test_a_family_is_the_strategies_of_one_task() -> None:
         mine = [r for r in rows if r["task"] == task]
         expected = holm([r["p"] for r in mine])
         assert [r["p_adjusted"] for r in mine] == pytest.approx(expected.tolist())
-    assert "Any of the 3 together is false in up to 14% of all suites" in render(comparison)
+    assert "Any difference of the 3 together is false in up to 14% of suites" in render(comparison)
 
 
 def test_seeds_far_below_the_others_and_scores_at_a_bound_are_told(records: list[Record]) -> None:

@@ -1,6 +1,7 @@
 """The question of a suite: what it may say, what it leaves open, and that records keep it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,16 @@ decoder = { numbers-fr = "beam" }
     assert question_of(suite, trials) == expected
 
 
+def test_the_axis_is_one_that_varies_within_a_task(tiny: Suite, trials: Sequence[Trial]) -> None:
+    """A model for each task is no comparison of models."""
+    one = [replace(trial, optimizer=trials[0].optimizer) for trial in trials]
+    model = replace(trials[0].model, name="other")
+    other = [replace(trial, task=replace(trial.task, name="t"), model=model) for trial in one]
+    assert question_of(tiny, [*one, *other]).by == "decoder"
+    named = replace(tiny, question=Question(baseline="adamw"))
+    assert question_of(named, [*one, *other]).by == "optimizer"
+
+
 def test_names_that_stand_for_nothing_are_told(write_suite: Write) -> None:
     wrong = """
 [question]
@@ -55,6 +66,10 @@ def test_records_keep_the_question_beside_them(tmp_path: Path) -> None:
     write_question(tmp_path, question)
     assert read_question(tmp_path) == read_question(tmp_path / "trials.jsonl") == question
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    (tmp_path / FILE).write_bytes(b"\xff")  # whatever is there, the suite's question replaces it
+    odd = Question(baseline="\ud800\x1b")
+    write_question(tmp_path, odd)
+    assert read_question(tmp_path) == odd
 
 
 @pytest.mark.parametrize(
