@@ -20,7 +20,7 @@ from msbench.run.device import machine
 
 FOLDER = Path(__file__).parent.parent / "results" / "performance"
 
-Section = Literal["training", "decoding", "run", "growth"]
+Section = Literal["training", "scores", "decoding", "run", "growth"]
 
 
 class Figure(TypedDict):
@@ -44,13 +44,21 @@ class Figure(TypedDict):
 
 
 def figure(
-    section: Section, name: str, value: float, unit: str, *, goal: str = "", limit: str = ""
+    section: Section,
+    name: str,
+    value: float,
+    unit: str,
+    *,
+    peer: str = "",
+    peer_value: float | None = None,
+    goal: str = "",
+    limit: str = "",
 ) -> Figure:
-    """A number that no peer has."""
-    alone: dict[str, Any] = dict.fromkeys(("peer_value", "ratio", "low", "high"))
+    """A number of which no ratio is formed."""
     return Figure(
-        section=section, name=name, value=value, unit=unit, peer="", goal=goal, limit=limit, **alone
-    )
+        section=section, name=name, value=value, unit=unit, peer=peer, peer_value=peer_value,
+        ratio=None, low=None, high=None, goal=goal, limit=limit,
+    )  # fmt: skip
 
 
 def compared(
@@ -66,15 +74,39 @@ def compared(
 ) -> Figure:
     """Speeds, more is better, of the same rounds."""
     ratio, low, high = ratio_interval(mine, theirs)
-    alone = figure(section, name, median(mine), unit, goal=goal, limit=limit)
+    alone = figure(
+        section, name, median(mine), unit, peer=peer, peer_value=median(theirs), goal=goal,
+        limit=limit,
+    )  # fmt: skip
     return {
         **alone,
-        "peer": peer,
-        "peer_value": median(theirs),
         "ratio": ratio,
         "low": low,
         "high": high,
     }
+
+
+def verdict(row: Figure, wanted: float) -> str:
+    """Whether the ratio is at least as large as wanted, in a word."""
+    return "reached" if row["ratio"] is not None and row["ratio"] >= wanted else "missed"
+
+
+def line(row: Figure) -> str:
+    """A row as scripts print it."""
+    beside = f"{_ratio(row)} of {row['peer']}" if row["peer"] else ""
+    goal = f"wanted: {row['goal']}" if row["goal"] else ""
+    return (
+        f"{row['name']:58} {_number(row['value']):>9} {row['unit']:10} {beside:32} {goal}".strip()
+    )
+
+
+def card_of(device: str) -> str:
+    """The name of the GPU; empty for the CPU."""
+    if device == "cpu":
+        return ""
+    import torch
+
+    return torch.cuda.get_device_name(device)
 
 
 def save(name: str, rows: Sequence[Figure], card: str = "") -> Path:
@@ -98,12 +130,12 @@ def loaded(cuda: bool) -> list[tuple[dict[str, Any], Figure]]:
 def table(section: Section) -> str:
     """The figures of a section in Markdown, and where they come from."""
     rows = [(content, row) for content, row in loaded(cuda=False) if row["section"] == section]
-    cuda = {row["name"]: row for _, row in loaded(cuda=True) if row["section"] == section}
-    known = {row["name"] for _, row in rows}
+    cuda = {_id(row): row for _, row in loaded(cuda=True) if row["section"] == section}
+    known = {_id(row) for _, row in rows}
     alone = [row for name, row in cuda.items() if name not in known]
     if not rows and not alone:
         return "Not measured yet."
-    cells = [_cells(row, cuda.get(row["name"])) for _, row in rows]
+    cells = [_cells(row, cuda.get(_id(row))) for _, row in rows]
     cells += [{**_cells(row, row), "msbench": "-", "ratio": "-"} for row in alone]
     shown = tabulate(cells, "keys", "pipe", disable_numparse=True)
     return "\n\n".join([shown, *_sources(section)])
@@ -117,6 +149,11 @@ def devices() -> str:
     where = f"CPU: {cpus}." if cpus else "CPU: not measured yet."
     not_run = "CUDA: not run; there was no GPU at hand. `bash benchmarks/gpu.sh` fills the column."
     return f"{where} " + (f"CUDA: {', '.join(sorted(cards))}." if cards else not_run)
+
+
+def _id(row: Figure) -> tuple[str, str]:
+    """What makes it the same figure on another device."""
+    return row["name"], row["peer"]
 
 
 def _cells(row: Figure, cuda: Figure | None) -> dict[str, str]:

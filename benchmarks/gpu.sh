@@ -1,16 +1,19 @@
 #!/bin/sh
 # Everything that needs a GPU, in at most 10 minutes on one card, with nothing to download:
-#     sh benchmarks/gpu.sh [FOLDER]
-# Results go to results/gpu/CARD unless FOLDER is given: the card's torch may be another version, so
-# its records never mix with those of a CPU. PYTHON says which interpreter has msbench and torch.
+#     sh benchmarks/gpu.sh [--try]
+# Figures go to results/performance/*-cuda.json, records of the suite to results/gpu/CARD: the card's
+# torch may be another version, so that they never mix with those of a CPU. PYTHON says which
+# interpreter has msbench and torch. --try: everything at once and as little as possible of it, to
+# see in two minutes that all of it runs; its figures mean nothing.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 PYTHON=${PYTHON:-python}
-export OMP_NUM_THREADS=1
+export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1
 CARD=$("$PYTHON" -c 'import torch; print(torch.cuda.get_device_name().replace(" ", "-"))') || exit 1
-OUT=${1:-results/gpu/$CARD}
-mkdir -p "$OUT"
-END=$(($(date +%s) + 585))
+LOGS=results/gpu/$CARD
+mkdir -p "$LOGS"
+END=$(($(date +%s) + 575))
+TRY=${1:-}
 
 # A step that fails or has had its time is named, and the others still run.
 part() {
@@ -19,12 +22,35 @@ part() {
     left=$((END - $(date +%s)))
     [ "$left" -lt "$limit" ] && limit=$left
     [ "$limit" -lt 5 ] && { echo "$name: left out, no time"; return; }
-    echo "== $name"
-    timeout "$limit" "$@" >"$OUT/$name.txt" 2>&1 || echo "$name: ended with $?"
-    tail -n 40 "$OUT/$name.txt"
+    begun=$(date +%s)
+    timeout "$limit" "$@" >"$LOGS/$name.txt" 2>&1 || echo "$name: ended with $?"
+    echo "== $name: $(($(date +%s) - begun)) s"
+    tail -n 30 "$LOGS/$name.txt"
 }
 
-nvidia-smi >"$OUT/card.txt" 2>&1
-part capture 90 "$PYTHON" benchmarks/replays.py
-part training 330 "$PYTHON" benchmarks/training.py --device cuda --seconds 8 --json "$OUT/training.json"
-part suite 100 "$PYTHON" -m msbench run benchmarks/gpu.toml --device cuda --out "$OUT"
+nvidia-smi >"$LOGS/card.txt" 2>&1
+if [ -n "$TRY" ]; then
+    part capture 150 "$PYTHON" benchmarks/replays.py &
+    part sharing 150 "$PYTHON" benchmarks/sharing.py --most 4 --seconds 0.5 &
+    part suite 150 "$PYTHON" -m msbench run benchmarks/gpu.toml --device cuda --seeds 1 --out "$LOGS" &
+    part training 150 "$PYTHON" benchmarks/training.py --device cuda --seconds 1 --shapes 1 --seeds 1 &
+    part decoding 150 "$PYTHON" benchmarks/decoding.py --device cuda --rounds 2 &
+    part trainers 150 "$PYTHON" benchmarks/trainers.py --device cuda --rounds 2 &
+    part layers 150 "$PYTHON" benchmarks/layers.py --device cuda --seconds 1 &
+    part loop 150 "$PYTHON" benchmarks/loop.py --device cuda --rounds 3 &
+    part growth 150 "$PYTHON" benchmarks/growth.py --device cuda --quick --rounds 2 &
+    part bench 150 "$PYTHON" -m msbench bench benchmarks/gpu.toml --device cuda --seconds 5 --out "$LOGS" &
+    part microbench 150 "$PYTHON" -m msbench microbench --only optimizer:adamw --only model:encoder \
+        --only decoder:greedy --device cuda --out "$LOGS/microbench" &
+    wait
+    exit
+fi
+part training 240 "$PYTHON" benchmarks/training.py --device cuda --seconds 8
+part sharing 90 "$PYTHON" benchmarks/sharing.py
+part decoding 60 "$PYTHON" benchmarks/decoding.py --device cuda --sources 16 256 --rounds 5
+part trainers 40 "$PYTHON" benchmarks/trainers.py --device cuda
+part loop 30 "$PYTHON" benchmarks/loop.py --device cuda --rounds 30
+part layers 60 "$PYTHON" benchmarks/layers.py --device cuda --seconds 2
+part growth 60 "$PYTHON" benchmarks/growth.py --device cuda
+part bench 60 "$PYTHON" -m msbench bench benchmarks/gpu.toml --device cuda --seconds 25 --out "$LOGS"
+part suite 90 "$PYTHON" -m msbench run benchmarks/gpu.toml --device cuda --out "$LOGS"

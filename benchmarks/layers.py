@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from rounds import Timed, interleaved, ratio_interval, timed
+from figures import Figure, card_of, compared, line, save, verdict
+from rounds import Timed, interleaved, timed
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -120,8 +121,8 @@ def operations(run: Callable[[], None]) -> int:
     return counter.count
 
 
-def compare(kind: str, width: int, dropout: float, device: str, seconds: float) -> str:
-    """A line of the table."""
+def compare(kind: str, width: int, dropout: float, device: str, seconds: float) -> Figure:
+    """Passes per second of one model beside its peer's."""
     task, heads = make_task(kind), max(4, width // 64)
     batch = task.train.batch(np.arange(SIZE)).map(lambda ids: torch.from_numpy(ids).to(device))
     make: Any = Encoder if kind == "classify" else EncoderDecoder
@@ -132,14 +133,18 @@ def compare(kind: str, width: int, dropout: float, device: str, seconds: float) 
     contestants: dict[str, Timed] = {name: timed(run) for name, run in passes.items()}
     start = perf_counter()
     interleaved(contestants, 1)
-    rounds = max(8, int(2 * seconds / (perf_counter() - start)))
-    taken = interleaved(contestants, rounds)
-    middle, low, high = ratio_interval(taken["theirs"], taken["ours"])
-    mine, other = (1e3 * sorted(taken[name])[rounds // 2] for name in ("ours", "theirs"))
-    verdict = "reached" if middle >= WANTED[width] else f"missed: {WANTED[width]}"
-    return (
-        f"{make.__name__:15} {width:5} {dropout:7} {mine:9.2f} {other:9.2f} {middle:7.3f} "
-        f"({low:.3f} to {high:.3f})  {counts[0]:4} {counts[1]:4}   {verdict}"
+    taken = interleaved(contestants, max(8, int(2 * seconds / (perf_counter() - start))))
+    mine, other = ([1 / each for each in taken[name]] for name in passes)
+    name = "encoder" if kind == "classify" else "encoder-decoder"
+    return compared(
+        "training",
+        f"{name} forward and backward, width {width}" + (f", dropout {dropout}" if dropout else ""),
+        mine,
+        "torch.nn",
+        other,
+        "passes/s",
+        goal=f"at least {WANTED[width]}",
+        limit=f"{counts[0]} operations; the peer has {counts[1]}",
     )
 
 
@@ -150,8 +155,10 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=8.0, help="for each line")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    print("model           width dropout   ours ms  torch.nn   ratio (95 %)       operations")
+    rows = []
     for width in WANTED:
         for kind in ("classify", "seq2seq"):
             for dropout in (0.0, 0.1):
-                print(compare(kind, width, dropout, asked.device, asked.seconds), flush=True)
+                rows.append(compare(kind, width, dropout, asked.device, asked.seconds))
+                print(line(rows[-1]), verdict(rows[-1], WANTED[width]), flush=True)
+    save("layers", rows, card_of(asked.device))

@@ -17,8 +17,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from figures import card_of, compared, line, save, verdict
 from loop import make_task
-from rounds import Timed, interleaved, ratio_interval, timed
+from rounds import Timed, interleaved, timed
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
@@ -142,11 +143,22 @@ if __name__ == "__main__":
         except ImportError as error:
             print(f"{name:13} left out: {error}")
     taken = interleaved(contestants, asked.rounds)
-    for name, seconds in taken.items():
-        middle, low, high = ratio_interval(seconds, taken["msbench"])
-        rate = STEPS * 32 / sorted(seconds)[len(seconds) // 2]
-        verdict = "" if name == "msbench" else "reached" if middle >= WANTED else "missed"
-        print(
-            f"{name:13} {rate:8,.0f} samples/s   "
-            f"msbench is {middle:.2f}x ({low:.2f} to {high:.2f}) {verdict}"
+    rates = {name: [STEPS * 32 / each for each in seconds] for name, seconds in taken.items()}
+    limit, goal = "what each operation costs to start", f"at least {WANTED}"
+    rows = [
+        compared(
+            "training",
+            f"training beside {name}, width 64, batch 32",
+            rates["msbench"],
+            name,
+            each,
+            "examples/s",
+            goal=goal,
+            limit=limit,
         )
+        for name, each in rates.items()
+        if name != "msbench"
+    ]
+    for row in rows:
+        print(line(row), verdict(row, WANTED))
+    save("trainers", rows, card_of(asked.device))

@@ -1,28 +1,27 @@
 """Training steps per second by precision, compile and graph, against hand-written loops.
 
-    python benchmarks/training.py [--device cuda] [--shapes 1] [--seconds 20] [--json FILE]
+    python benchmarks/training.py [--device cuda] [--shapes 1] [--seconds 20]
 
 Three shapes of an encoder (width, layers, batch x length). All ways of one shape run in one
-process, a few steps each in turn, in an order that rotates; a ratio is formed within the round.
-`bare` is a loop as one would write it by hand; on CUDA, `bare, best` is compiled, in bfloat16 and
-captured whole. On a CPU there are no graphs, and compiling takes minutes: `--compile` asks for it.
+process, a few steps each in turn, in random order; a ratio is formed within the round. The bare
+loop is as one would write it by hand; on CUDA, the best one is compiled, in bfloat16 and captured
+whole. On a CPU there are no graphs, and compiling takes minutes: `--compile` asks for it.
 
 Beside the speed, what it does to the score: the accuracy on held-out examples after a short
 training on a small task that can be learned (sums of digits), the same seeds for every way.
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from itertools import cycle, islice
-from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
-from rounds import Timed, interleaved, ratios
+from figures import Figure, card_of, compared, figure, line, save
+from rounds import Timed, interleaved
 
 from msbench import Batch, Split, Task, evaluation_batches, training_batches
 from msbench.builtin.decoders.labels import argmax
@@ -136,43 +135,50 @@ def _now(device: str) -> float:
 
 def ways(device: str, compiles: bool) -> dict[str, dict[str, Any]]:
     """Names and settings of what is measured on this device."""
-    precisions = ("float32", "tf32", "bfloat16") if device == "cuda" else ("float32", "bfloat16")
-    found: dict[str, dict[str, Any]] = {}
-    for precision in precisions:
-        for compile in (False, True) if compiles else (False,):
-            for graph in (False, True) if device == "cuda" else (False,):
-                words = [precision, *["compile"] * compile, *["graph"] * graph]
-                found[" ".join(words)] = {
-                    "precision": precision, "compile": compile, "graph": graph
-                }  # fmt: skip
-    return found
+    chosen = ["float32", "bfloat16"]
+    if device == "cuda":
+        chosen += ["tf32", "float32 graph", "tf32 graph", "bfloat16 graph"]
+    if compiles:
+        chosen += ["bfloat16 compile", *["bfloat16 compile graph"] * (device == "cuda")]
+    return {
+        way: {"precision": way.split()[0], **dict.fromkeys(way.split()[1:], True)} for way in chosen
+    }
 
 
-def measure(name: str, device: str, seconds: float, compiles: bool) -> list[dict[str, Any]]:
+def measure(name: str, device: str, seconds: float, compiles: bool) -> list[Figure]:
     """A row for each way at one shape."""
     width, layers, size, length = SHAPES[name]
     task, model = make_task(size, length), model_of(width, layers)
     batches = evaluation_batches(task.train, size)
     steps = 10 if device == "cuda" else 2
-    loops: dict[str, Timed] = {"bare": bare(task, model, batches, device, steps, best=False)}
+    loops: dict[str, Timed] = {"bare loop": bare(task, model, batches, device, steps, best=False)}
     if device == "cuda":
-        loops["bare, best"] = bare(task, model, batches, device, steps, best=True)
+        loops["bare best"] = bare(task, model, batches, device, steps, best=True)
     for way, modes in ways(device, compiles).items():
         loops[way] = ours(task, model, batches, device, steps, **modes)
+    interleaved(loops, 1)  # compiles and captures
     once = sum(interleaved(loops, 1)[way][0] for way in loops)
-    taken = interleaved(loops, max(3, round(seconds / once)))
-    base = taken.get("bare, best", taken["bare"])
-    return [
-        {
-            "shape": name,
-            "way": way,
-            "steps_per_second": steps / median(taken[way]),
-            "to_float32": 1 / median(ratios(taken[way], taken["float32"])),
-            "time_to_base": median(ratios(taken[way], base)),
-            "rounds": len(taken[way]),
-        }
+    taken = interleaved(loops, max(5, round(seconds / once)))
+    speeds = {way: [steps / each for each in found] for way, found in taken.items()}
+    weights = sum(p.numel() for p in model(task).parameters()) / 1e6
+    shape = f"{width} x {layers}, batch {size} x {length} ({weights:.2g} M)"
+    rows = [
+        compared(
+            "training", f"{shape}: {way}", speeds[way], "bare loop", speeds["bare loop"], "steps/s"
+        )
         for way in loops
+        if way not in ("bare loop", "bare best")
     ]
+    if "bare best" in loops:
+        best = max(ways(device, compiles), key=lambda way: fmean(speeds[way]))
+        mine = speeds[best]
+        rows += [
+            compared("training", f"{shape}: {best}", mine, "bare loop, best", speeds["bare best"],
+                     "steps/s", goal="at least 0.87", limit="rows copied, and the loss"),
+            compared("training", f"{shape}: {best}", mine, "float32, eager", speeds["float32"],
+                     "steps/s", goal="at least 10" if width == 64 else ""),
+        ]  # fmt: skip
+    return rows
 
 
 def scores(device: str, compiles: bool, seeds: int, steps: int) -> dict[str, list[float]]:
@@ -210,7 +216,7 @@ def _accuracy(task: Task, seed: int, steps: int, **modes: Any) -> float:
 
 
 def main() -> None:
-    """Measure, print a table, and write JSON if asked to."""
+    """Measure, print and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--shapes", type=int, default=3, help="how many, small first")
@@ -218,28 +224,20 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compile on a CPU, too")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300, help="of the training that is scored")
-    parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     compiles = asked.compile or asked.device == "cuda"
     found = scores(asked.device, compiles, asked.seeds, asked.steps)
-    rows = []
-    print(
-        f"{'shape':16}{'way':28}{'steps/s':>10}{'x float32':>10}{'time / base':>12}{'accuracy':>10}"
-    )
-    for name in list(SHAPES)[: asked.shapes]:
-        for row in measure(name, asked.device, asked.seconds, compiles):
-            score = fmean(found[row["way"]]) if row["way"] in found else float("nan")
-            rows.append({**row, "accuracy": found.get(row["way"])})
-            print(
-                f"{row['shape']:16}{row['way']:28}{row['steps_per_second']:10.2f}"
-                f"{row['to_float32']:10.2f}{row['time_to_base']:12.3f}{score:10.3f}",
-                flush=True,
-            )
-    card = torch.cuda.get_device_name() if asked.device == "cuda" else "cpu"
-    if asked.json:
-        facts = {"device": card, "torch": torch.__version__, "rows": rows}
-        asked.json.write_text(json.dumps(facts, indent=1) + "\n")
+    plain = 100 * fmean(found["float32"])
+    name = f"accuracy on held-out sums, {asked.steps} steps, {asked.seeds} seeds"
+    rows = [
+        figure("scores", f"{name}: {way}", 100 * fmean(each), "%", peer="float32", peer_value=plain)
+        for way, each in found.items()
+    ]
+    for shape in list(SHAPES)[: asked.shapes]:
+        rows += measure(shape, asked.device, asked.seconds, compiles)
+        print(*map(line, rows), sep="\n", flush=True)
+        save("training", rows, card_of(asked.device))  # each shape, should the time run out
 
 
 if __name__ == "__main__":

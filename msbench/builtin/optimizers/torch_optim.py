@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import LBFGS, SGD, Adafactor, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
+from torch.torch_version import TorchVersion
 
 from msbench.builtin.optimizers.capturing import is_capturable, note_replay, step_kinds
 from msbench.builtin.optimizers.decay import Decay, decayed, decoupled
@@ -83,7 +84,9 @@ def adagrad(
 ) -> Optimizer:
     """Steps scaled per weight by the sum of all squared gradients."""
     groups = decayed(model.parameters(), weight_decay, decay)
-    return decoupled(Adagrad(groups, lr=lr, eps=eps, fused=True))
+    on_cuda = any(p.is_cuda for p in model.parameters())
+    fused = not on_cuda or TorchVersion(torch.__version__) >= (2, 13)  # before, on CPUs alone
+    return decoupled(Adagrad(groups, lr=lr, eps=eps, fused=fused, foreach=not fused))
 
 
 def adam(
