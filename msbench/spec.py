@@ -12,7 +12,7 @@ for a budget that is counted in steps.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol, get_args
 
@@ -55,8 +55,14 @@ Unit = Literal["passes", "steps", "seconds"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 """What a budget may be counted in."""
 
+Count = Literal["passes", "steps"]
+"""What a budget in passes counts for one strategy."""
+
 Precision = Literal["float32", "tf32", "bfloat16"]
 """How training steps multiply numbers of float32."""
+
+Method = Literal["bracket", "halton"]
+"""How a search chooses what to try: one after the other, or all points beforehand."""
 
 Select = Literal["loss", "metric"]
 """What a search compares, on the validation split."""
@@ -77,6 +83,20 @@ class Choice:
     """File and key, for error messages."""
     space: Mapping[str, list[Any]] | None = None
     """Of an optimizer: the search space instead of the one that its plugin declares."""
+    count: Count = "passes"
+    """Of an optimizer: what its budget counts, as in `Training`."""
+    per_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By task (name or label), options instead of these; those of a base as `base.lr`."""
+    others: tuple[str, ...] = field(default=(), metadata={"key": ""})
+    """The tasks that it is not for, since others of its name are."""
+
+    def having(self, options: Mapping[str, Any]) -> "Choice":
+        """It with these options, those of a base too (`{"base.lr": 0.01}`), which must be there."""
+        changed = dict(self.options)
+        for name, value in options.items():
+            outer, _, inner = name.partition(".")
+            changed[outer] = changed[outer].having({inner: value}) if inner else value
+        return replace(self, options=changed)
 
 
 DIGEST = "/"
@@ -162,6 +182,9 @@ class Training:
     """Whether the forward pass and the loss of training steps are compiled."""
     graph: bool = False
     """Whether a whole step is captured once for each shape of a batch and then replayed."""
+    count: Count = field(default="passes", metadata={"key": ""})
+    """What `passes` counts: gradients; or the steps of a strategy that is compared at equal steps,
+    so that one of two passes a step computes twice as many gradients as others do."""
 
     @property
     def modes(self) -> dict[str, Any]:
@@ -173,6 +196,8 @@ class Training:
     @property
     def budget(self) -> tuple[Unit, float]:
         """The unit that is counted, and how much of it there is."""
+        if self.passes and self.count == "steps":
+            return "steps", self.passes
         return next((unit, getattr(self, unit)) for unit in UNITS if getattr(self, unit))
 
 
@@ -200,12 +225,32 @@ class Phase:
 class Tuning:
     """How every optimizer's options are searched, all with equal effort."""
 
+    method: Method = "bracket"
+    trials: int = field(default=14, metadata={"ge": 9, "le": 1000})
+    """Of a bracket: trials that each search takes, over all points and seeds."""
     points: int = field(default=8, metadata={"ge": 2, "le": 1000})
-    """Points of its space that each optimizer may try."""
+    """Of a Halton sequence: points of its space that each optimizer tries."""
     seeds: int = field(default=1, metadata={"ge": 1, "le": 100})
-    """Seeds that each point is tried with; the median counts."""
+    """Of a Halton sequence: seeds that each point is tried with; the mean counts."""
     select: Select = "loss"
     """What is compared, on the validation split."""
+    options: tuple[str, ...] = field(default=(), metadata={"strict": False})
+    """The options that are searched, such as `lr` of whatever has one; empty = all that have a
+    space."""
+
+    @property
+    def trials_each(self) -> int:
+        """Trials of one search."""
+        return self.trials if self.method == "bracket" else self.points * self.seeds
+
+    @property
+    def most_points(self) -> int:
+        """The most points of one search."""
+        return self.trials if self.method == "bracket" else self.points
+
+
+SCHEDULE = "schedule."
+"""How names of options of the schedule begin, among those that were searched."""
 
 
 @dataclass(frozen=True)
@@ -256,6 +301,8 @@ class Question:
     """Per task (by label, else name), the metric that decides. Default: the task's own."""
     decoder: Mapping[str, str] = field(default_factory=dict)
     """Per task, the decoder that decides. Default: the first in the suite that fits."""
+    tuned_by: str = field(default="", metadata={"key": ""})
+    """Who chose the options that are compared, as the suite says."""
 
 
 @dataclass(frozen=True)
@@ -274,6 +321,9 @@ class Suite:
     seeds: tuple[int, ...] = field(metadata={"strict": False, "min_length": 1})
     phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
     tuning: Tuning | None = None
+    tuned_by: str = ""
+    """Who chose the options of its strategies on validation, where it does not search itself, such
+    as a script; empty = nobody."""
     description: str = ""
     baseline: str = ""
     """The optimizer that the others are compared with; empty = the first in the suite."""
@@ -414,7 +464,7 @@ def plain(job: Job) -> dict[str, Any]:
         data = {**_used(data), "throughput": _used(data["throughput"])}
     for trial in data.get("strategies", [data]):
         own = trial.get("training", {})
-        for name in MODES:
+        for name in (*MODES, "count"):
             if name in own and own[name] in _UNUSED[name]:
                 del own[name]
     return data
@@ -483,6 +533,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "precision": ("float32",),
     "compile": (False,),
     "graph": (False,),
+    "count": ("passes",),
     "phases": ((), []),
     "tuned": (None,),
     "narrow": (0,),

@@ -1,77 +1,106 @@
-"""The short search behind the learning rates of suites/quick.toml.
+"""The short search behind the options of suites/quick.toml: the bracket of `[tuning]`, per task.
 
-    python studies/quick_rates.py [FOLDER]
+    python studies/quick_rates.py [--trials N] [--out FOLDER]
 
-Every optimizer gets the same number of rates, the same passes and the same two seeds (which the
-suite itself does not use). A rate's score on a task is its validation loss over the best that this
-optimizer reached there; the rate with the lowest mean over the tasks is the suite's. Resumable.
+Every strategy of the suite is searched over all that it declares, on each task by itself, with the
+seeds of a search, which the suite does not use, and with one validation at the end. Prints the
+winners, writes them to results/reference/quick-rates.json, and prints the `per_task` lines of the
+suite. An interrupted search goes on where it was.
 """
 
-import statistics
-import sys
-from collections import defaultdict
-from collections.abc import Sequence
+import argparse
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tabulate import tabulate
 
-from msbench import Choice, Record, load_plugins, load_suite, read, run_suite
+from msbench import Registry, Trial, load_plugins, load_suite, read, run_suite
+from msbench.cli.interrupts import Stop
 from msbench.cli.progress import show_progress
+from msbench.data.download import fetch
+from msbench.plan.trials import expected
 from msbench.run.device import limit_threads
-from msbench.spec import Throughput
+from msbench.run.driver import cache_by_part, fingerprint_of
+from msbench.spec import Suite, Throughput, Tuning, display_name
 
-SEEDS = (101, 102)
-RATES = {
-    "sgd": (0.03, 0.1, 0.3, 1.0, 3.0),
-    "momentum": (0.01, 0.03, 0.1, 0.3, 1.0),
-    "adamw": (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2),
-}
-"""Lookahead and SAM step with their base, so they search its rates."""
+OUT = Path("results/reference/quick-rates.json")
+
+Row = Mapping[str, Any]
 
 
-def with_rates(choice: Choice) -> list[Choice]:
-    """The optimizer with each of its rates; a wrapper gets those of its base."""
-    base = choice.options.get("base")
-    name, values = ("lr", RATES[choice.name]) if base is None else ("base", with_rates(base))
-    return [replace(choice, options={**choice.options, name: value}) for value in values]
+def untuned(suite: Suite, trials: int) -> Suite:
+    """The suite without options by task, with a search instead."""
+    general = [replace(each, others=()) for each in suite.optimizers if not each.tasks]
+    training = {task: replace(each, validations=1) for task, each in suite.training.items()}
+    return replace(
+        suite,
+        optimizers=tuple(general),
+        training=training,
+        tuned_by="",
+        tuning=Tuning(trials=trials),
+        throughput=Throughput(rounds=0),
+        seeds=(),
+    )
 
 
-def scores(records: Sequence[Record]) -> list[dict[str, object]]:
-    """A row per optimizer and rate: mean validation loss per task, score, and which is best."""
-    losses: dict[tuple[str, float, str], list[float]] = defaultdict(list)
-    for record in records:
-        optimizer = record.job["optimizer"]
-        rate = optimizer["options"].get("base", optimizer)["options"]["lr"]
-        key = optimizer["name"], rate, record.job["task"]["name"]
-        losses[key].append(record.validation_loss)
-    mean = {key: statistics.fmean(values) for key, values in losses.items()}
-    tasks = sorted({task for _, _, task in mean})
-    rows: list[dict[str, object]] = []
-    for name in dict.fromkeys(name for name, _, _ in mean):
-        rates = sorted({rate for other, rate, _ in mean if other == name})
-        best = {t: min(mean[name, rate, t] for rate in rates) for t in tasks}
-        score = {r: statistics.fmean(mean[name, r, t] / best[t] for t in tasks) for r in rates}
-        rows += [
-            {
-                "optimizer": name,
-                "rate": f"{rate:g}",
-                **{task: f"{mean[name, rate, task]:.3f}" for task in tasks},
-                "score": f"{score[rate]:.3f}",
-                "": "<- best" if score[rate] == min(score.values()) else "",
-            }
-            for rate in rates
-        ]
-    return rows
+def winners(suite: Suite, registry: Registry, folder: Path) -> list[Row]:
+    """A row per task and strategy, from the records of a search in a folder."""
+    fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch))
+    records = read(folder).records
+    trials = expected(replace(suite, seeds=(0,)), registry, records, fingerprint)
+    searched = {record.key for record in records}
+    if lost := [trial for trial in trials if trial.is_search and trial.key not in searched]:
+        raise RuntimeError(f"{len(lost)} trials of the search have no record")
+    return [_row(trial) for trial in trials if not trial.is_search]
+
+
+def _row(final: Trial) -> Row:
+    assert final.tuned is not None
+    return {
+        "task": display_name(final.task),
+        "optimizer": display_name(final.optimizer),
+        "options": dict(final.tuned.options),
+        "edge": list(final.tuned.edge),
+    }
+
+
+def suite_lines(rows: Sequence[Row]) -> list[str]:
+    """What the suite says of each strategy: options by task."""
+    lines = []
+    for name in dict.fromkeys(row["optimizer"] for row in rows):
+        lines.append(f"# {name}")
+        for row in rows:
+            if row["optimizer"] == name:
+                options = ", ".join(f"{_key(key)} = {v!r}" for key, v in row["options"].items())
+                lines.append(f"per_task.{row['task']} = {{ {options} }}")
+    return lines
+
+
+def _key(name: str) -> str:
+    return f'"{name}"' if "." in name else name
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--trials", type=int, default=14, help="of each search")
+    parser.add_argument("--out", type=Path, default=Path("results/quick-rates"), help="records")
+    asked = parser.parse_args()
     limit_threads(1)
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "results/quick-rates")
-    suite = load_suite("quick")
-    optimizers = tuple(each for choice in suite.optimizers for each in with_rates(choice))
-    suite = replace(suite, optimizers=optimizers, seeds=SEEDS, throughput=Throughput(rounds=0))
-    with show_progress() as display:
-        for event in run_suite(suite, load_plugins(), folder):
-            display.show(event)
-    print(tabulate(scores(read(folder).records), headers="keys", disable_numparse=True))
+    registry, suite = load_plugins(), untuned(load_suite("quick"), asked.trials)
+    events = run_suite(suite, registry, asked.out)
+    next(events)
+    show_progress(events, Stop())
+    rows = winners(suite, registry, asked.out)
+    records = read(asked.out).records
+    cost = {
+        "trials": len(records),
+        "passes": round(sum(record.trial_results["training"]["passes"] or 0 for record in records)),
+        "seconds": round(sum(record.seconds for record in records)),
+    }
+    OUT.write_text(json.dumps({"cost": cost, "winners": rows}, indent=1) + "\n")
+    print(tabulate(rows, headers="keys", disable_numparse=True))
+    print(cost, *suite_lines(rows), sep="\n")

@@ -12,6 +12,7 @@ from msbench.claims.ranking import best_first, choice, ranked
 from msbench.claims.results import ChoiceRow, RankedRow, Recommendation
 from msbench.compare.columns import Columns
 from msbench.compare.rows import StrategyKey
+from msbench.compare.searches import untuned
 from msbench.errors import MsbenchError, did_you_mean
 from msbench.records.record import Record
 from msbench.spec import Question
@@ -68,7 +69,17 @@ def recommend(
             choices.append(choice(evidence, contest, candidates, ranking))
         else:
             notes.append(f"{where}: no recommendation, since {_too_few(ranking[0], allowed)}")
+    notes += _untuned(evidence, held) if not (question and question.tuned_by) else []
     return Recommendation(rows, choices, unit, amount, [*notes, *evidence.notes])
+
+
+def _untuned(evidence: Evidence, held: Sequence[Contest]) -> list[str]:
+    """That optimizers are compared although no search chose their options."""
+    named = set(untuned(evidence.columns, evidence.labels))
+    compared = {each.axes.optimizer for contest in held for each in contest.candidates}
+    if len(compared) < 2 or not compared & named:
+        return []
+    return [f"untuned, so the best may only have the best rate: {', '.join(sorted(compared & named))}"]
 
 
 def _of(evidence: Evidence, task: str) -> dict[StrategyKey, Trials]:

@@ -20,14 +20,19 @@ from msbench.compare.notes import (
 from msbench.compare.provenance import failure_rows, machine_rows, part_rows
 from msbench.compare.ranks import profile_rows, rank_rows
 from msbench.compare.rows import Comparison, StrategyKey
-from msbench.compare.searches import tuning_rows, without_replaced
+from msbench.compare.searches import tuning_rows, untuned, without_replaced, without_winner
 from msbench.compare.targets import Target, auto_targets, freezing, reaching, resolved, target_rows
 from msbench.compare.throughput import throughput_rows
 from msbench.compare.verdicts import scored, settle, verdict_rows
 from msbench.compare.versions import versions_apart
 from msbench.errors import MsbenchError
 from msbench.records.record import Record
-from msbench.spec import Compared, Question
+from msbench.spec import STRATEGY, Compared, Question
+
+NOT_RANKED = (
+    "untuned: no search chose the options of these strategies (a suite says otherwise by tuned_by), "
+    "so a difference may be one of rates, and nothing is ranked"
+)
 
 
 def compare(
@@ -82,14 +87,17 @@ def compare(
     automatic = auto_targets(columns, trials, by, bases)
     targets, of_other_losses = resolved(target, trials.cells, automatic, labels, by, bases)
     took = reaching(columns, trials, targets)
-    ranks, unranked = rank_rows(accuracy, by)
+    unchosen = [] if by not in STRATEGY or (question and question.tuned_by) else untuned(columns, labels)
+    ranks, unranked = rank_rows(accuracy, by) if not unchosen else ([], [NOT_RANKED])
+    tuning = tuning_rows(columns, labels)
     several = [f"seconds come from {len(names)} machines: side by side"] if len(names) > 1 else []
     return Comparison(
         accuracy=accuracy,
         throughput=throughput,
         baseline=meant.baseline,
         by=by,
-        tuning=tuning_rows(columns, labels),
+        untuned=unchosen,
+        tuning=tuning,
         training=training,
         decoding=decoding_rows(columns, scores, names, by, bases),
         targets=target_rows(trials, targets, took, by, bases),
@@ -111,6 +119,7 @@ def compare(
             *of_other_losses,
             *lost_measurements(columns),
             *replaced,
+            *without_winner(tuning),
             *versions_apart(columns.groups),
             *unranked,
             *several,

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from msbench.compare.rows import StrategyKey, StrategyRow
 from msbench.compare.short_names import Name, names, unique
 from msbench.records.record import Record
 from msbench.records.schema import PartData, StrategyData, TrialData
-from msbench.spec import AXES, identity, is_part
+from msbench.spec import AXES, SCHEDULE, identity, is_part
 
-_PLAIN = [axis for axis in AXES if axis not in ("task", "optimizer")]
-"""The axes whose parts are called what they are, whatever else a trial says."""
+_OTHERS = AXES[1:]
+"""The axes but the task."""
 
 
 _UNNAMED = ("options", "around", "libraries")
@@ -68,10 +68,9 @@ class Labels:
         self, record: Record, trial: TrialData, timed: StrategyData | None = None
     ) -> StrategyRow:
         """The labels of one trial of a record's job; timed: of a strategy on its task and model."""
-        parts: Mapping[str, Any] = {**trial, **timed} if timed else trial
-        others = {axis: self.of(record, axis, parts[axis]) for axis in _PLAIN}
-        optimizer = self.of(record, "optimizer", _optimizer(timed or trial))
-        return StrategyKey(task=self.task(trial), optimizer=optimizer, **others).row()
+        told = {a: _part(timed if timed and a in timed else trial, a) for a in _OTHERS}
+        named = {axis: self.of(record, axis, part) for axis, part in told.items()}
+        return StrategyKey(task=self.task(trial), **named).row()
 
     def task(self, trial: TrialData) -> str:
         """The label of a trial's task."""
@@ -116,9 +115,8 @@ def _parts_of(record: Record) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
     for trial in trials:
         task = display_name(trial["task"])
         yield "task", task, _task_around(trial)
-        for axis in _PLAIN:
-            yield axis, task, trial[axis]
-        yield "optimizer", task, _optimizer(trial)
+        for axis in _OTHERS:
+            yield axis, task, _part(trial, axis)
         for part in trial["decoders"]:
             yield "decoder", task, part
 
@@ -127,15 +125,22 @@ def _task_around(trial: TrialData) -> Mapping[str, Any]:
     """The task, with what else makes numbers incomparable."""
     keys = ("training", "learner", "device", "threads", "dtype", "data", "phases")
     around = {key: value for key, value in identity(trial).items() if key in keys}
+    around["training"] = {k: v for k, v in around["training"].items() if k != "count"}
     return {**trial["task"], "around": around}
 
 
-def _optimizer(trial: TrialData | StrategyData) -> PartData:
-    """The optimizer; of one that was tuned, without what was searched: by that it is not told from
-    others."""
-    part, tuned = trial["optimizer"], trial.get("tuned")
-    for name in tuned["options"] if tuned else ():
-        part = _without(part, name.split("."))
+def _part(trial: TrialData | StrategyData, axis: str) -> PartData:
+    """A part of a trial; of a strategy that was tuned, without what was searched: by that it is not
+    told from others, but by what its budget counts."""
+    said: Mapping[str, Any] = trial
+    part: PartData = said[axis]
+    for name in (said.get("tuned") or {}).get("options", ()):
+        of_schedule = name.startswith(SCHEDULE)
+        if axis == ("schedule" if of_schedule else "optimizer"):
+            part = _without(part, name.removeprefix(SCHEDULE).split("."))
+    count = said.get("training", {}).get("count", "passes")
+    if axis == "optimizer" and count != "passes":
+        part = cast(PartData, {**part, "count": count})
     return part
 
 

@@ -216,6 +216,10 @@ class TuningRow(StrategyRow):
     `median` and `worst` are of what selects: the metric that is named, else the validation loss.
     """
 
+    trials: int
+    """How many there were, over all points and seeds."""
+    passes: float
+    """What they cost together."""
     points: int
     ok: int
     point: int | None
@@ -321,6 +325,9 @@ class Comparison:
     tuning: Sequence[TuningRow] = ()
     by: Compared = "optimizer"
     """The axis that the baseline is of."""
+    untuned: Sequence[str] = ()
+    """The optimizers of strategies that are compared although nobody chose their options; with any,
+    nothing is ranked."""
     training: Sequence[TrainingRow] = ()
     targets: Sequence[TargetRow] = ()
     freezing: Sequence[str] = ()

@@ -39,6 +39,25 @@ def without_replaced(columns: Columns, labels: Labels) -> tuple[Columns, list[st
     return replace(columns, searches=kept), notes
 
 
+def without_winner(rows: Sequence[TuningRow]) -> list[str]:
+    """A note on every search that has no winner, since nothing ended well."""
+    return [
+        f"{row['task']}, {row['optimizer']}: no winner, since none of {row['trials']} trials of its "
+        f"search ended well"
+        for row in rows
+        if row["point"] is None and not row["ok"]
+    ]
+
+
+def untuned(columns: Columns, labels: Labels) -> list[str]:
+    """The optimizers that ran with options which no search chose."""
+    ran = {int(group) for group in columns.trials["group"][columns.kept]}
+    unsearched = (columns.groups[group] for group in ran)
+    return sorted(
+        {labels.axes(each)["optimizer"] for each in unsearched if not each.trial.get("tuned")}
+    )
+
+
 def tuning_rows(columns: Columns, labels: Labels) -> list[TuningRow]:
     """A row per search: how its points did on validation, and the winner that ran."""
     winners = _winners(columns, labels)
@@ -54,12 +73,15 @@ def _row(
     labels: Labels, records: Sequence[Record], point: int | None, winner: TunedData | None
 ) -> TuningRow:
     metric, sign = _selected_by(records)
+    trained = [record.trial_results.get("training") for record in records]
     searched = _searched(records, metric, sign)
     found = {each["point"]: each for each in searched}.get(-1 if point is None else point)
     values = [each["score" if metric else "validation_loss"] for each in searched]
     finite = [value for value in values if math.isfinite(value)]
     return {
         **labels.axes(records[0]),
+        "trials": len(records),
+        "passes": math.fsum(each["passes"] or 0 for each in trained if each),
         "points": len(searched),
         "ok": len(finite),
         "point": point,
@@ -75,7 +97,7 @@ def _row(
 
 
 def _searched(records: Sequence[Record], metric: str, sign: int) -> list[SearchedPoint]:
-    """The points with their medians over seeds; of a point and seed the newest trial counts."""
+    """The points with their means over seeds; of a point and seed the newest trial counts."""
     trials: dict[int, dict[int, Record]] = {}
     for record in records:
         trials.setdefault(_tuned(record)["point"], {})[record.trial["seed"]] = record
@@ -83,8 +105,8 @@ def _searched(records: Sequence[Record], metric: str, sign: int) -> list[Searche
         {
             "point": point,
             "options": dict(_tuned(next(iter(seeds.values())))["options"]),
-            "validation_loss": statistics.median(r.validation_loss for r in seeds.values()),
-            "score": sign * statistics.median(r.objective("metric") for r in seeds.values())
+            "validation_loss": statistics.fmean(r.validation_loss for r in seeds.values()),
+            "score": sign * statistics.fmean(r.objective("metric") for r in seeds.values())
             if metric
             else math.nan,
         }
@@ -111,7 +133,6 @@ def _newest(records: Sequence[Record], winner: TunedData | None) -> list[Record]
     Of every number the newest options count. While the newest search has no winner, it is only
     sure to have begun where a number first came again with other options.
     """
-    points = _tuned(records[-1])["points"]
     last = {_tuned(record)["point"]: _key(record) for record in records}
     current = [last[_tuned(r)["point"]] == _key(r) for r in records]
     found = [r for r, each in zip(records, current, strict=True) if each]
@@ -119,6 +140,8 @@ def _newest(records: Sequence[Record], winner: TunedData | None) -> list[Record]
         again = {_tuned(r)["point"] for r, each in zip(records, current, strict=True) if not each}
         start = next(i for i, r in enumerate(found) if _tuned(r)["point"] in again)
         found = found[start:]
+    won = winner if winner and _point_of(winner, found) is not None else None
+    points = (won or _tuned(records[-1]))["points"]
     return [record for record in found if _tuned(record)["point"] < points]
 
 

@@ -17,6 +17,7 @@ def question_of(suite: Suite, trials: Sequence[Trial]) -> Question:
         by=by,
         baseline=asked.baseline or (of_optimizers if by == "optimizer" else ""),
         decoder={**_first_decoders(suite, trials), **asked.decoder},
+        tuned_by=suite.tuned_by,
     )
 
 

@@ -94,9 +94,9 @@ def fit_problems(suite: Suite, registry: Registry, parts: Parts) -> list[str]:
     for kind in COMPARED:
         for each in parts[kind]:
             restricted = each.choice.tasks
-            meant = [task for task in tasks if not restricted or _names(each.choice, task.choice)]
+            meant = [task for task in tasks if _is_for(each.choice, task.choice)]
             misfits = [task for task in meant if not kind_fits(each.entry, task)]
-            if restricted or len(misfits) == len(tasks):
+            if restricted or (misfits and len(misfits) == len(meant)):
                 problems += [misfit(each.choice.where, each.entry, task) for task in misfits]
         for task in tasks:
             if not any(fits(each, task) for each in parts[kind]):
@@ -121,8 +121,7 @@ def misfit(where: str, entry: Entry, task: Resolved) -> str:
 
 def fits(resolved: Resolved, task: Resolved) -> bool:
     """Whether a part is for a task: it works on its kind, and is not restricted to others."""
-    named = not resolved.choice.tasks or _names(resolved.choice, task.choice)
-    return named and kind_fits(resolved.entry, task)
+    return _is_for(resolved.choice, task.choice) and kind_fits(resolved.entry, task)
 
 
 def kind_fits(entry: Entry, task: Resolved) -> bool:
@@ -137,8 +136,12 @@ def task_kinds(entry: Entry, part: Part) -> Sequence[str]:
     return [kind] if isinstance(kind, str) and kind in entry.fits else entry.fits
 
 
-def _names(choice: Choice, task: Choice) -> bool:
-    return bool({task.name, display_name(task)} & set(choice.tasks))
+def _is_for(choice: Choice, task: Choice) -> bool:
+    """Whether the suite means a part for a task."""
+    names = {task.name, display_name(task)}
+    return names.isdisjoint(choice.others) and (
+        not choice.tasks or not names.isdisjoint(choice.tasks)
+    )
 
 
 def _check_device(learner: Entry, device: str) -> None:

@@ -1,4 +1,4 @@
-"""Search spaces of optimizers: what they may say, their points, and which points lie at an edge.
+"""Search spaces of strategies: what they may say, their points, and which points lie at an edge.
 
 Points are of a scrambled Halton sequence (Halton, 1960; Owen, 2017), which covers a space of a few
 dimensions more evenly than random search does; they are the same in every run and on every machine.
@@ -9,28 +9,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msbench.errors import PluginError, did_you_mean
+from msbench.kinds import Kind
 from msbench.plan.known import known_of_entry
 from msbench.plugins.registry import Registry
-from msbench.spec import Choice
+from msbench.spec import SCHEDULE, Choice
 
 Space = Mapping[str, Sequence[Any]]
 """Option -> (low, high), (low, high, "linear" | "log" | "int") or (a, b, ..., "choice"); an option
-of a base is called `base.lr`."""
+of a base is called `base.lr`, one of the schedule `schedule.warmup`."""
 
 SCALES = ("linear", "log", "int", "choice")
 
+RATE = "lr"
+"""What an optimizer's rate is called, whatever it is an option of."""
 
-def search_space(registry: Registry, choice: Choice) -> Space:
-    """What is searched: the suite's `space`, else what the plugins of the optimizer and of its base
-    declare, without options that the suite has set.
 
-    PluginError says what is wrong with it, a space in which nothing is left included.
+def search_space(
+    registry: Registry, choice: Choice, schedule: Choice | None = None, only: Sequence[str] = ()
+) -> Space:
+    """What is searched: the suite's `space`, else what the plugins of the optimizer, of its base
+    and of the schedule declare, without options that the suite has set.
+
+    only: options of this name alone, whatever they are an option of. PluginError says what is wrong
+    with it, a space in which nothing is left included.
     """
-    space = choice.space if choice.space is not None else _declared(registry, choice)
+    space = choice.space if choice.space is not None else _declared_by_all(registry, choice, schedule)
+    space = {name: bounds for name, bounds in space.items() if not only or _last(name) in only}
     problems = [
         f"space of {choice.name!r}: {name}: {problem}"
         for name, bounds in space.items()
-        for problem in _dimension_problems(registry, choice, name, bounds)
+        for problem in _dimension_problems(registry, choice, schedule, name, bounds)
     ]
     if not space:
         problems.append(
@@ -54,11 +62,27 @@ def sample_points(space: Space, count: int) -> list[dict[str, Any]]:
     points: dict[str, dict[str, Any]] = {}
     for row in sequence.random(64 * count).tolist():
         shares = zip(space.items(), row, strict=True)
-        point = {name: _value_at(bounds, share) for (name, bounds), share in shares}
+        point = {name: value_at(bounds, share) for (name, bounds), share in shares}
         points.setdefault(repr(point), point)
         if len(points) == count:
             return list(points.values())
     raise PluginError(f"its space has {len(points)} points, and [tuning] wants {count} of each")
+
+
+def rate_of(space: Space) -> str | None:
+    """The option that is bracketed: the rate of the optimizer or of its innermost base, else the
+    first number on a logarithmic scale; None where there is none."""
+    scales = {name: split(bounds)[1] for name, bounds in space.items()}
+    rates = [n for n, scale in scales.items() if _last(n) == RATE and scale in ("log", "linear")]
+    numbers = [name for name, scale in scales.items() if scale == "log"]
+    return next(iter(rates[-1:] or numbers), None)
+
+
+def two_values(bounds: Sequence[Any]) -> Sequence[Any]:
+    """The values of an option that is not bracketed: those of a choice, else a quarter of the way
+    from either end of its range."""
+    values, scale = split(bounds)
+    return values if scale == "choice" else [value_at(bounds, 0.25), value_at(bounds, 0.75)]
 
 
 def options_at_edge(
@@ -70,7 +94,7 @@ def options_at_edge(
     """
     at_edge = []
     for name, bounds in space.items():
-        if _split(bounds)[1] == "choice":
+        if split(bounds)[1] == "choice":
             continue
         shares = [_share_of(bounds, point[name]) for point in points]
         share = shares[number]
@@ -80,27 +104,51 @@ def options_at_edge(
     return tuple(at_edge)
 
 
-def _declared(registry: Registry, choice: Choice) -> dict[str, Sequence[Any]]:
-    declared = registry.find("optimizer", choice.name).space or {}
+def _last(name: str) -> str:
+    """`lr` of `base.lr`."""
+    return name.rpartition(".")[2]
+
+
+def _declared_by_all(
+    registry: Registry, choice: Choice, schedule: Choice | None
+) -> dict[str, Sequence[Any]]:
+    space = _declared(registry, "optimizer", choice)
+    of_schedule = _declared(registry, "schedule", schedule) if schedule is not None else {}
+    return space | {f"{SCHEDULE}{name}": bounds for name, bounds in of_schedule.items()}
+
+
+def _declared(registry: Registry, kind: Kind, choice: Choice) -> dict[str, Sequence[Any]]:
+    declared = registry.find(kind, choice.name).space or {}
     space = {name: bounds for name, bounds in declared.items() if name not in choice.options}
     base = choice.options.get("base")
     if isinstance(base, Choice):
-        inner = _declared(registry, base)
+        inner = _declared(registry, kind, base)
         space |= {f"base.{name}": bounds for name, bounds in inner.items()}
     return space
 
 
-def _dimension_problems(registry: Registry, choice: Choice, name: str, bounds: Any) -> list[str]:
+def _dimension_problems(
+    registry: Registry, choice: Choice, schedule: Choice | None, name: str, bounds: Any
+) -> list[str]:
     """What is wrong with one dimension of a space: its option, else its bounds."""
+    if name.startswith(SCHEDULE) and schedule is not None:
+        inner = name.removeprefix(SCHEDULE)
+        return _option_problems(registry, "schedule", schedule, inner, bounds)
+    return _option_problems(registry, "optimizer", choice, name, bounds)
+
+
+def _option_problems(
+    registry: Registry, kind: Kind, choice: Choice, name: str, bounds: Any
+) -> list[str]:
     outer, _, inner = name.partition(".")
     if inner:
         base = choice.options.get(outer)
         if not isinstance(base, Choice):
             return [f"{choice.name!r} has no {outer} in this suite"]
-        return _dimension_problems(registry, base, inner, bounds)
+        return _option_problems(registry, kind, base, inner, bounds)
     if name == "seed":
         return ["a seed is not for tuning: the best of several seeds is luck"]
-    entry = registry.find("optimizer", choice.name)
+    entry = registry.find(kind, choice.name)
     known = known_of_entry(entry, "options", lambda: list(entry.options()))
     if name not in known:
         return [f"no such option{did_you_mean(name, known)}"]
@@ -112,7 +160,7 @@ def _dimension_problems(registry: Registry, choice: Choice, name: str, bounds: A
 def _bounds_problems(bounds: Any) -> list[str]:
     if not isinstance(bounds, Sequence) or isinstance(bounds, str):
         return [f'should be [low, high, "log"], not {bounds!r}']
-    values, scale = _split(bounds)
+    values, scale = split(bounds)
     if scale == "choice":
         return [] if values else ["a choice of nothing"]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
@@ -126,15 +174,18 @@ def _bounds_problems(bounds: Any) -> list[str]:
     return []
 
 
-def _split(bounds: Sequence[Any]) -> tuple[Sequence[Any], str]:
+def split(bounds: Sequence[Any]) -> tuple[Sequence[Any], str]:
     """(the values, the scale)."""
     has_scale = bool(bounds) and isinstance(bounds[-1], str)
     return (bounds[:-1], bounds[-1]) if has_scale else (bounds, "linear")
 
 
-def _value_at(bounds: Sequence[Any], share: float) -> Any:
-    """A share of the way from low to high -> the option's value; three significant digits."""
-    values, scale = _split(bounds)
+def value_at(bounds: Sequence[Any], share: float) -> Any:
+    """A share of the way from low to high -> the option's value, three significant digits.
+
+    Of a logarithmic scale the share may be below 0 or above 1: the value lies as far outside.
+    """
+    values, scale = split(bounds)
     if scale == "choice":
         return values[min(int(share * len(values)), len(values) - 1)]
     low, high = values
@@ -146,12 +197,13 @@ def _value_at(bounds: Sequence[Any], share: float) -> Any:
         value = low + share * (high - low)
     # Three digits are enough, unless the space lies within a few percent, such as 0.99 to 0.9999.
     digits = 3 if high - low > 0.1 * abs(high) else 8
-    return min(max(float(f"{value:.{digits}g}"), float(low)), float(high))
+    rounded = float(f"{value:.{digits}g}")
+    return min(max(rounded, float(low)), float(high)) if 0 <= share <= 1 else rounded
 
 
 def _share_of(bounds: Sequence[Any], value: float) -> float:
-    """How far from low to high a value is; the inverse of `_value_at`."""
-    (low, high), scale = _split(bounds)
+    """How far from low to high a value is; the inverse of `value_at`."""
+    (low, high), scale = split(bounds)
     if scale == "log":
         low, high, value = math.log(low), math.log(high), math.log(value)
     return float((value - low) / (high - low))

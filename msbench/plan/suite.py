@@ -14,8 +14,9 @@ from msbench.errors import MsbenchError, SuiteError, did_you_mean
 from msbench.paths import exists, inside, read_file
 from msbench.plan.limits import MOST, number_problems, size_problems, too_many
 from msbench.plan.question import question_problems
-from msbench.plan.tables import NAMED, parse_choice, parse_fields
+from msbench.plan.tables import NAMED, by_task, parse_choice, parse_fields
 from msbench.spec import (
+    AXES,
     LISTED,
     STRATEGY,
     UNITS,
@@ -33,9 +34,9 @@ SHIPPED = Path(__file__).parents[1] / "suites"
 if not SHIPPED.is_dir():  # a source checkout; the wheel carries the folder inside the package
     SHIPPED = Path(__file__).parents[2] / "suites"
 
-KEYS = dict.fromkeys(LISTED, (*NAMED, "tasks")) | {
+KEYS = dict.fromkeys(LISTED, (*NAMED, "tasks", "per_task")) | {
     "task": (*NAMED, "training"),
-    "optimizer": (*NAMED, "tasks", "space"),
+    "optimizer": (*NAMED, "tasks", "per_task", "space", "count"),
 }
 """The keys of each kind of part that are not options of its factory."""
 
@@ -129,12 +130,14 @@ def _suite(path: Path, table: dict[str, Any]) -> Suite:
         if isinstance(table.get(key), list):
             parse: Any = _phase if key == "phase" else partial(parse_choice, keys=KEYS[key])
             numbered = enumerate(table[key], start=1)
-            parsed[key] = tuple(
-                parse(each, f"{path}: {key}[{n}]", problems) for n, each in numbered
-            )
+            entries = [parse(each, f"{path}: {key}[{n}]", problems) for n, each in numbered]
+            if key in AXES[1:] or key == "decoder":
+                entries = [each for entry in entries for each in by_task(entry, problems)]
+            parsed[key] = tuple(entries)
     tasks = parsed["task"] if isinstance(table.get("task"), list) else ()
     parsed["training"] = _trainings(path, table, tasks, problems)
     parsed["launcher"] = parse_choice(table["launcher"], f"{path}: launcher", problems)
+    problems += _tuning_problems(path, table.get("tuning"))
     for key, section in SECTIONS.items():
         if key in table:
             parsed[key] = section(**parse_fields(section, table[key], f"{path}: {key}", problems))
@@ -143,6 +146,22 @@ def _suite(path: Path, table: dict[str, Any]) -> Suite:
         raise SuiteError(list(dict.fromkeys(problems)))
     fields["seeds"] = tuple(dict.fromkeys(fields["seeds"]))
     return Suite(name=path.stem, path=str(path), **fields)
+
+
+OF_METHOD = {"trials": "bracket", "points": "halton", "seeds": "halton"}
+"""What of [tuning] only one method has."""
+
+
+def _tuning_problems(path: Path, table: Any) -> list[str]:
+    """Keys of [tuning] that are of the other method."""
+    if not isinstance(table, dict):
+        return []
+    method = table.get("method", Tuning().method)
+    return [
+        f"{path}: tuning.{key}: is for method = {of!r}, and this is {method!r}"
+        for key, of in OF_METHOD.items()
+        if key in table and method in OF_METHOD.values() and method != of
+    ]
 
 
 def _trainings(
@@ -196,6 +215,8 @@ def _contradictions(suite: Suite) -> Iterator[str]:
         if name not in names:
             yield f"target.{name}: no such task{did_you_mean(name, names)}"
     yield from question_problems(suite)
+    if suite.tuned_by and suite.tuning is not None:
+        yield "tuned_by: says who chose the options, and [tuning] chooses them here"
     for number, name in enumerate(names, start=1):
         for problem in _budget_problems(suite.training[name], suite.limit):
             yield f"task[{number}].training: {problem}"

@@ -5,7 +5,8 @@ so that all problems of a file are found at once.
 """
 
 import re
-from dataclasses import MISSING, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, replace
 from functools import cache
 from typing import Any
 
@@ -66,7 +67,38 @@ def parse_choice(
     if isinstance(table, dict):
         table = {key: table[key] for key in _keys(Choice) if key in keys and key in table}
     own = parse_fields(Choice, table, where, problems, separator)
+    if "per_task" in own:
+        own["per_task"] = _per_task(own["per_task"], where, problems)
     return Choice(**{"name": "?", **own, "options": options, "where": where})
+
+
+def by_task(choice: Choice, problems: list[str]) -> list[Choice]:
+    """The choice for the tasks without options of their own, and one for each of the others."""
+    choices = [replace(choice, per_task={}, others=tuple(choice.per_task))]
+    for task, options in choice.per_task.items():
+        where = f"{choice.where}.per_task.{task}"
+        if choice.tasks and task not in choice.tasks:
+            problems.append(f"{where}: is not among its tasks")
+        try:
+            own = choice.having(options)
+        except (KeyError, AttributeError):
+            problems.append(f"{where}: has options of a base, and the entry has no such base")
+        else:
+            choices.append(replace(own, tasks=(task,), per_task={}, where=where))
+    return choices
+
+
+def _per_task(
+    tables: Mapping[str, Mapping[str, Any]], where: str, problems: list[str]
+) -> dict[str, dict[str, Any]]:
+    """By task, options with choices among them."""
+    return {
+        task: {
+            name: _option(value, f"{where}.per_task.{task}.{name}", problems)
+            for name, value in options.items()
+        }
+        for task, options in tables.items()
+    }
 
 
 def _option(value: Any, where: str, problems: list[str]) -> Any:

@@ -79,7 +79,8 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     groups: dict[str, list[Trial]] = {}
     first = min(suite.seeds)
     for trial in trials:
-        if trial.seed == first and not trial.is_search:
+        # At equal steps a strategy is as fast as at equal passes.
+        if trial.seed == first and not trial.is_search and trial.training.count == "passes":
             groups.setdefault(digest([trial.task, trial.model]), []).append(trial)
     base = suite.baseline or display_name(suite.optimizers[0])
     return [
@@ -114,7 +115,7 @@ def _size_problems(suite: Suite, parts: Parts) -> list[str]:
         prod(sum(fits(each, task) for each in parts[kind]) for kind in AXES[1:])
         for task in parts["task"]
     )
-    searched = suite.tuning.points * suite.tuning.seeds if suite.tuning else 0
+    searched = suite.tuning.trials_each if suite.tuning else 0
     count = cells * (len(suite.seeds) + searched)
     return [f"{suite.path}: {problem}" for problem in too_many("trials", count)]
 
@@ -142,7 +143,10 @@ def _cells(
                 **own,
                 decoders=_decoders(parts["decoder"], task, framework),
                 learner=learners[framework],
-                training=suite.training[display_name(task.choice)],
+                training=replace(
+                    suite.training[display_name(task.choice)],
+                    count=chosen["optimizer"].choice.count,
+                ),
                 device=suite.device,
                 threads=suite.threads,
                 dtype=suite.dtype,

@@ -1,121 +1,221 @@
-"""Equal tuning: each optimizer's own space, as many points of it for all, the best on validation.
+"""Equal tuning: each strategy's own space, as many trials of it for all, the best on validation.
 
-A search is planned as trials like any others; its winner is planned once they have records.
+A search is planned as trials like any others, and goes on when they have records; its winner is
+planned once it is complete.
 """
 
-import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from typing import Any
 
 from msbench.errors import PluginError
 from msbench.plan.known import resolved_part
-from msbench.plan.space import Space, options_at_edge, sample_points, search_space
+from msbench.plan.methods import Attempt, Point, Winner, method_of, varied
+from msbench.plan.space import RATE, Space, search_space
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
-from msbench.spec import Choice, Part, Select, Suite, Trial, Tuned, Tuning, digest
+from msbench.spec import (
+    SCHEDULE,
+    Axis,
+    Choice,
+    Part,
+    Suite,
+    Trial,
+    Tuned,
+    Tuning,
+    digest,
+    display_name,
+)
 
 SEEDS = 10_000
 """Search trials have the seeds from here on; a suite's own are below."""
 
+Loss = Callable[[Trial], float | None]
+"""What a trial of a search gave on validation, less is better; None while it has no record."""
+
 
 @dataclass(frozen=True)
 class Search:
-    """An optimizer's space and the points of it that are tried."""
+    """A strategy's space, and what it is where that is not searched."""
 
+    registry: Registry
+    optimizer: Choice
+    schedule: Choice
     space: Space
-    points: list[dict[str, Any]]
-    parts: list[Part]
-    """The optimizer at every point."""
+    start: Point
+    """The options of the space as the suite has them."""
+    _parts: dict[str, dict[str, Part]] = field(default_factory=dict, repr=False, compare=False)
+
+    def parts(self, point: Point) -> dict[str, Part]:
+        """Its optimizer and schedule at a point; PluginError where a part allows no such value."""
+        key = repr(point)
+        if key not in self._parts:
+            self._parts[key] = parts_at(self.registry, self.optimizer, self.schedule, point)
+        return self._parts[key]
 
 
-def plan_searches(suite: Suite, registry: Registry) -> tuple[dict[str, Search], list[str]]:
-    """The search of every optimizer of the suite by the digest of its part, and the problems."""
+Searches = Mapping[tuple[str, str], Search]
+"""The searches of a suite by the digests of optimizer and schedule."""
+
+
+def plan_searches(suite: Suite, registry: Registry) -> tuple[Searches, list[str]]:
+    """The search of every optimizer of the suite with every schedule, and the problems."""
     if suite.tuning is None:
         spaced = [choice for choice in suite.optimizers if choice.space is not None]
         return {}, [f"{choice.where}.space: needs a [tuning] table" for choice in spaced]
-    searches: dict[str, Search] = {}
+    searches: dict[tuple[str, str], Search] = {}
     problems: list[str] = []
     if late := [seed for seed in suite.seeds if seed >= SEEDS]:
         problems.append(
             f"{suite.path}: seeds: {late[0]}: with tuning, seeds from {SEEDS} on are for "
             f"the search, so that winners run with fresh ones"
         )
-    for choice in suite.optimizers:
+    for choice, schedule in product(suite.optimizers, suite.schedules):
         try:
-            search = _plan_search(suite.tuning, registry, choice)
-            key = digest(resolved_part(registry, "optimizer", choice))
+            search = _plan_search(suite.tuning, registry, choice, schedule)
+            key = _key(parts_at(registry, choice, schedule, {}))
             if searches.setdefault(key, search).space != search.space:
                 raise PluginError("two of one name have two spaces; give each a label of its own")
         except PluginError as error:
             lines = dict.fromkeys(str(error).splitlines())
             problems += [f"{choice.where}: {line}" for line in lines]
-    return searches, problems
+    return searches, list(dict.fromkeys(problems))
 
 
-def _plan_search(how: Tuning, registry: Registry, choice: Choice) -> Search:
-    space = search_space(registry, choice)
-    points = sample_points(space, how.points)
-    parts = [resolved_part(registry, "optimizer", with_options(choice, each)) for each in points]
-    return Search(space, points, parts)
+def _plan_search(how: Tuning, registry: Registry, choice: Choice, schedule: Choice) -> Search:
+    """The search; PluginError if its space is wrong, or the points that it begins with are."""
+    space = search_space(registry, choice, schedule, how.options)
+    parts = parts_at(registry, choice, schedule, {})
+    start = {name: _option(parts, name) for name in space}
+    search = Search(registry, choice, schedule, space, start)
+    first = [attempt.point for attempt in next(method_of(space, start, how))]
+    for point in first + varied(space, start, start):
+        search.parts(point)
+    return search
+
+
+def parts_at(
+    registry: Registry, optimizer: Choice, schedule: Choice, point: Point
+) -> dict[str, Part]:
+    """Optimizer and schedule with these options."""
+    of_schedule = {n.removeprefix(SCHEDULE): v for n, v in point.items() if n.startswith(SCHEDULE)}
+    own = {name: value for name, value in point.items() if not name.startswith(SCHEDULE)}
+    return {
+        "optimizer": resolved_part(registry, "optimizer", optimizer.having(own)),
+        "schedule": resolved_part(registry, "schedule", schedule.having(of_schedule)),
+    }
+
+
+def _option(parts: Mapping[str, Part], name: str) -> Any:
+    """What the parts of a strategy have for an option of its space."""
+    axis: Axis = "schedule" if name.startswith(SCHEDULE) else "optimizer"
+    value: Any = parts[axis]
+    for step in name.removeprefix(SCHEDULE).split("."):
+        value = value.options.get(step)
+    return value
+
+
+def _key(parts: Mapping[str, Any]) -> tuple[str, str]:
+    return digest(parts["optimizer"]), digest(parts["schedule"])
 
 
 def tune(
     how: Tuning,
     cells: Sequence[partial[Trial]],
     seeds: Sequence[int],
-    searches: Mapping[str, Search],
+    searches: Searches,
     records: Mapping[str, Record],
 ) -> list[Trial]:
-    """The search trials of every cell (all of a trial but its seed), then, of every cell whose
-    search is complete, the winner with each of `seeds`."""
+    """The search trials of every cell (all of a trial but its seed) as far as records decide; then,
+    of every cell whose search is complete and has a winner, the winner with each of `seeds`."""
+
+    def loss(trial: Trial) -> float | None:
+        done = records.get(trial.key)
+        return None if done is None else done.objective(how.select)
+
     tried: list[Trial] = []
     winners: list[partial[Trial]] = []
     for cell in cells:
-        search = searches[digest(cell.keywords["optimizer"])]
-        trials = _search_trials(how, cell, search)
+        trials, winner = _searched(how, cell, searches[_key(cell.keywords)], loss)
         tried += trials
-        best = best_point(trials, records, how.select)
-        if best is not None:
-            edge = options_at_edge(search.space, search.points, best)
-            tuned = Tuned("final", best, how.points, search.points[best], edge)
-            winners.append(partial(cell, optimizer=search.parts[best], tuned=tuned))
-    return tried + [cell(seed=seed) for seed in seeds for cell in winners]
+        winners += [winner] if winner else []
+    return tried + [winner(seed=seed) for seed in seeds for winner in winners]
 
 
-def _search_trials(how: Tuning, cell: partial[Trial], search: Search) -> list[Trial]:
-    """Every point with every seed; no decoder is measured unless the metric selects."""
+def _searched(
+    how: Tuning, cell: partial[Trial], search: Search, loss: Loss
+) -> tuple[list[Trial], partial[Trial] | None]:
+    """(the trials of a search up to the first that has no record, with all that can be done beside
+    it; the winner, once it is complete and unless nothing ended well)."""
+    numbers: dict[str, int] = {}
+    trials: list[Trial] = []
+    method = method_of(search.space, search.start, how)
+    attempts = next(method)
+    try:
+        while True:
+            batch = [_trial(how, cell, search, each, numbers) for each in attempts]
+            trials += [trial for trial in batch if trial]
+            losses = [float("inf") if trial is None else loss(trial) for trial in batch]
+            known = [each for each in losses if each is not None]
+            if len(known) < len(losses):
+                return trials, None
+            attempts = method.send(known)
+    except StopIteration as end:
+        return trials, _final(cell, search, end.value, numbers)
+
+
+def _trial(
+    how: Tuning,
+    cell: partial[Trial],
+    search: Search,
+    attempt: Attempt,
+    numbers: dict[str, int],
+) -> Trial | None:
+    """The trial of an attempt; None where a part allows no such value. No decoder is measured
+    unless the metric selects. numbers: of the points so far, in the order of their first trial."""
+    number = numbers.setdefault(repr(attempt.point), len(numbers))
+    tuned = Tuned("search", number, how.most_points, attempt.point)
     if how.select == "loss":
         cell = partial(cell, decoders=())
-    return [
-        cell(optimizer=part, seed=seed, tuned=Tuned("search", number, how.points, options))
-        for seed in range(SEEDS, SEEDS + how.seeds)
-        for number, (options, part) in enumerate(zip(search.points, search.parts, strict=True))
-    ]
+    try:
+        parts: dict[str, Any] = {**search.parts(attempt.point)}
+    except PluginError:
+        return None
+    return cell(**parts, seed=SEEDS + attempt.seed, tuned=tuned)
 
 
-def with_options(choice: Choice, options: Mapping[str, Any]) -> Choice:
-    """The choice with these options, those of its base too (`{"base.lr": 0.01}`)."""
-    changed = dict(choice.options)
-    for name, value in options.items():
-        outer, _, inner = name.partition(".")
-        changed[outer] = with_options(changed[outer], {inner: value}) if inner else value
-    return replace(choice, options=changed, space=None)
+def _final(
+    cell: partial[Trial], search: Search, winner: Winner | None, numbers: Mapping[str, int]
+) -> partial[Trial] | None:
+    if winner is None:
+        return None
+    parts: dict[str, Any] = {**search.parts(winner.point)}
+    number = numbers[repr(winner.point)]
+    tuned = Tuned("final", number, len(numbers), winner.point, tuple(winner.edge))
+    return partial(cell, **parts, tuned=tuned)
 
 
-def best_point(
-    trials: Sequence[Trial], records: Mapping[str, Record], select: Select
-) -> int | None:
-    """The point whose median over seeds is best on validation; None while records are missing.
+def tuning_notes(suite: Suite) -> list[str]:
+    """Who chose the options that are compared, in a sentence: a search, or who else."""
+    names = list(dict.fromkeys(map(display_name, suite.optimizers)))
+    if suite.tuning is not None:
+        return [
+            f"tuning: {suite.tuning.trials_each} trials for each of {len(names)} optimizers on every "
+            f"task, model, loss and schedule, all on validation"
+        ]
+    if suite.tuned_by:
+        return [f"options: chosen by {suite.tuned_by}; nothing is searched here"]
+    rated = {display_name(choice) for choice in suite.optimizers if _sets_rate(choice)}
+    groups = {
+        "the suite sets the rates of": [name for name in names if name in rated],
+        "on default rates run": [name for name in names if name not in rated],
+    }
+    told = "; ".join(f"{what} {', '.join(of)}" for what, of in groups.items() if of)
+    return [f"untuned: no search chose the options that are compared ([tuning]); {told}"]
 
-    A trial that did not end ok is infinitely bad. If all are, the first point wins, and shows it.
-    """
-    values: dict[int, list[float]] = {}
-    for trial in trials:
-        assert trial.tuned is not None
-        if trial.key not in records:
-            return None
-        values.setdefault(trial.tuned.point, []).append(records[trial.key].objective(select))
-    medians = {point: statistics.median(each) for point, each in values.items()}
-    return min(medians, key=lambda point: (medians[point], point))
+
+def _sets_rate(choice: Choice) -> bool:
+    base = choice.options.get("base")
+    return RATE in choice.options or (isinstance(base, Choice) and _sets_rate(base))

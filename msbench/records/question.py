@@ -49,6 +49,7 @@ def _question(data: object) -> Question:
         of_tasks = data.get(key, {})
         if not isinstance(of_tasks, dict) or not all(isinstance(v, str) for v in of_tasks.values()):
             raise ValueError(f"{key} is no table of names")
-    if data.get("by") not in (None, *COMPARED) or not isinstance(data.get("baseline", ""), str):
-        raise ValueError("by is no axis, or baseline no name")
+    names_only = all(isinstance(data.get(key, ""), str) for key in ("baseline", "tuned_by"))
+    if data.get("by") not in (None, *COMPARED) or not names_only:
+        raise ValueError("by is no axis, or baseline or tuned_by no name")
     return Question(**data)

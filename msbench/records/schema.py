@@ -53,6 +53,8 @@ class BudgetData(TypedDict):
     precision: NotRequired[Literal["float32", "tf32", "bfloat16"]]
     compile: NotRequired[bool]
     graph: NotRequired[bool]
+    count: NotRequired[Literal["passes", "steps"]]
+    """What `passes` counts; of a strategy that is compared at equal steps, its steps."""
 
 
 class PhaseData(TypedDict):

@@ -124,7 +124,7 @@ def summary(comparison: Comparison) -> list[str]:
     counts = ", ".join(f"{verdicts[word]} {word}" for word in MARKS if verdicts[word])
     lines = [
         f"{_count(len(names), comparison.by)} on {_count(len(tasks), 'task')}, up to "
-        f"{_count(seeds, 'seed')} each.",
+        f"{_count(seeds, 'seed')} each{', untuned and so not ranked' if comparison.untuned else ''}.",
         f"Verdicts against {comparison.baseline}: {counts}."
         if verdicts
         else f"No verdict against {comparison.baseline} can be given.",

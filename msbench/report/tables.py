@@ -23,10 +23,11 @@ from msbench.spec import COLUMNS, DETAILS, Compared
 
 def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
     """(title, rows) of every table that has rows."""
+    untuned = ", untuned" if comparison.untuned else ""
     titled = [
-        ("Accuracy", _accuracy(comparison, decides=True)),
+        (f"Accuracy{untuned}", _accuracy(comparison, decides=True)),
         ("Seed by seed", _seeds(comparison)),
-        ("Accuracy, secondary", _accuracy(comparison, decides=False)),
+        (f"Accuracy, secondary{untuned}", _accuracy(comparison, decides=False)),
         ("Training", _training(comparison)),
         ("To target, a validation loss", _targets(comparison)),
         ("Decoding", _decoding(comparison)),
@@ -63,6 +64,11 @@ def legend(comparison: Comparison) -> list[str]:
         )
     if comparison.throughput:
         lines.append("Speed: median; ratios to the first of each group are formed within rounds.")
+    if comparison.tuning:
+        lines.append(
+            "Tuning: the winner ran again on new seeds; losses are means over the seeds of a point, "
+            "and trials and passes are what the search cost besides."
+        )
     if any(row["metric"] for row in comparison.tuning):
         lines.append(
             "Tuning: a metric that is named selected the winner, and median and worst are of it."
@@ -267,8 +273,10 @@ def _tuning(comparison: Comparison) -> Cells:
                 "task": row["task"],
                 **{axis: row[axis] for axis in axes},
                 "optimizer": row["optimizer"],
-                "winner": ", ".join(options) or "-",
+                "winner": ", ".join(options) or "none",
                 "point": "-" if row["point"] is None else f"{row['point'] + 1} of {row['points']}",
+                "trials": str(row["trials"]),
+                "passes": number(row["passes"]),
                 "metric": row["metric"],
                 "score": number(row["score"]),
                 "loss": number(row["validation_loss"]),

@@ -30,13 +30,14 @@ def planned(
 ) -> list[Measurement]:
     """A measurement for each task and model, of those tasks and optimizers if any are named.
 
-    Of a suite with tuning the winners are measured if `records` have them all, else the optimizers
+    Of a suite with tuning the winners are measured if `records` have all searches, else the optimizers
     as the suite has them: rates that are searched do not change the speed. SuiteError with what is
     wrong, names that are unknown included.
     """
     one = replace(suite, seeds=(min(suite.seeds),), throughput=how)
     trials = expected(one, registry, records, fingerprint)
-    if any(trial.is_search for trial in trials) and not _complete(one, registry, trials):
+    done = {record.key for record in records}
+    if any(trial.is_search and trial.key not in done for trial in trials):
         trials = expected(replace(one, tuning=None), registry, (), fingerprint)
     found = measurements(one, trials)
     _check("task", tasks, [display_name(each.strategies[0].task) for each in found])
@@ -78,13 +79,6 @@ def run_bench(
             ),
             stopping=stopping,
         )
-
-
-def _complete(suite: Suite, registry: Registry, trials: Sequence[Trial]) -> bool:
-    """Whether every search has its winner."""
-    finals = sum(not trial.is_search for trial in trials)
-    untuned = expected(replace(suite, tuning=None), registry, (), lambda part: "")
-    return finals == len(untuned)
 
 
 def _check(kind: str, names: Sequence[str], known: Sequence[str]) -> None:

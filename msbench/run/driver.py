@@ -20,6 +20,7 @@ from msbench.plan.known import known_fingerprint
 from msbench.plan.modes import mode_notes
 from msbench.plan.question import question_of
 from msbench.plan.trials import Fingerprint, expected, measurements
+from msbench.plan.tuning import tuning_notes
 from msbench.plan.versions import replaced
 from msbench.plugins.loading import OWN
 from msbench.plugins.registry import Entry, Registry
@@ -67,7 +68,8 @@ def run_suite(
     every = expected(suite, registry, kept, fingerprint)
     trials, timed = _missing(every, kept), _missing(measurements(suite, every), kept)
     outdated = replaced(trials, stored.records)
-    notes = mode_notes([*trials, *(t for each in timed for t in each.strategies)], registry)
+    modes = mode_notes([*trials, *(t for each in timed for t in each.strategies)], registry)
+    notes = [*tuning_notes(suite), *modes]
     yield Planned(every, trials, timed, stored.problems, stored.unsealed, outdated, notes)
     if trials or timed:
         prepare_folder(folder)

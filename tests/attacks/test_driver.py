@@ -122,7 +122,7 @@ def pause(driver: Any, out: Path) -> None:
 
 def share(folder: Path, end: str) -> list[Path]:
     """Two drivers on one folder, the second through a link; what happens to the first is `end`."""
-    top = "[tuning]\npoints = 3\n" if end == "nothing" else ""
+    top = "[tuning]\nmethod = 'halton'\npoints = 3\n" if end == "nothing" else ""
     options = {"a": "seconds = 0.05"} if top else {"a": "lr = 0.1\nseconds = 0.2"}
     suite = write_suite(folder, options, seeds=6, rounds=1, top=top)
     out, link = folder / "out", folder / "link"
@@ -177,7 +177,7 @@ if os.environ.get("IDLE_HOLD") == "preload":
 
 def interrupt(folder: Path, phase: str, signals: Sequence[signal.Signals]) -> float:
     """Send signals to a driver in a phase; the seconds from the last of them to its end."""
-    top = "[tuning]\npoints = 2\n" if phase == "tuning" else ""
+    top = "[tuning]\nmethod = 'halton'\npoints = 2\n" if phase == "tuning" else ""
     suite = write_suite(folder, {"a": "" if top else "lr = 0.1"}, seeds=2, rounds=1, top=top)
     (folder / "idle_preload.py").write_text(PRELOAD)
     path = f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"

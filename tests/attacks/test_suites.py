@@ -228,7 +228,7 @@ TOO_MUCH: dict[str, str] = {
             "schedule": "constant",
         }.items()
     ),
-    "a search of 10^6": "tuning = {points = 1000, seeds = 100}\nseeds = 1\n"
+    "a search of 10^6": "tuning = {method = 'halton', points = 1000, seeds = 100}\nseeds = 1\n"
     + "model = ["
     + ",".join(f"{{name='encoder-decoder', label='{n}'}}" for n in range(10))
     + "]",

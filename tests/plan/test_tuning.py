@@ -14,10 +14,11 @@ from handmade import results
 from msbench.cli.app import main
 from msbench.compare.comparison import compare
 from msbench.errors import MsbenchError, SuiteError
-from msbench.plan.space import options_at_edge, sample_points, search_space
+from msbench.plan.space import options_at_edge, rate_of, sample_points, search_space
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import Fingerprint, expected, measurements, plan
-from msbench.plan.tuning import SEEDS, best_point
+from msbench.plan.tuning import SEEDS
+from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record, Status, record
 from msbench.records.store import read
@@ -28,7 +29,7 @@ from msbench.spec import Choice, Suite, Trial
 Write = Callable[..., Path]
 Problems = Callable[..., list[str]]
 
-TUNED = {"[throughput]": "[tuning]\npoints = 3\n[throughput]"}
+TUNED = {"[throughput]": "[tuning]\nmethod = 'halton'\npoints = 3\n[throughput]"}
 FREE = {"lr = 3e-3\n": "\n", ", lr = 3e-3": ""}
 """No optimizer has its rate set."""
 
@@ -109,7 +110,22 @@ def test_bad_spaces_are_refused(space: str, expected: str, problems: Problems) -
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        (TUNED, "'adamw' has nothing to tune"),
+        (
+            {"[throughput]": "[tuning]\noptions = ['lr']\n[throughput]"},
+            "'adamw' has nothing to tune",
+        ),
+        (
+            {"[throughput]": "[tuning]\npoints = 3\n[throughput]"},
+            "tuning.points: is for method = 'halton', and this is 'bracket'",
+        ),
+        (
+            {**TUNED, "points = 3": "points = 3\ntrials = 20"},
+            "tuning.trials: is for method = 'bracket', and this is 'halton'",
+        ),
+        (
+            {**TUNED, "seeds = 2": "seeds = 2\ntuned_by = 'me'"},
+            "tuned_by: says who chose the options, and [tuning] chooses them here",
+        ),
         ({"lr = 3e-3\n": "space = { lr = [0.1, 1.0] }\n"}, "needs a [tuning] table"),
         (
             {**TUNED, **FREE, "lr = 3e-3\n": "lr = 3e-3\nspace = { lr = [0.1, 1.0] }\n"},
@@ -133,7 +149,7 @@ def test_every_optimizer_gets_the_same_points_and_passes(suite: Suite, search: l
     assert not set(suite.seeds) & {trial.seed for trial in search}
 
 
-def test_the_winner_is_the_best_median_and_runs_with_fresh_seeds(
+def test_the_winner_is_the_best_mean_and_runs_with_fresh_seeds(
     suite: Suite, registry: Registry
 ) -> None:
     suite = replace(suite, tuning=replace(suite.tuning, seeds=3))
@@ -158,12 +174,15 @@ def test_the_winner_is_the_best_median_and_runs_with_fresh_seeds(
     assert not any(t.optimizer.name == "adamw" for t in plan(suite, registry, done, no_data))
 
 
-def test_points_that_fail_lose_and_if_all_do_the_first_shows_it(search: list[Trial]) -> None:
-    adamw = [t for t in search if t.optimizer.name == "adamw"]
-    records = {t.key: finished(t, 0.0, "diverged") for t in adamw}
-    assert best_point(adamw, records, "loss") == 0
-    records[adamw[2].key] = finished(adamw[2], 7.0)
-    assert best_point(adamw, records, "loss") == 2
+def test_points_that_fail_lose_and_if_all_do_there_is_no_winner(
+    suite: Suite, registry: Registry, search: list[Trial]
+) -> None:
+    records = {t.key: finished(t, 0.0, "diverged") for t in search}
+    assert expected(suite, registry, records.values(), no_data) == search
+    records[search[2].key] = finished(search[2], 7.0)
+    _, _, *finals = expected(suite, registry, records.values(), no_data)[4:]
+    assert {point_of(trial) for trial in finals} == {2}
+    assert {trial.optimizer.name for trial in finals} == {search[2].optimizer.name}
 
 
 def test_a_winner_at_the_edge_is_marked() -> None:
@@ -313,3 +332,120 @@ def test_winners_of_an_earlier_search_are_left_out_and_told(
         (3, 7.0)
     }
     assert any("10 trials of winners of an earlier search are left out" in n for n in both.notes)
+
+
+BRACKET = {"[throughput]": "[tuning]\ntrials = 11\n[throughput]"}
+
+
+def searched(
+    suite: Suite, registry: Registry, loss: Callable[[Trial], float]
+) -> tuple[list[Record], list[Trial]]:
+    """(records of whole searches in which trials have these losses, the winners' trials)."""
+    records: dict[str, Record] = {}
+    while search := [t for t in plan(suite, registry, records.values(), no_data) if t.is_search]:
+        records |= {trial.key: finished(trial, loss(trial)) for trial in search}
+    return [*records.values()], plan(suite, registry, records.values(), no_data)
+
+
+def test_a_bracket_goes_on_from_its_records(write_suite: Write, registry: Registry) -> None:
+    suite = load_suite(str(write_suite(**BRACKET, **FREE)))
+
+    def loss(trial: Trial) -> float:
+        inner = trial.optimizer.options.get("base", trial.optimizer)
+        return 1 + abs(math.log10(inner.options["lr"] / 1e-2)) + 0.01 * (trial.seed - SEEDS)
+
+    first = plan(suite, registry, (), no_data)
+    assert len(first) == 6  # three rates of both optimizers
+    records, finals = searched(suite, registry, loss)
+    for name in ("adamw", "sam"):
+        trials = [each for each in records if each.job["optimizer"]["name"] == name]
+        assert len(trials) == 11
+        assert sorted({each.job["seed"] for each in trials}) == [SEEDS, SEEDS + 1, SEEDS + 2]
+    for trial in finals:
+        assert trial.tuned is not None
+        assert trial.tuned.stage == "final"
+        assert not trial.tuned.edge
+        assert rate_of(dict.fromkeys(trial.tuned.options, (1, 2, "log"))) in ("lr", "base.lr")
+    assert len(finals) == 4
+    # Whatever of the records is there first, the search ends the same.
+    again = plan(suite, registry, records[::2], no_data)
+    assert {trial.key for trial in again if trial.is_search} <= {each.key for each in records}
+
+
+def test_a_schedule_is_searched_with_the_optimizer(write_suite: Write, registry: Registry) -> None:
+    schedule = '\n[[schedule]]\nname = "linear"\n'
+    suite = load_suite(str(write_suite(bottom=schedule, **BRACKET, **FREE)))
+
+    def loss(trial: Trial) -> float:
+        return 1.0 - trial.schedule.options["warmup"]
+
+    records, finals = searched(suite, registry, loss)
+    assert {trial.schedule.options["warmup"] for trial in finals} == {0.1}
+    scores = results(finals[0].decoders[:1], [{"bleu": 3.0}])
+    compared = compare([*records, *(record(trial, "ok", results=scores) for trial in finals)])
+    assert {row["schedule"] for row in compared.accuracy} == {"linear"}
+    assert {row["optimizer"] for row in compared.tuning} == {"adamw", "sam"}
+    assert [(row["trials"], row["ok"] > 0) for row in compared.tuning] == [(11, True)] * 2
+
+
+def test_a_search_without_a_winner_says_so(write_suite: Write, registry: Registry) -> None:
+    suite = load_suite(str(write_suite(**BRACKET, **FREE)))
+
+    def loss(trial: Trial) -> float:
+        return math.inf if trial.optimizer.name == "sam" else 1.0
+
+    records, finals = searched(suite, registry, loss)
+    assert {trial.optimizer.name for trial in finals} == {"adamw"}
+    scores = results(finals[0].decoders[:1], [{"bleu": 3.0}])
+    compared = compare([*records, *(record(trial, "ok", results=scores) for trial in finals)])
+    (note,) = (note for note in compared.notes if "no winner" in note)
+    assert note.startswith("numbers-fr, sam: no winner, since none of 11 trials")
+    (row,) = (row for row in compared.tuning if row["optimizer"] == "sam")
+    assert (row["point"], row["options"], row["ok"]) == (None, {}, 0)
+
+
+GUARDED = """
+from dataclasses import replace
+import msbench
+from msbench.builtin.tasks.numbers import numbers_fr
+from msbench.data.task import Split
+
+class Hidden(Split):
+    def batches(self, *args, **kwargs):
+        raise RuntimeError("the test split was read")
+
+@msbench.hookimpl
+def register_tasks(register):
+    register("guarded", guarded, fits=("seq2seq",))
+
+def guarded():
+    task = numbers_fr(below=200, examples=200)
+    shown = task.test
+    hidden = Hidden(shown.source, shown.target, shown.references, shown.input)
+    return replace(task, test=hidden)
+"""
+
+
+@pytest.mark.parametrize("select", ["loss", "metric"])
+def test_a_search_never_reads_the_test_split(
+    select: str, write_suite: Write, write_plugin: Callable[..., str]
+) -> None:
+    """The test split of this task raises when examples are taken from it."""
+    plugin = write_plugin(GUARDED)
+    registry = load_plugins([plugin])
+    changes = {**BRACKET, **FREE, "trials = 11": f"trials = 11\nselect = '{select}'"}
+    task = {'name = "numbers-fr"\nbelow = 200\nexamples = 200': 'name = "guarded"'}
+    suite = load_suite(str(write_suite(**changes, **task)))
+
+    def guarded_fingerprint(part: Any) -> str:
+        found: str = registry.build("task", part)().fingerprint()
+        return found
+
+    trial = plan(suite, registry, (), guarded_fingerprint)[0]
+    assert trial.is_search
+    done = run_job(trial, [plugin])
+    assert done.status == "ok", done.reason
+    final = replace(trial, tuned=None, seed=0)
+    read_it = run_job(final, [plugin])
+    assert read_it.status == "failed"
+    assert "the test split was read" in read_it.reason

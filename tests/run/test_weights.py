@@ -236,7 +236,7 @@ def test_a_search_keeps_no_weights(
     write_suite: Write, registry: Registry, fingerprint: Fingerprint, tmp_path: Path
 ) -> None:
     free = {"lr = 3e-3\n": "", 'base = { name = "adamw", lr = 3e-3 }': 'base = { name = "adamw" }'}
-    suite = load_suite(str(write_suite(bottom="[tuning]\npoints = 2", **free)))
+    suite = load_suite(str(write_suite(bottom="[tuning]\nmethod = 'halton'\npoints = 2", **free)))
     trial = plan(suite, registry, (), fingerprint)[0]
     assert trial.is_search
     assert run_job(trial, weights=tmp_path / "weights").status == "ok"

@@ -10,8 +10,23 @@ from msbench import Register
 def register_optimizers(register: Register) -> None:
     where = "msbench.builtin.optimizers.torch_optim:"
     memory = partial(register, steps="memory", base="sgd")
-    heavy_ball = partial(memory, space={"lr": (3e-3, 1.0, "log")})
-    adaptive = partial(memory, space={"lr": (3e-4, 3e-2, "log")})
+    # Of options that are no rates two values: the default, and one that often decides.
+    weak_decay = (0.0, 1e-3, "choice")  # at the large rates of SGD
+    decay = (0.01, 0.1, "choice")
+    beta2 = (0.95, 0.999, "choice")
+    heavy_ball = partial(
+        memory,
+        space={
+            "lr": (3e-3, 1.0, "log"),
+            "momentum": (0.5, 0.9, "choice"),
+            "weight_decay": weak_decay,
+        },
+    )
+    small_rates = (3e-4, 3e-2, "log")
+    large_rates = (3e-3, 3e-1, "log")
+    adaptive = partial(
+        memory, space={"lr": small_rates, "beta2": beta2, "weight_decay": decay}
+    )
     passes = partial(register, steps="passes", passes=2)
     slow_weights = partial(register, steps="slow-weights")
     register(
@@ -19,7 +34,7 @@ def register_optimizers(register: Register) -> None:
         where + "sgd",
         idea="Stochastic gradient descent: one gradient, one step, no memory.",
         paper="Robbins and Monro, 1951, A stochastic approximation method",
-        space={"lr": (3e-2, 3.0, "log")},
+        space={"lr": (3e-2, 3.0, "log"), "weight_decay": weak_decay},
         helps="Where rates are tuned and noise is small; on attention models it trails adaptive "
         "methods (Zhang et al., 2020, Why are adaptive methods good for attention models?).",
     )
@@ -38,9 +53,14 @@ def register_optimizers(register: Register) -> None:
         paper="Nesterov, 1983; Sutskever et al., 2013, The importance of momentum",
         helps="As momentum, and stabler where momentum is close to 1 (Sutskever et al., 2013).",
     )
-    adaptive(
+    memory(
         "rmsprop",
         where + "rmsprop",
+        space={
+            "lr": small_rates,
+            "alpha": (0.9, 0.99, "choice"),
+            "weight_decay": (0.0, 0.1, "choice"),
+        },
         idea="Steps scaled per weight by a mean of squared gradients.",
         paper="Tieleman and Hinton, 2012, Lecture 6.5",
         helps="Where the scale of gradients differs between weights and changes (Tieleman and "
@@ -51,12 +71,13 @@ def register_optimizers(register: Register) -> None:
         where + "adagrad",
         idea="Steps scaled per weight by all squared gradients so far.",
         paper="Duchi et al., 2011, Adaptive subgradient methods",
-        space={"lr": (3e-3, 3e-1, "log")},
+        space={"lr": large_rates, "weight_decay": (0.0, 0.01, "choice")},
         helps="Rare features such as rare words (Duchi et al., 2011); its steps only ever shrink.",
     )
-    adaptive(
+    memory(
         "adam",
         where + "adam",
+        space={"lr": small_rates, "beta2": beta2},
         idea="Momentum, scaled per weight by a mean of squared gradients.",
         paper="Kingma and Ba, 2015, Adam: A method for stochastic optimization",
         helps="Transformers, and texts in which most words are rare (Kunstner et al., 2024, "
@@ -83,12 +104,17 @@ def register_optimizers(register: Register) -> None:
         where + "adafactor",
         idea="Adam's scaling from row and column sums: little memory.",
         paper="Shazeer and Stern, 2018, Adafactor",
-        space={"lr": (3e-3, 3e-1, "log")},
+        space={"lr": large_rates, "weight_decay": (0.0, 0.01, "choice")},
         helps="Where memory is short: large matrices of embeddings (Shazeer and Stern, 2018).",
     )
-    adaptive(
+    memory(
         "muon",
         where + "muon",
+        space={
+            "lr": small_rates,
+            "momentum": (0.9, 0.95, "choice"),
+            "weight_decay": decay,
+        },
         idea="Momentum of hidden matrices made orthogonal, AdamW for the rest.",
         paper="Jordan et al., 2024, Muon; Liu et al., 2025, Muon is scalable for LLM training",
         helps="Hidden matrices of transformers: half the compute of AdamW to the same loss (Liu "
@@ -127,6 +153,7 @@ def register_optimizers(register: Register) -> None:
     slow_weights(
         "lookahead",
         where + "Lookahead",
+        space={"k": (5, 10, "choice"), "alpha": (0.5, 0.8, "choice")},
         idea="k steps of a base optimizer, then slow weights move a part of the way.",
         paper="Zhang et al., 2019, Lookahead optimizer: k steps forward, 1 step back",
         helps="Bases whose rate is too high or hardly tuned (Zhang et al., 2019).",
@@ -134,6 +161,7 @@ def register_optimizers(register: Register) -> None:
     slow_weights(
         "ema",
         where + "EMA",
+        space={"decay": (0.95, 0.99, "choice")},
         idea="Evaluates a moving average of the weights instead of the last ones.",
         paper="Polyak and Juditsky, 1992, Acceleration of stochastic approximation by averaging",
         helps="Rates that do not fall to zero, whose last steps are noisy (Morales-Brotons et "
@@ -142,6 +170,7 @@ def register_optimizers(register: Register) -> None:
     slow_weights(
         "swa",
         where + "SWA",
+        space={"start": (0.5, 0.75, "choice")},
         idea="Evaluates the mean of the weights over the last part of training.",
         paper="Izmailov et al., 2018, Averaging weights leads to wider optima",
         helps="Rates that stay high to the end (Izmailov et al., 2018); a rate that falls to zero "

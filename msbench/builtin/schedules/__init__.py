@@ -1,5 +1,7 @@
 """Schedules that come with msbench."""
 
+from functools import partial
+
 import msbench
 from msbench import Register
 
@@ -7,27 +9,28 @@ from msbench import Register
 @msbench.hookimpl
 def register_schedules(register: Register) -> None:
     where = "msbench.builtin.schedules.factors:"
-    register(
+    warmed = partial(register, space={"warmup": (0.0, 0.1, "choice")})
+    warmed(
         "constant",
         where + "constant",
         idea="One learning rate after the warm-up.",
         helps="Budgets that are not known yet, with averaged weights (Izmailov et al., 2018).",
     )
-    register(
+    warmed(
         "linear",
         where + "linear",
         idea="Down to zero in a straight line.",
         helps="Known budgets: best or close to it over many tasks (Defazio et al., 2023, Optimal "
         "linear decay).",
     )
-    register(
+    warmed(
         "cosine",
         where + "cosine",
         idea="Down to zero along half a cosine.",
         paper="Loshchilov and Hutter, 2017, SGDR",
         helps="Known budgets: it must end where training does (Hoffmann et al., 2022).",
     )
-    register(
+    warmed(
         "wsd",
         where + "wsd",
         idea="Warm-up, one rate, and down to zero at the end.",
@@ -42,7 +45,7 @@ def register_schedules(register: Register) -> None:
         paper="Vaswani et al., 2017, Attention is all you need",
         helps="Budgets that are not known yet, with a warm-up (Vaswani et al., 2017).",
     )
-    register(
+    warmed(
         "multistep",
         where + "multistep",
         idea="Ten times less at each milestone.",
