@@ -226,7 +226,7 @@ class Tuning:
     """How every optimizer's options are searched, all with equal effort."""
 
     method: Method = "bracket"
-    trials: int = field(default=14, metadata={"ge": 9, "le": 1000})
+    trials: int = field(default=14, metadata={"ge": 10, "le": 1000})
     """Of a bracket: trials that each search takes, over all points and seeds."""
     points: int = field(default=8, metadata={"ge": 2, "le": 1000})
     """Of a Halton sequence: points of its space that each optimizer tries."""

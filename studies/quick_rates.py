@@ -1,6 +1,6 @@
 """The short search behind the options of suites/quick.toml: the bracket of `[tuning]`, per task.
 
-    python studies/quick_rates.py [--trials N] [--out FOLDER]
+    python studies/quick_rates.py [--trials N] [--workers N] [--out FOLDER]
 
 Every strategy of the suite is searched over all that it declares, on each task by itself, with the
 seeds of a search, which the suite does not use, and with one validation at the end. Prints the
@@ -22,7 +22,7 @@ from msbench import Registry, Trial, load_plugins, load_suite, read, run_suite
 from msbench.cli.interrupts import Stop
 from msbench.cli.progress import show_progress
 from msbench.data.download import fetch
-from msbench.plan.trials import expected
+from msbench.plan.trials import expected, with_overrides
 from msbench.run.device import limit_threads
 from msbench.run.driver import cache_by_part, fingerprint_of
 from msbench.spec import Suite, Throughput, Tuning, display_name
@@ -86,11 +86,13 @@ def _key(name: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--trials", type=int, default=14, help="of each search")
+    parser.add_argument("--trials", type=int, default=10, help="of each search")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("results/quick-rates"), help="records")
     asked = parser.parse_args()
     limit_threads(1)
     registry, suite = load_plugins(), untuned(load_suite("quick"), asked.trials)
+    suite = with_overrides(suite, seeds=None, device=None, workers=asked.workers)
     events = run_suite(suite, registry, asked.out)
     next(events)
     show_progress(events, Stop())

@@ -4,11 +4,11 @@
 
 results/reference/optimizers has six rates of each of eighteen optimizers on three tasks, and five
 more seeds of each winner. Of every optimizer and task, the logarithm of the validation loss is
-interpolated over that of the rate; its mean over seeds at the winner. Nothing better is known beyond
-the outermost rates, so there the curve is taken to be its mirror image, and to be infinite where
-training diverged. A trial's loss is lognormal around it, with the spread of the five seeds. Every
-draw shifts the declared range by up to a quarter of a decade either way, so that neither search
-starts where the records happen to be. The searches themselves are those of msbench.
+interpolated over that of the rate; its mean over seeds at the winner. Nothing better is known
+beyond the outermost rates, so there the curve is taken to be its mirror image, and to be infinite
+where training diverged. A trial's loss is lognormal around it, with the spread of the five seeds.
+Every draw shifts the declared range by up to a quarter of a decade either way, so that neither
+search starts where the records happen to be. The searches themselves are those of msbench.
 
 The excess is how far the true loss at the chosen rate lies above the lowest that is known.
 """
@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,8 @@ def excess(curve: Curve, method: Callable[[Space], Method], draw: np.random.Gene
     winner."""
     factor = 10 ** draw.uniform(-SHIFT, SHIFT)
     ((name, (low, high, scale)),) = curve.space.items()
-    search = method({name: (low * factor, high * factor, scale)})
+    space = {name: (low * factor, high * factor, scale)}
+    search = method(space)
     attempts = next(search)
     try:
         while True:
@@ -116,9 +118,9 @@ def excess(curve: Curve, method: Callable[[Space], Method], draw: np.random.Gene
         return math.exp(curve.at(end.value.point[name]) - curve.best) - 1
 
 
-def _bracket(space: Space, trials: int, **how: float) -> Method:
+def _bracket(space: Space, trials: int, **how: Any) -> Method:
     start = dict.fromkeys(space)
-    return bracket(space, start, trials, **how)  # type: ignore[arg-type]
+    return bracket(space, start, trials, **how)
 
 
 def _halton(space: Space, points: int, seeds: int = 1) -> Method:
@@ -129,13 +131,18 @@ METHODS: dict[str, tuple[int, Callable[[Space], Method]]] = {
     "Halton, 6 points": (6, partial(_halton, points=6)),
     "Halton, 14 points": (14, partial(_halton, points=14)),
     "Halton, 7 points of 2 seeds": (14, partial(_halton, points=7, seeds=2)),
-    "bracket, the lowest of 14": (14, partial(_bracket, trials=14, top=1, again=0)),
-    "bracket, top 2 again twice": (14, partial(_bracket, trials=14, top=2, again=2)),
-    "bracket, top 3 again twice": (14, partial(_bracket, trials=14)),
-    "bracket, top 3 again twice, 10 trials": (10, partial(_bracket, trials=10)),
-    "bracket, top 3 again twice, 12 trials": (12, partial(_bracket, trials=12)),
-    "bracket, top 3 again twice, 20 trials": (20, partial(_bracket, trials=20)),
-    "bracket, top 5 again 5 times, 34 trials": (34, partial(_bracket, trials=34, top=5, again=5)),
+    "bracket, no seed more": (14, partial(_bracket, trials=14, again=())),
+    "bracket, best 3 with 2 more seeds": (14, partial(_bracket, trials=14, again=((3, 2),))),
+    "bracket, best 4, then 2, with 1 more": (14, partial(_bracket, trials=14)),
+    "the same in fewer trials": (10, partial(_bracket, trials=10)),
+    "best 6 with 1 more, 3 with 2, 2 with 5": (
+        30,
+        partial(_bracket, trials=30, again=((6, 1), (3, 2), (2, 5))),
+    ),
+    "best 6 with 1 more, 4 with 4, 3 with 10": (
+        60,
+        partial(_bracket, trials=60, again=((6, 1), (4, 4), (3, 10))),
+    ),
 }
 """Name -> (trials, the search)."""
 
@@ -162,13 +169,21 @@ def simulate(known: Sequence[Curve], draws: int) -> list[dict[str, object]]:
     return rows
 
 
-def table(figures: Mapping[str, Sequence[Mapping[str, object]]]) -> str:
+def spreads(known: Sequence[Curve]) -> dict[str, float]:
+    """By task, the median over optimizers of the spread of a trial's loss over seeds."""
+    return {
+        task: float(np.median([curve.spread for curve in known if curve.task == task]))
+        for task in TASKS
+    }
+
+
+def table(figures: Mapping[str, Any]) -> str:
     """Mean excess in %, with its standard error."""
     cells = [
         {
             "search": row["search"],
             "trials": row["trials"],
-            **{task: f"{100 * row[task]:.1f} ± {100 * row[f'{task} error']:.1f}" for task in TASKS},  # type: ignore[operator]
+            **{task: f"{100 * row[task]:.1f} ± {100 * row[f'{task} error']:.1f}" for task in TASKS},
         }
         for row in figures["rows"]
     ]
@@ -188,6 +203,7 @@ def of_suite() -> list[Curve]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--draws", type=int, default=400)
-    rows = simulate(of_suite(), parser.parse_args().draws)
-    OUT.write_text(json.dumps({"rows": rows}, indent=1) + "\n")
-    print(table({"rows": rows}))
+    known, draws = of_suite(), parser.parse_args().draws
+    figures = {"draws": draws, "spreads": spreads(known), "rows": simulate(known, draws)}
+    OUT.write_text(json.dumps(figures, indent=1) + "\n")
+    print(table(figures))

@@ -42,7 +42,9 @@ def test_the_documented_suite_plans(tmp_path: Path, registry: Registry) -> None:
     assert len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 10
     free = code.replace("lr = 4e-3\n", "").replace(", lr = 8e-3", "")
     path.write_text(free + tuning)
-    assert len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 6  # three rates of each
+    assert (
+        len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 6
+    )  # three rates of each
     path.write_text(re.sub(r"\[\[optimizer\]\].*?(?=\[\[dec)", by_strategy, code, flags=re.DOTALL))
     budgets = {
         (trial.optimizer.label, trial.training.budget)

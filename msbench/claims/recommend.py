@@ -79,7 +79,9 @@ def _untuned(evidence: Evidence, held: Sequence[Contest]) -> list[str]:
     compared = {each.axes.optimizer for contest in held for each in contest.candidates}
     if len(compared) < 2 or not compared & named:
         return []
-    return [f"untuned, so the best may only have the best rate: {', '.join(sorted(compared & named))}"]
+    return [
+        f"untuned, so the best may only have the best rate: {', '.join(sorted(compared & named))}"
+    ]
 
 
 def _of(evidence: Evidence, task: str) -> dict[StrategyKey, Trials]:

@@ -101,7 +101,11 @@ def _print_plan(suite: "Suite", planned: "Planned") -> None:
     echo(
         f"{suite.name}: {len(trials)} of {len(planned.expected)} trials to do, "
         f"{len(planned.measurements)} throughput measurements"
-        + ("; then what the search decides, the winners' trials and their throughput" if later else "")
+        + (
+            "; then what the search decides, the winners' trials and their throughput"
+            if later
+            else ""
+        )
     )
     missing = sorted({trial.task.name for trial in trials if not trial.data})
     if missing:

@@ -30,8 +30,8 @@ from msbench.records.record import Record
 from msbench.spec import STRATEGY, Compared, Question
 
 NOT_RANKED = (
-    "untuned: no search chose the options of these strategies (a suite says otherwise by tuned_by), "
-    "so a difference may be one of rates, and nothing is ranked"
+    "untuned: no search chose the options of these strategies, and no suite says by tuned_by who "
+    "did, so a difference may be one of rates, and nothing is ranked"
 )
 
 
@@ -87,7 +87,9 @@ def compare(
     automatic = auto_targets(columns, trials, by, bases)
     targets, of_other_losses = resolved(target, trials.cells, automatic, labels, by, bases)
     took = reaching(columns, trials, targets)
-    unchosen = [] if by not in STRATEGY or (question and question.tuned_by) else untuned(columns, labels)
+    unchosen = (
+        [] if by not in STRATEGY or (question and question.tuned_by) else untuned(columns, labels)
+    )
     ranks, unranked = rank_rows(accuracy, by) if not unchosen else ([], [NOT_RANKED])
     tuning = tuning_rows(columns, labels)
     several = [f"seconds come from {len(names)} machines: side by side"] if len(names) > 1 else []

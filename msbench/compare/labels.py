@@ -138,9 +138,9 @@ def _part(trial: TrialData | StrategyData, axis: str) -> PartData:
         of_schedule = name.startswith(SCHEDULE)
         if axis == ("schedule" if of_schedule else "optimizer"):
             part = _without(part, name.removeprefix(SCHEDULE).split("."))
-    count = said.get("training", {}).get("count", "passes")
-    if axis == "optimizer" and count != "passes":
-        part = cast(PartData, {**part, "count": count})
+    if axis == "optimizer":
+        count = said.get("training", {}).get("count", "passes")
+        part = cast(PartData, {**part, "budget": count})
     return part
 
 

@@ -42,8 +42,8 @@ def without_replaced(columns: Columns, labels: Labels) -> tuple[Columns, list[st
 def without_winner(rows: Sequence[TuningRow]) -> list[str]:
     """A note on every search that has no winner, since nothing ended well."""
     return [
-        f"{row['task']}, {row['optimizer']}: no winner, since none of {row['trials']} trials of its "
-        f"search ended well"
+        f"{row['task']}, {row['optimizer']}: no winner, since none of {row['trials']} trials of "
+        f"its search ended well"
         for row in rows
         if row["point"] is None and not row["ok"]
     ]

@@ -41,14 +41,8 @@ class Winner(NamedTuple):
 
 Method = Generator[list[Attempt], list[float], Winner | None]
 
-TOP = 3
-"""Points that are tried again before one is picked."""
-
-AGAIN = 2
-"""Seeds that they are tried again with."""
-
-FEWEST = 3 + TOP * AGAIN
-"""Trials that a bracket takes at least: three rates, and the best of all again."""
+AGAIN = ((4, 1), (2, 1))
+"""The best so many are tried again, each with so many more seeds; then the best of these."""
 
 STEP = 0.25
 """From one rate to the next, as a share of the declared range: half a decade of two decades."""
@@ -75,18 +69,16 @@ def bracket(
     start: Point,
     trials: int,
     *,
-    top: int = TOP,
-    again: int = AGAIN,
+    again: Sequence[tuple[int, int]] = AGAIN,
     step: float = STEP,
 ) -> Method:
     """Bracket the rate outward until the best is interior and refine around it; at the best rate
-    two values of every other option; the best three again with two more seeds, and the lowest mean
-    of the three seeds wins.
+    two values of every other option; the best again with more seeds, and the lowest mean wins.
 
     Where trials are few, the bracket goes before other options, and these before refining. All
     trials are used, unless nothing ends well.
     """
-    rate, limit = rate_of(space), trials - top * again
+    rate, limit = rate_of(space), trials - sum(count * seeds for count, seeds in again)
     others = len(varied(space, start, start))
     tried: list[tuple[Point, float]] = []
     best = start
@@ -101,9 +93,9 @@ def bracket(
     if any(math.isfinite(loss) for _, loss in tried):
         points = varied(space, start, best)[: limit - len(tried)]
         tried += zip(points, (yield [Attempt(point) for point in points]), strict=True)
-    winner = yield from _again(tried, top, again)
+    winner = yield from _again(tried, again)
     edge = [rate] if rate and winner and _outermost(winner[rate], tried, rate) else []
-    return winner and Winner(winner, edge)
+    return Winner(winner, edge) if winner else None
 
 
 def varied(space: Space, start: Point, best: Point) -> list[Point]:
@@ -154,17 +146,23 @@ def _refined(
 
 
 def _again(
-    tried: Sequence[tuple[Point, float]], top: int, again: int
+    tried: Sequence[tuple[Point, float]], again: Sequence[tuple[int, int]]
 ) -> Generator[list[Attempt], list[float], Point | None]:
-    """The best with more seeds; the one with the lowest mean over all its seeds."""
-    finite = [each for each in tried if math.isfinite(each[1])]
-    best = sorted(finite, key=lambda each: each[1])[:top]
-    if not best:
-        return None
-    seeds = range(1, 1 + again)
-    losses = yield [Attempt(point, seed) for seed in seeds for point, _ in best]
-    means = [statistics.fmean([first, *losses[n :: len(best)]]) for n, (_, first) in enumerate(best)]
-    return best[min(range(len(best)), key=lambda n: means[n])][0]
+    """The best with more seeds, fewer of them from stage to stage; the one with the lowest mean."""
+    best = [(point, [loss]) for point, loss in tried if math.isfinite(loss)]
+    next_seed = 1
+    for count, seeds in again:
+        best = sorted(best, key=_mean)[:count]
+        for seed in range(next_seed, next_seed + seeds):
+            found = yield [Attempt(point, seed) for point, _ in best]
+            for (_, losses), loss in zip(best, found, strict=True):
+                losses.append(loss)
+        next_seed += seeds
+    return min(best, key=_mean)[0] if best else None
+
+
+def _mean(tried: tuple[Point, list[float]]) -> float:
+    return statistics.fmean(tried[1])
 
 
 def _at(start: Point, rate: str, scale: Sequence[Any], share: float) -> Point:

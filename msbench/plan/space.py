@@ -33,7 +33,9 @@ def search_space(
     only: options of this name alone, whatever they are an option of. PluginError says what is wrong
     with it, a space in which nothing is left included.
     """
-    space = choice.space if choice.space is not None else _declared_by_all(registry, choice, schedule)
+    space = (
+        choice.space if choice.space is not None else _declared_by_all(registry, choice, schedule)
+    )
     space = {name: bounds for name, bounds in space.items() if not only or _last(name) in only}
     problems = [
         f"space of {choice.name!r}: {name}: {problem}"

@@ -202,8 +202,8 @@ def tuning_notes(suite: Suite) -> list[str]:
     names = list(dict.fromkeys(map(display_name, suite.optimizers)))
     if suite.tuning is not None:
         return [
-            f"tuning: {suite.tuning.trials_each} trials for each of {len(names)} optimizers on every "
-            f"task, model, loss and schedule, all on validation"
+            f"tuning: {suite.tuning.trials_each} trials for each of {len(names)} optimizers on "
+            f"every task, model, loss and schedule, all on validation"
         ]
     if suite.tuned_by:
         return [f"options: chosen by {suite.tuned_by}; nothing is searched here"]

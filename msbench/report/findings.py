@@ -122,9 +122,10 @@ def summary(comparison: Comparison) -> list[str]:
     seeds = max((row["n"] for row in shown), default=0)
     verdicts = Counter(row["verdict"] for row in shown if row["verdict"])
     counts = ", ".join(f"{verdicts[word]} {word}" for word in MARKS if verdicts[word])
+    untuned = ", untuned and so not ranked" if comparison.untuned else ""
     lines = [
         f"{_count(len(names), comparison.by)} on {_count(len(tasks), 'task')}, up to "
-        f"{_count(seeds, 'seed')} each{', untuned and so not ranked' if comparison.untuned else ''}.",
+        f"{_count(seeds, 'seed')} each{untuned}.",
         f"Verdicts against {comparison.baseline}: {counts}."
         if verdicts
         else f"No verdict against {comparison.baseline} can be given.",

@@ -66,8 +66,8 @@ def legend(comparison: Comparison) -> list[str]:
         lines.append("Speed: median; ratios to the first of each group are formed within rounds.")
     if comparison.tuning:
         lines.append(
-            "Tuning: the winner ran again on new seeds; losses are means over the seeds of a point, "
-            "and trials and passes are what the search cost besides."
+            "Tuning: losses are means over the seeds of a point; trials and passes are what the "
+            "search cost. The winner ran again on new seeds."
         )
     if any(row["metric"] for row in comparison.tuning):
         lines.append(

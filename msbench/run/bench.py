@@ -15,7 +15,7 @@ from msbench.run.driver import entries_of, launch_jobs, preload_modules
 from msbench.run.events import Event
 from msbench.run.job import run_job
 from msbench.run.memory import GB
-from msbench.spec import Choice, Measurement, Part, Suite, Throughput, Trial, display_name
+from msbench.spec import Choice, Measurement, Part, Suite, Throughput, display_name
 
 
 def planned(
@@ -30,9 +30,9 @@ def planned(
 ) -> list[Measurement]:
     """A measurement for each task and model, of those tasks and optimizers if any are named.
 
-    Of a suite with tuning the winners are measured if `records` have all searches, else the optimizers
-    as the suite has them: rates that are searched do not change the speed. SuiteError with what is
-    wrong, names that are unknown included.
+    Of a suite with tuning the winners are measured if `records` have all searches, else the
+    optimizers as the suite has them: rates that are searched do not change the speed. SuiteError
+    with what is wrong, names that are unknown included.
     """
     one = replace(suite, seeds=(min(suite.seeds),), throughput=how)
     trials = expected(one, registry, records, fingerprint)

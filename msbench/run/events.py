@@ -25,7 +25,7 @@ class Planned:
     replaced: Replaced
     """Records of other versions of code or libraries: their work is done again."""
     notes: Sequence[str] = ()
-    """Who chose the options that are compared; what is done otherwise than the suite says, and why."""
+    """Who chose the options that are compared; what is done otherwise than the suite says."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ def no_data(part: Any) -> str:
 @pytest.fixture
 def suite(write_suite: Callable[..., Path]) -> Suite:
     free = {"lr = 3e-3\n": "\n", ", lr = 3e-3": ""}
-    suite = load_suite(str(write_suite(**free, **{"[throughput]": "[tuning]\nmethod = 'halton'\n[throughput]"})))
+    suite = load_suite(
+        str(write_suite(**free, **{"[throughput]": "[tuning]\nmethod = 'halton'\n[throughput]"}))
+    )
     (adamw,) = (choice for choice in suite.optimizers if choice.name == "adamw")
     return replace(suite, optimizers=(adamw,))
 

@@ -50,7 +50,7 @@ def test_a_winner_without_a_rate_on_either_side_is_at_the_edge() -> None:
 
 
 @pytest.mark.parametrize("space", [RATE, WHOLE], ids=["a rate", "three options"])
-@pytest.mark.parametrize("trials", [9, 14, 30])
+@pytest.mark.parametrize("trials", [10, 14, 20])
 def test_all_strategies_take_the_same_number_of_trials(space: Space, trials: int) -> None:
     start = {name: START[name] for name in space}
     tried, _ = searched(bracket(space, start, trials), valley(2e-3))
@@ -78,7 +78,7 @@ def test_luck_of_one_seed_does_not_win() -> None:
         return (0.0 if each.seed == 0 else 9.0) if lucky else valley(1e-2)(each)
 
     tried, winner = searched(bracket(RATE, {"lr": 0.1}, 14), loss)
-    assert {each.seed for each in tried if each.point["lr"] == 0.0316} == {0, 1, 2}
+    assert {each.seed for each in tried if each.point["lr"] == 0.0316} == {0, 1}
     assert winner is not None
     assert winner.point["lr"] != 0.0316
 

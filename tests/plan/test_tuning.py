@@ -49,7 +49,7 @@ def search(suite: Suite, registry: Registry) -> list[Trial]:
 
 
 def finished(trial: Trial, loss: float, status: Status = "ok") -> Record:
-    results = {"training": {"curve": [{"validation_loss": loss}]}}
+    results = {"training": {"passes": 12, "curve": [{"validation_loss": loss}]}}
     return record(trial, status, results=results)
 
 
@@ -374,10 +374,12 @@ def test_a_bracket_goes_on_from_its_records(write_suite: Write, registry: Regist
 
 def test_a_schedule_is_searched_with_the_optimizer(write_suite: Write, registry: Registry) -> None:
     schedule = '\n[[schedule]]\nname = "linear"\n'
-    suite = load_suite(str(write_suite(bottom=schedule, **BRACKET, **FREE)))
+    wider = {**BRACKET, "trials = 11": "trials = 14"}
+    suite = load_suite(str(write_suite(bottom=schedule, **wider, **FREE)))
 
     def loss(trial: Trial) -> float:
-        return 1.0 - trial.schedule.options["warmup"]
+        inner = trial.optimizer.options.get("base", trial.optimizer)
+        return 1 + abs(math.log(inner.options["lr"] / 3e-3)) - trial.schedule.options["warmup"]
 
     records, finals = searched(suite, registry, loss)
     assert {trial.schedule.options["warmup"] for trial in finals} == {0.1}
@@ -385,7 +387,7 @@ def test_a_schedule_is_searched_with_the_optimizer(write_suite: Write, registry:
     compared = compare([*records, *(record(trial, "ok", results=scores) for trial in finals)])
     assert {row["schedule"] for row in compared.accuracy} == {"linear"}
     assert {row["optimizer"] for row in compared.tuning} == {"adamw", "sam"}
-    assert [(row["trials"], row["ok"] > 0) for row in compared.tuning] == [(11, True)] * 2
+    assert [(row["trials"], row["passes"]) for row in compared.tuning] == [(14, 14 * 12)] * 2
 
 
 def test_a_search_without_a_winner_says_so(write_suite: Write, registry: Registry) -> None:

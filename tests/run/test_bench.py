@@ -118,7 +118,10 @@ def test_measurements_that_use_nothing_new_have_the_keys_they_had(trials: list[T
 def test_an_untuned_suite_is_measured_before_its_winners_are_known(
     write_suite: Callable[..., Path], registry: Registry, fingerprint: Fingerprint
 ) -> None:
-    tuned = {"[throughput]": "[tuning]\nmethod = 'halton'\npoints = 2\n[throughput]", "\nlr = 3e-3": ""}
+    tuned = {
+        "[throughput]": "[tuning]\nmethod = 'halton'\npoints = 2\n[throughput]",
+        "\nlr = 3e-3": "",
+    }
     suite = load_suite(str(write_suite(**tuned, **{", lr = 3e-3": ""})))
     how = Throughput(rounds=2)
     (measurement,) = planned(suite, registry, (), fingerprint, how, tasks=["numbers-fr"])

@@ -24,9 +24,7 @@ def register_optimizers(register: Register) -> None:
     )
     small_rates = (3e-4, 3e-2, "log")
     large_rates = (3e-3, 3e-1, "log")
-    adaptive = partial(
-        memory, space={"lr": small_rates, "beta2": beta2, "weight_decay": decay}
-    )
+    adaptive = partial(memory, space={"lr": small_rates, "beta2": beta2, "weight_decay": decay})
     passes = partial(register, steps="passes", passes=2)
     slow_weights = partial(register, steps="slow-weights")
     register(
