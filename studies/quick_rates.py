@@ -4,12 +4,13 @@
 
 Every strategy of the suite is searched over all that it declares, on each task by itself, with the
 seeds of a search, which the suite does not use, and with one validation at the end. Prints the
-winners, writes them to results/reference/quick-rates.json, and prints the `per_task` lines of the
-suite. An interrupted search goes on where it was.
+winners, writes them to results/reference/quick-rates.json, and writes the suite's options by task.
+An interrupted search goes on where it was.
 """
 
 import argparse
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msbench import Registry, Trial, load_plugins, load_suite, read, run_suite
+from msbench import Choice, Registry, Trial, load_plugins, load_suite, read, run_suite
 from msbench.cli.interrupts import Stop
 from msbench.cli.progress import show_progress
 from msbench.data.download import fetch
@@ -28,13 +29,15 @@ from msbench.run.driver import cache_by_part, fingerprint_of
 from msbench.spec import Suite, Throughput, Tuning, display_name
 
 OUT = Path("results/reference/quick-rates.json")
+SUITE = Path("suites/quick.toml")
+TUNED_BY = 'tuned_by = "studies/quick_rates.py"'
 
 Row = Mapping[str, Any]
 
 
 def untuned(suite: Suite, trials: int) -> Suite:
     """The suite without options by task, with a search instead."""
-    general = [replace(each, others=()) for each in suite.optimizers if not each.tasks]
+    general = [replace(_free(each), others=()) for each in suite.optimizers if not each.tasks]
     training = {task: replace(each, validations=1) for task, each in suite.training.items()}
     return replace(
         suite,
@@ -45,6 +48,12 @@ def untuned(suite: Suite, trials: int) -> Suite:
         throughput=Throughput(rounds=0),
         seeds=(),
     )
+
+
+def _free(choice: Choice) -> Choice:
+    """A strategy with nothing set but what it wraps."""
+    inside = {n: _free(each) for n, each in choice.options.items() if isinstance(each, Choice)}
+    return replace(choice, options=inside)
 
 
 def winners(suite: Suite, registry: Registry, folder: Path) -> list[Row]:
@@ -68,25 +77,37 @@ def _row(final: Trial) -> Row:
     }
 
 
-def suite_lines(rows: Sequence[Row]) -> list[str]:
-    """What the suite says of each strategy: options by task."""
-    lines = []
-    for name in dict.fromkeys(row["optimizer"] for row in rows):
-        lines.append(f"# {name}")
-        for row in rows:
-            if row["optimizer"] == name:
-                options = ", ".join(f"{_key(key)} = {v!r}" for key, v in row["options"].items())
-                lines.append(f"per_task.{row['task']} = {{ {options} }}")
-    return lines
+def with_winners(text: str, rows: Sequence[Row]) -> str:
+    """The text of the suite with the winners as options by task, and with who chose them."""
+    blocks = text.split("\n\n")
+    if TUNED_BY not in blocks[0]:
+        blocks[0] += f"\n{TUNED_BY}"
+    return "\n\n".join(_block(block, rows) for block in blocks)
 
 
-def _key(name: str) -> str:
-    return f'"{name}"' if "." in name else name
+def _block(block: str, rows: Sequence[Row]) -> str:
+    """A paragraph of the suite; an optimizer's ends in its options by task."""
+    if "[[optimizer]]" not in block:
+        return block
+    said = dict(re.findall(r'^(name|label) = "(.*)"$', block, re.MULTILINE))
+    kept = [line for line in block.rstrip().split("\n") if not line.startswith("per_task.")]
+    return "\n".join([*kept, *_lines(said.get("label") or said["name"], rows)])
+
+
+def _lines(name: str, rows: Sequence[Row]) -> list[str]:
+    """`per_task.bbc-news = { lr = 0.1 }` for every task."""
+    return [
+        f"per_task.{row['task']} = {{ "
+        + ", ".join(f"{json.dumps(option)} = {value!r}" for option, value in row["options"].items())
+        + " }"
+        for row in rows
+        if row["optimizer"] == name
+    ]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--trials", type=int, default=10, help="of each search")
+    parser.add_argument("--trials", type=int, default=14, help="of each search")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("results/quick-rates"), help="records")
     asked = parser.parse_args()
@@ -104,5 +125,5 @@ if __name__ == "__main__":
         "seconds": round(sum(record.seconds for record in records)),
     }
     OUT.write_text(json.dumps({"cost": cost, "winners": rows}, indent=1) + "\n")
-    print(tabulate(rows, headers="keys", disable_numparse=True))
-    print(cost, *suite_lines(rows), sep="\n")
+    print(tabulate(rows, headers="keys", disable_numparse=True), cost, sep="\n")
+    SUITE.write_text(with_winners(SUITE.read_text(), rows))

@@ -1,6 +1,6 @@
 """Which search finds good rates in few trials? By simulation, on the curves of reference records.
 
-    python studies/searches.py [--draws N]             (make studies)
+    python studies/searches.py [--draws N]
 
 results/reference/optimizers has six rates of each of eighteen optimizers on three tasks, and five
 more seeds of each winner. Of every optimizer and task, the logarithm of the validation loss is

@@ -1,6 +1,8 @@
 """Reference records are remade, and outputs compared but for what was changed on purpose."""
 
 import importlib
+import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +12,10 @@ from typing import Any
 import pytest
 
 from msbench import read
+from msbench.plan.suite import load_suite
+from msbench.plan.trials import plan
+from msbench.plugins.registry import Registry
+from msbench.spec import display_name
 
 ROOT = Path(__file__).parent.parent
 
@@ -108,3 +114,49 @@ def test_outputs_are_judged(study: Callable[[str], Any]) -> None:
     new = {"a": ("text", "x"), "b": ("text", "MDE 1"), "c": ("text", "2")}
     verdicts = [verdict for _, verdict, _ in study("same_outputs").judge(old, new)]
     assert verdicts == ["identical", "changed as intended", "different", "different"]
+
+
+def test_winners_are_written_into_the_suite(
+    study: Callable[[str], Any], tmp_path: Path, registry: Registry
+) -> None:
+    rates = study("quick_rates")
+    rows = [
+        {"task": "bbc-news", "optimizer": "sgd", "options": {"lr": 0.7, "weight_decay": 0.0}},
+        {"task": "headlines", "optimizer": "sam-equal-steps", "options": {"base.lr": 0.006}},
+    ]
+    text = rates.with_winners(rates.SUITE.read_text(), rows)
+    assert rates.with_winners(text, rows) == text
+    path = tmp_path / "quick.toml"
+    path.write_text(text)
+    suite = load_suite(str(path))
+    assert suite.tuned_by == "studies/quick_rates.py"
+    trials = plan(suite, registry, (), lambda part: "data")
+    found = {(t.task.name, display_name(t.optimizer)): t.optimizer.options for t in trials}
+    assert found["bbc-news", "sgd"]["lr"] == 0.7
+    assert found["headlines", "sam-equal-steps"]["base"].options["lr"] == 0.006
+    assert found["headlines", "sam"]["base"].options["lr"] == 4e-3
+    assert len(trials) == 18 * len(suite.seeds)
+
+
+def test_the_search_behind_quick_is_of_all_strategies(
+    study: Callable[[str], Any], registry: Registry
+) -> None:
+    suite = study("quick_rates").untuned(load_suite("quick"), trials=14)
+    trials = plan(suite, registry, (), lambda part: "data")
+    assert len(trials) == 3 * 6 * 3  # three rates of six strategies on three tasks
+    assert all(trial.is_search for trial in trials)
+    assert {trial.training.validations for trial in trials} == {1}
+
+
+def test_the_simulated_search_is_as_good_as_the_documents_say(study: Callable[[str], Any]) -> None:
+    searches = study("searches")
+    known = searches.of_suite()
+    assert len(known) == 54
+    assert all(math.isfinite(curve.best) for curve in known)
+    rows = {row["search"]: row for row in json.loads(searches.OUT.read_text())["rows"]}
+    assert list(rows) == list(searches.METHODS)
+    bracket = rows["bracket, best 4, then 2, with 1 more"]
+    assert bracket["bbc-news"] < 0.02
+    assert bracket["verses-lm"] < 0.01
+    for task in searches.TASKS:
+        assert bracket[task] < rows["Halton, 14 points"][task]

@@ -245,7 +245,7 @@ def test_one_decoder_and_metric_decide_and_all_else_is_secondary(records: list[R
     decides = [r for r in comparison.accuracy if r["decides"]]
     assert {(r["decoder"], r["metric"]) for r in decides} == {("greedy", "bleu")}
     titles = [title for title, _ in tables(comparison)]
-    assert titles[:3] == ["Accuracy", "Seed by seed", "Accuracy, secondary"]
+    assert titles[:3] == ["Accuracy, untuned", "Seed by seed", "Accuracy, secondary, untuned"]
     assert "1 better" in summary(comparison)[1]
     asked = Question("optimizer", "sam", {"numbers-fr": "chrf"}, {"numbers-fr": "beam"})
     other = compare(scored(records, values, "sam"), question=asked)
@@ -267,7 +267,8 @@ def test_one_decoder_and_metric_decide_and_all_else_is_secondary(records: list[R
 def test_another_question_than_the_declared_one_is_told(
     records: list[Record], options: dict[str, Any], note: str
 ) -> None:
-    comparison = compare(records, **{"question": Question("optimizer", "adamw"), **options})
+    declared = Question("optimizer", "adamw", tuned_by="a test")
+    comparison = compare(records, **{"question": declared, **options})
     assert any(note in each for each in comparison.notes) == bool(note)
     assert any(r["decides"] for r in comparison.accuracy) != bool(note)
     assert ("(secondary)" in findings(comparison)[0].title) == bool(note)
@@ -506,8 +507,26 @@ def test_machines_stand_side_by_side() -> None:
     assert "machine" not in render(whole)
 
 
+CHOSEN = Question(tuned_by="a test")
+
+
+def test_nothing_is_ranked_unless_somebody_chose_the_options() -> None:
+    untuned = compare(reference("quick"), "adamw")
+    assert untuned.untuned == ["adamw", "lookahead", "momentum", "sam", "sgd"]
+    assert not untuned.ranks
+    assert "untuned and so not ranked" in summary(untuned)[0]
+    assert any(note.startswith("untuned: no search chose") for note in untuned.notes)
+    for tuned in (
+        compare(reference("quick"), "adamw", question=CHOSEN),
+        compare(reference("optimizers"), "adamw"),
+    ):
+        assert not tuned.untuned
+        assert tuned.ranks
+        assert "untuned" not in render(tuned).lower()
+
+
 def test_ranks_and_profiles_over_tasks() -> None:
-    comparison = compare(reference("quick"), "adamw")
+    comparison = compare(reference("quick"), "adamw", question=CHOSEN)
     ranks = {r["strategy"]: r for r in comparison.ranks}
     assert ranks["lookahead"]["average_rank"] == 1
     assert {r["tasks"] for r in comparison.ranks} == {3}
@@ -542,9 +561,9 @@ def test_ranks_are_by_what_all_ran_with() -> None:
         with_excellent_beam(each) if alone else fewer
         for each, fewer, alone in zip(every, less, sgd, strict=True)
     ]
-    ranks = compare(less, "adamw").ranks
+    ranks = compare(less, "adamw", question=CHOSEN).ranks
     assert ranks[-1]["strategy"] == "sgd"
-    assert compare(more, "adamw").ranks == ranks
+    assert compare(more, "adamw", question=CHOSEN).ranks == ranks
 
 
 def test_a_strategy_that_failed_ranks_last_and_one_that_is_missing_is_told() -> None:
@@ -554,9 +573,11 @@ def test_a_strategy_that_failed_ranks_last_and_one_that_is_missing_is_told() -> 
         best = name == "lookahead" and each.job["task"]["name"] == "bbc-news"
         failed.append(replace(each, status="failed", results={}) if best else each)
         absent += [] if best else [each]
-    ranks = {r["strategy"]: r["average_rank"] for r in compare(failed, "adamw").ranks}
+    ranks = {
+        r["strategy"]: r["average_rank"] for r in compare(failed, "adamw", question=CHOSEN).ranks
+    }
     assert ranks["lookahead"] == pytest.approx((5 + 1 + 1) / 3)
-    comparison = compare(absent, "adamw")
+    comparison = compare(absent, "adamw", question=CHOSEN)
     assert "lookahead" not in {r["strategy"] for r in comparison.ranks}
     assert "not ranked, since not run on every task: lookahead" in comparison.notes
 
