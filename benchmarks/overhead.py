@@ -1,15 +1,17 @@
 """What a whole training step costs under each optimizer, against AdamW, on 4 M parameters.
 
-    python benchmarks/overhead.py [ROUNDS]
+    python benchmarks/overhead.py [--rounds 7] [--all]
 
 An encoder-decoder (width 256, 2 + 2 layers), batches of 16 short texts, one thread. In every round
 each optimizer takes 5 steps, in random order; the ratio to AdamW is formed within the round, and
 its mean over rounds is printed, with the 95 % interval. Beside it, the
 optimizer's own part: such steps with a closure that leaves the gradients as they are. Run it alone.
-Those with a limit are written to results/performance/overhead.json.
+Those with a limit are written to results/performance/overhead.json. `--all`: also optimizers that
+are not wrapped around AdamW; torch's Muon computes in bfloat16, which takes seconds on processors
+without it.
 """
 
-import sys
+import argparse
 from functools import partial
 from statistics import median
 
@@ -86,15 +88,18 @@ def limited(name: str, whole: list[float], base: list[float]) -> Figure:
 
 
 if __name__ == "__main__":
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--all", action="store_true")
+    asked = parser.parse_args()
     registry, task = load_plugins(), numbers_fr()
-    names = ("adamw", *AROUND_ADAMW, *OTHERS)
+    names = ("adamw", *AROUND_ADAMW, *OTHERS * asked.all)
     learners = {name: make_learner(registry, task, name) for name in names}
     drawn = training_batches(task.train, SIZE, np.random.default_rng(0))
     batches = [next(drawn) for _ in range(STEPS)]  # the same for all
     print(f"{learners['adamw'].parameters() / 1e6:.2f} M parameters", flush=True)
     whole, alone = (
-        interleaved({name: measure(each, batches) for name, each in learners.items()}, rounds)
+        interleaved({name: measure(each, batches) for name, each in learners.items()}, asked.rounds)
         for measure in (whole_steps, optimizer_alone)
     )
     rows = [row(name, whole[name], alone[name], whole["adamw"]) for name in names]

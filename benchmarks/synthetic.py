@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
+
+from figures import Figure, figure
+from rounds import timed
 
 from msbench import read
 from msbench.records.checksum import sealed
@@ -51,20 +53,35 @@ def _variant(template: Any, task: int, strategy: int, seed: int, draw: random.Ra
     return record
 
 
-def measure(made: Iterator[dict[str, Any]], file: Path, *command: str) -> str:
-    """Write the records to a file, run the command on it, and say what that took."""
+class Used(NamedTuple):
+    """What a command took."""
+
+    records: int
+    megabytes: float
+    """Of the records' file."""
+    seconds: list[float]
+    """The first time, which has no cache, and the second."""
+    gigabytes: float
+    """The most memory of both."""
+
+
+def measure(made: Iterator[dict[str, Any]], file: Path, *command: str) -> Used:
+    """Write the records to a file, run the command on it twice, and say what that took."""
     count = 0
     with file.open("w") as out:
         for record in made:
-            del record["checksum"]
+            record.pop("checksum", None)
             out.write(sealed(json.dumps(record).encode()).decode() + "\n")
             count += 1
-    start = perf_counter()
     words = [sys.executable, "-m", "msbench", command[0], str(file), *command[1:]]
-    subprocess.run(words, check=True, capture_output=True)
-    seconds = perf_counter() - start
+    run = timed(lambda: subprocess.run(words, check=True, capture_output=True))
+    seconds = [run(), run()]
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (
-        f"{count:,} records, {file.stat().st_size / 1e6:.0f} MB: {seconds:.1f} s, "
-        f"{used.ru_utime + used.ru_stime:.1f} s of processor, {used.ru_maxrss / 1e6:.2f} GB"
-    )
+    return Used(count, file.stat().st_size / 1e6, seconds, used.ru_maxrss / 1e6)
+
+
+def row(command: str, used: Used, which: int, goal: str, limit: str) -> Figure:
+    """The command's seconds the first or the second time."""
+    when = ("the first time", "the second time")[which]
+    name = f"msbench {command}, {used.records:,} records ({used.megabytes:.0f} MB), {when}"
+    return figure("run", name, used.seconds[which], "s", goal=goal, limit=limit)

@@ -1,17 +1,16 @@
 """What a run costs beyond its trials: thousands that do nothing, and a suite with nothing to do.
 
-    python benchmarks/whole_run.py [--trials N] [--json FILE]
+    python benchmarks/whole_run.py [--trials N]
 
 The trials are those of tests/attacks/idle.py, which import no framework and take two steps that do
 nothing; `run_suite` launches them as it does any. Printed: trials a second; the driver's memory at
 a tenth of the trials and at the last, and what it grew by for each; the seconds of a plan with
 100,000 trials; and those of whole processes of `msbench run` with everything done, and of
-`msbench run quick --dry-run`, both after a first one (median of 5). Wanted: 60 trials a second,
-5 s, and 1.5 s. What launching costs beside the trials' own seconds is in workers.py.
+`msbench run quick --dry-run`, both after a first one (median of 5). What launching costs beside the
+trials' own seconds is in workers.py.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,15 +19,14 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
 
 import psutil
+from figures import Figure, figure, line, save
 from rounds import timed
-from tabulate import tabulate
 
 from msbench import Suite, load_plugins, load_suite
 from msbench.plan.trials import expected
-from msbench.run.device import cores, limit_threads
+from msbench.run.device import limit_threads
 from msbench.run.driver import fingerprint_of, run_suite
 from msbench.run.events import Finished
 
@@ -92,25 +90,36 @@ def answer_seconds(*words: str) -> float:
     return median(timed(run)() for _ in range(5))
 
 
-def figures(folder: Path, trials: int) -> dict[str, Any]:
-    """All of them by name."""
-    found: dict[str, Any] = {"cores": cores(), **run_idle(folder, trials)}
-    found["plan of 100,000 trials, s"] = plan_seconds(folder, 100_000)
+def rows(folder: Path, trials: int) -> list[Figure]:
+    """All figures."""
+    run = run_idle(folder, trials)
+    per_trial = run["kB for each trial"]
+    tenth, last = run["memory at a tenth, MB"], run["memory at the end, MB"]
     file, results = str(folder / "idle.toml"), str(folder / "out")
     words = ["run", file, "--plugin", IDLE, "--out", results, "--seeds", "3"]
-    found["run with nothing to do, s"] = answer_seconds(*words)
-    found["dry run of quick, s"] = answer_seconds("run", "quick", "--dry-run", "--out", results)
-    return found
+    nothing = answer_seconds(*words)
+    dry = answer_seconds("run", "quick", "--dry-run", "--out", results)
+    own = run["milliseconds of a trial's own"]
+    return [
+        figure("run", f"{trials:,} trials that do nothing", run["trials a second"], "trials/s",
+               goal="at least 60", limit=f"{own:.0f} ms a trial of its own; the rest is forks"),
+        figure("run", f"memory of the driver, {tenth:.0f} MB at a tenth, {last:.0f} MB at the end",
+               per_trial, "kB/trial", goal="flat", limit="records, until the tables are printed"),
+        figure("run", "planning 100,000 trials", plan_seconds(folder, 100_000), "s",
+               goal="under 5 s", limit="their keys"),
+        figure("run", "msbench run with nothing to do", nothing, "s", goal="under 1.5 s",
+               limit="imports"),
+        figure("run", "msbench run quick --dry-run, the second time", dry, "s",
+               goal="under 1.5 s", limit="imports"),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=10_000)
-    parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
     limit_threads(1)
     with TemporaryDirectory() as name:
-        found = figures(Path(name), asked.trials)
-    print(tabulate(found.items(), ["what", "figure"], floatfmt=".3g"))
-    if asked.json:
-        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+        found = rows(Path(name), asked.trials)
+    print(*map(line, found), sep="\n")
+    save("whole_run", found)

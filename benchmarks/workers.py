@@ -11,6 +11,8 @@ from dataclasses import replace
 from statistics import median
 from time import perf_counter
 
+from figures import figure, line, save
+
 from msbench import Record, Trial, load_plugins, load_suite, run_job
 from msbench.plan.trials import plan
 from msbench.run.device import limit_threads
@@ -57,7 +59,15 @@ if __name__ == "__main__":
         ratios.append(one[0] / two[0])
         own.append(two[1] / one[1])
         beyond.append(2 * two[0] / two[1])
-    print(f"start of a trial beyond its own work: {median(costs):.3f} s")
-    print(f"24 equal trials, 1 worker / 2 workers: {median(ratios):.2f}")
-    print(f"wall clock x 2 workers / the trials' own seconds: {median(beyond):.3f}, at most 1.10")
-    print(f"a trial's own seconds beside another / alone: {median(own):.2f}")
+    rows = [
+        figure("run", "start of a trial beyond its own work", 1e3 * median(costs), "ms",
+               limit="a fork, and what it touches"),
+        figure("run", "24 equal trials, 1 worker to 2 workers", median(ratios), "x",
+               goal="2", limit="cores that share caches and memory"),
+        figure("run", "wall clock x 2 workers, to the trials' own seconds", median(beyond), "x",
+               goal="at most 1.10", limit="the last trial, alone"),
+        figure("run", "a trial's own seconds beside another, to alone", median(own), "x",
+               limit="cores that share caches and memory"),
+    ]  # fmt: skip
+    print(*map(line, rows), sep="\n")
+    save("workers", rows)

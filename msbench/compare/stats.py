@@ -3,6 +3,7 @@
 Why these methods: docs/statistics.md, by simulation. Not a number (NaN) means missing, everywhere.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -423,12 +424,14 @@ def _critical(n: NDArray[np.int64], level: float) -> Array:
 
 def _reached(critical: Callable[[float], float], value: float) -> float:
     """The two-sided p at which the critical value of a tail, falling in it, is `value`."""
-    from scipy.optimize import brentq
-
-    least = float(np.log(1e-100))  # what is less likely is told as 0
-    if critical(float(np.exp(least))) <= value:
+    # By halving: scipy.optimize takes longer to import than a table to make.
+    least, most = math.log(1e-100), math.log(0.5)  # what is less likely is told as 0
+    if critical(math.exp(least)) <= value:
         return 0.0
-    return 2 * float(np.exp(brentq(lambda log: critical(np.exp(log)) - value, least, -np.log(2))))
+    for _ in range(60):
+        middle = (least + most) / 2
+        least, most = (middle, most) if critical(math.exp(middle)) > value else (least, middle)
+    return 2 * math.exp((least + most) / 2)
 
 
 def _solved(ratios: ArrayLike, taus: ArrayLike) -> Any:

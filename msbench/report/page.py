@@ -87,7 +87,8 @@ def _section(comparison: Comparison, plot: Plot[Any]) -> Section:
     if not panels:
         return Section(plot, (), f"No picture: {plot.nothing}.")
     units = plot.units or UNITS[:1]
-    drawn = [picture(comparison, plot, [t], unit) for t in [*panels][:TASKS] for unit in units]
+    tasks = [*dict.fromkeys("" if plot.over_tasks else rows[0]["task"] for rows in panels.values())]
+    drawn = [picture(comparison, plot, [t], unit) for t in tasks[:TASKS] for unit in units]
     pictures = [
         (
             each.title.removeprefix(plot.title).strip(", "),
@@ -96,9 +97,9 @@ def _section(comparison: Comparison, plot: Plot[Any]) -> Section:
         for number, each in enumerate(drawn)
     ]
     notes = []
-    if len(panels) > TASKS:
+    if len(tasks) > TASKS:
         notes.append(
-            f"The first {TASKS} of {len(panels)} tasks are drawn; msbench plot draws any of them."
+            f"The first {TASKS} of {len(tasks)} tasks are drawn; msbench plot draws any of them."
         )
     if not plot.names_beside and (left_out := plot.series(comparison).left_out):
         notes.append(

@@ -57,6 +57,17 @@ def draw(comparison: Comparison, kind: str, *tasks: str) -> Picture:
     return picture(comparison, PLOTS[kind], tasks)
 
 
+def test_curves_of_two_losses_share_no_axis(quick: Comparison) -> None:
+    """Nats and squared errors are no two heights of one thing."""
+    curves = [{**row, "loss": "mse"} if row["optimizer"] == "sgd" else row for row in quick.curves]
+    mixed = replace(quick, curves=curves)
+    panels = PLOTS["curves"].panels(mixed, ["bbc-news"])
+    assert list(panels) == ["bbc-news, cross-entropy", "bbc-news, mse"]
+    drawn = draw(mixed, "curves", "bbc-news")
+    assert {"bbc-news, cross-entropy", "bbc-news, mse"} <= texts(drawn)
+    assert len({axes.get_ylim() for axes in drawn.figure.axes}) == 2
+
+
 def texts(drawn: Picture) -> set[str]:
     """Everything that is written in a picture."""
     root = ElementTree.fromstring(svg(drawn))

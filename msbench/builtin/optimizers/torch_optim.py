@@ -85,7 +85,7 @@ def adagrad(
     """Steps scaled per weight by the sum of all squared gradients."""
     groups = decayed(model.parameters(), weight_decay, decay)
     on_cuda = any(p.is_cuda for p in model.parameters())
-    fused = not on_cuda or TorchVersion(torch.__version__) >= (2, 13)  # before, on CPUs alone
+    fused = not on_cuda or TorchVersion(torch.__version__) >= "2.13"  # before, on CPUs alone
     return decoupled(Adagrad(groups, lr=lr, eps=eps, fused=fused, foreach=not fused))
 
 

@@ -38,7 +38,7 @@ def _draw(panel: Panel[CurveRow]) -> str:
     machine = f" on {in_text(rows[0]['machine'])}" if len(rows) < len(every) else ""
     seeds = max((row["n_ok"] for row in rows), default=0)
     return (
-        f"Median validation loss on {in_text(rows[0]['task'])}{machine} against {along}, from the "
+        f"Median validation loss on {in_text(panel.title)}{machine} against {along}, from the "
         f"first measurement to the last; the band is the lowest to the highest of up to {seeds} "
         f"seeds: {'; '.join(ends)}{and_others(others)}."
     )
@@ -52,4 +52,5 @@ PLOT = Plot[CurveRow](
     rows=lambda comparison: comparison.curves,
     draw=_draw,
     units=UNITS,
+    of_losses=True,
 )

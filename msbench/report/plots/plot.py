@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from msbench.compare.rows import Comparison
 from msbench.errors import MsbenchError, did_you_mean
-from msbench.report.format import grouped
 from msbench.report.plots.axes import legend_name
 from msbench.report.plots.series import R, Series, choose_series
 from msbench.report.plots.style import short, style
@@ -26,6 +25,8 @@ WIDTH, HEIGHT = 4.8, 3.1
 class Panel(Generic[R]):
     """What one panel is drawn on, and from."""
 
+    title: str
+    """The task, with the loss where tasks have several; "" over tasks."""
     axes: "Axes"
     rows: Sequence[R]
     """Of one task, or over tasks."""
@@ -54,14 +55,30 @@ class Plot(Generic[R]):
     """One panel over all tasks, of values of the compared axis, instead of one for each task."""
     names_beside: bool = False
     """A line for each strategy, which is named beside the axis instead of in a legend."""
+    of_losses: bool = False
+    """It is of values of the loss, so that losses of two kinds share no axis."""
     more_in_legend: int = 0
     """Entries of the legend that are no strategies."""
 
-    def panels(self, comparison: Comparison) -> dict[str, list[R]]:
-        """The rows by the task that they can be drawn for, which is "" over tasks."""
+    def panels(self, comparison: Comparison, tasks: Sequence[str] = ()) -> dict[str, list[R]]:
+        """The rows by the panel's title: the task (of `tasks`, by default all), with the loss where
+        one is needed; "" over tasks."""
         rows = self.rows(comparison)
-        panels = grouped(rows, lambda row: "" if self.over_tasks else row["task"])
-        return dict(sorted(panels.items()))
+        if self.over_tasks:
+            return {"": [*rows]} if rows else {}
+        chosen = tasks or sorted({row["task"] for row in rows})
+        return {
+            title: panel
+            for task in chosen
+            for title, panel in self._split(task, [row for row in rows if row["task"] == task])
+        }
+
+    def _split(self, task: str, rows: Sequence[R]) -> Iterable[tuple[str, list[R]]]:
+        """(title, rows) of a task's panels."""
+        losses = sorted({row["loss"] for row in rows}) if self.of_losses else []
+        if len(losses) < 2:
+            return [(task, [*rows])]
+        return [(f"{task}, {loss}", [r for r in rows if r["loss"] == loss]) for loss in losses]
 
     def series(self, comparison: Comparison) -> Series:
         """The strategies that it names."""
@@ -75,16 +92,16 @@ def picture(
 
     along: the unit that curves are drawn against. MsbenchError if there is nothing to draw.
     """
-    panels = plot.panels(comparison)
-    if not panels:
+    rows = plot.rows(comparison)
+    if not rows:
         raise MsbenchError(f"no picture of {plot.name}: {plot.nothing}")
-    if tasks and not plot.over_tasks:
-        for task in tasks:
-            if task not in panels:
-                raise MsbenchError(
-                    f"no picture of {plot.name} for task {task!r}{did_you_mean(task, panels)}"
-                )
-        panels = {task: panels[task] for task in tasks}
+    known = [] if plot.over_tasks else sorted({row["task"] for row in rows})
+    for task in tasks if known else ():
+        if task not in known:
+            raise MsbenchError(
+                f"no picture of {plot.name} for task {task!r}{did_you_mean(task, known)}"
+            )
+    panels = plot.panels(comparison, tasks)
     figure, sentences = _draw(plot, panels, plot.series(comparison), along)
     task = next(iter(panels)) if len(panels) == 1 else ""
     against = f"against {along}" if plot.units else ""
@@ -113,14 +130,14 @@ def _draw(
     sentences = []
     with style():
         figure = Figure((width, whole))
-        for number, (task, rows) in enumerate(panels.items()):
+        for number, (title, rows) in enumerate(panels.items()):
             row, column = divmod(number, columns)
             x, y = column * WIDTH + left, whole - (row + 1) * height + 0.5
             size = WIDTH - left - 0.15, height - 0.5 - above
             axes = figure.add_axes((x / width, y / whole, size[0] / width, size[1] / whole))
-            sentences.append(plot.draw(Panel(axes, rows, series, along)))
+            sentences.append(plot.draw(Panel(title, axes, rows, series, along)))
             if len(panels) > 1:
-                axes.set_title(short(task, 40))
+                axes.set_title(short(title, 40))
         if not plot.names_beside:
             _add_legend(figure, series, across)
     return figure, sentences
