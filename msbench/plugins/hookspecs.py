@@ -53,7 +53,8 @@ class Register(Protocol):
         base: the single-step part that `msbench claims` compares it with. An optimizer with an
             option `base` is compared with the optimizer chosen there.
         helps: one sentence on when it tends to help, and who found so.
-        space: what tuning searches, `{"lr": (1e-4, 1e-1, "log")}`; also "linear", "int", "choice".
+        space: what tuning searches (optimizers, schedules), `{"lr": (1e-4, 1e-1, "log")}`; also
+            "linear", "int", "choice".
         fits: the task kinds it works on (for a task: its own kind); empty = all.
         learner: the framework it is written for (models, losses, optimizers, decoders).
         sources: the archives a task reads (`msbench.Source`).

@@ -17,7 +17,7 @@ from msbench.errors import MsbenchError, SuiteError
 from msbench.plan.space import options_at_edge, rate_of, sample_points, search_space
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import Fingerprint, expected, measurements, plan
-from msbench.plan.tuning import SEEDS
+from msbench.plan.tuning import SEEDS, tuning_notes
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record, Status, record
@@ -451,3 +451,16 @@ def test_a_search_never_reads_the_test_split(
     read_it = run_job(final, [plugin])
     assert read_it.status == "failed"
     assert "the test split was read" in read_it.reason
+
+
+def test_a_run_says_who_chose_the_options(write_suite: Write) -> None:
+    def note(**changes: str) -> str:
+        (told,) = tuning_notes(load_suite(str(write_suite(**changes))))
+        return told
+
+    assert note().startswith("untuned: ")
+    assert note().endswith("; the suite sets the rates of adamw, sam")
+    free = note(**{"lr = 3e-3\n": "\n"})
+    assert free.endswith("the suite sets the rates of sam; on default rates run adamw")
+    assert note(top='tuned_by = "my search"').startswith("options: chosen by my search;")
+    assert note(**BRACKET, **FREE).startswith("tuning: 11 trials for each of 2 optimizers")
