@@ -464,3 +464,20 @@ def test_a_run_says_who_chose_the_options(write_suite: Write) -> None:
     assert free.endswith("the suite sets the rates of sam; on default rates run adamw")
     assert note(top='tuned_by = "my search"').startswith("options: chosen by my search;")
     assert note(**BRACKET, **FREE).startswith("tuning: 11 trials for each of 2 optimizers")
+
+
+def test_a_bracket_and_its_winners_in_one_run(write_suite: Write, tmp_path: Path) -> None:
+    changes = {"[throughput]": "[tuning]\ntrials = 10\noptions = ['lr']\n[throughput]"}
+    path = write_suite(**changes, **FREE, **{"rounds = 2": "rounds = 0", "seeds = 2": "seeds = 1"})
+    done = CliRunner().invoke(main, ["run", str(path), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert "tuning: 10 trials for each of 2 optimizers" in done.stderr
+    records = read(tmp_path / "out/tiny").records
+    assert sum(each.is_search for each in records) == 20
+    compared = compare(records)
+    assert not compared.untuned
+    assert [(row["trials"], row["passes"]) for row in compared.tuning] == [(10, 120), (10, 120)]
+    for row in compared.tuning:
+        best = min(row["searched"], key=lambda point: point["validation_loss"])
+        assert row["point"] is not None
+        assert row["validation_loss"] <= best["validation_loss"] + 0.5

@@ -201,7 +201,7 @@ def test_decoders_of_one_strategy_without_a_family() -> None:
 
 
 def test_the_same_comparison_gives_the_same_bytes(quick: Comparison) -> None:
-    for kind in ("curves", "pareto", "ranks"):
+    for kind in ("curves", "pareto", "profile"):
         assert svg(draw(quick, kind)) == svg(draw(quick, kind))
 
 
