@@ -185,7 +185,7 @@ def scores(device: str, compiles: bool, seeds: int, steps: int) -> dict[str, lis
     """Accuracy on held-out examples, by way, one number a seed: which of two tokens is there more
     often, or whether both are as often."""
     draw = np.random.default_rng(0)
-    source = draw.integers(4, 9, (3072, 16))
+    source = draw.integers(4, 9, (3072, 48))
     labels = 1 + np.sign((source == 4).sum(1) - (source == 5).sum(1))
     train, test = (
         Split(source[part], labels[part], labels[part].tolist())
@@ -224,7 +224,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20, help="for each shape")
     parser.add_argument("--compile", action="store_true", help="compile on a CPU, too")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300, help="of the training that is scored")
+    parser.add_argument("--steps", type=int, default=150, help="of the training that is scored")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     compiles = asked.compile or asked.device == "cuda"
