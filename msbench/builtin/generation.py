@@ -110,7 +110,7 @@ def generate(
     limit, device = limits.most(model), batch.source.device
     if choose is greatest and copies == 1 and not (patience or limits.no_repeat_ngram):
         make = partial(GreedySlate, limits=limits, device=device)
-        slate = replayed(model, state, ("greedy", limits), 1, limit, make)
+        slate: GreedySlate | None = replayed(model, state, ("greedy", limits), 1, limit, make)
         if slate is not None:
             return slate.outputs(len(batch.rows))
     rows = len(batch.rows) * copies

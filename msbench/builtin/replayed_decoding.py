@@ -1,9 +1,9 @@
 """Decoding steps that are captured once for each shape and then replayed.
 
-On a GPU a step of decoding takes as long as its hundred operations take to launch; a captured one is
-launched at once. What a step reads and writes stays where it is (`models/fixed.py`), the host only
-looks every PATIENCE steps whether all rows are finished, and finished ones stay: leaving would need
-a capture for every size, to save what such steps do not wait for.
+On a GPU a step of decoding takes as long as its hundred operations take to launch; a captured one
+is launched at once. What a step reads and writes stays where it is (`models/fixed.py`), the host
+only looks every PATIENCE steps whether all rows are finished, and finished ones stay: leaving would
+need a capture for every size, to save what such steps do not wait for.
 """
 
 import warnings

@@ -75,9 +75,9 @@ class Step(NamedTuple):
     going: Tensor
     """(S,) whether a living one can still overtake them."""
     signs: Tensor
-    """(4,) what the host may ask: whether scores are not numbers; whether the step must be repeated,
-    because ties are not in order unless it was `exact`; whether any hypothesis enters; and how many
-    sources go on."""
+    """(4,) what the host may ask: whether scores are not numbers; whether the step must be
+    repeated, because ties are not in order unless it was `exact`; whether any hypothesis enters;
+    and how many sources go on."""
 
 
 def take_step(

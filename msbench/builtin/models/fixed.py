@@ -53,7 +53,8 @@ class FixedCache(Cache):
         slots = before + form.hypotheses * form.tokens
         shape = layers, 2, form.sources, heads, self.hypotheses + slots, size
         self._hold(like.held.new_zeros(shape))
-        self._new, self._read = self.held.split([self.hypotheses, slots], dim=4)
+        self._new = self.held.narrow(4, 0, self.hypotheses)
+        self._read = self.held.narrow(4, self.hypotheses, slots)
         blank = like.held.new_zeros(form.sources, form.hypotheses, slots)
         self.hidden: Tensor = blank
         self.places: Tensor = torch.zeros_like(blank[..., 0], dtype=torch.long)
@@ -117,6 +118,6 @@ def reordered(fixed: Tensor, rows: Tensor) -> Tensor:
 
 
 def enter(fixed: Tensor, new: Tensor, rows: Tensor, empty: float = 0) -> None:
-    """Write these rows of `new` to the beginning of `fixed` in every dimension; else it is empty."""
+    """Write these rows of `new` to the beginning of `fixed` in every dimension; empty behind."""
     fixed.fill_(empty)
     fixed[tuple(map(slice, (len(rows), *new.shape[1:])))] = new[rows]
