@@ -52,7 +52,8 @@ part trainers 40 "$PYTHON" benchmarks/trainers.py --device cuda
 part loop 30 "$PYTHON" benchmarks/loop.py --device cuda --rounds 30
 part layers 50 "$PYTHON" benchmarks/layers.py --device cuda --seconds 1.5
 part growth 50 "$PYTHON" benchmarks/growth.py --device cuda
-part bench 60 "$PYTHON" -m msbench bench benchmarks/gpu.toml --device cuda --seconds 4 --out "$LOGS"
+part bench 60 "$PYTHON" -m msbench bench benchmarks/gpu.toml --device cuda \
+    --task "numbers-fr bfloat16 graph" --seconds 8 --out "$LOGS"
 # No timings: these two at once.
 part capture 90 "$PYTHON" benchmarks/replays.py &
 part suite 90 "$PYTHON" -m msbench run benchmarks/gpu.toml --device cuda --out "$LOGS"
