@@ -12,7 +12,7 @@ run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
 
 test: .venv/dev  ## all tests
-	$(BIN)/python -m pytest -q -n 2 $(TESTS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(TESTS)
 
 large: .venv/dev  ## the tests that fetch more than 15 MB (73 MB)
 	$(BIN)/python -m pytest -q -m large $(TESTS)

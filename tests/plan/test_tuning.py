@@ -25,6 +25,8 @@ from msbench.report.render import render
 from msbench.run.job import run_job
 from msbench.spec import Choice, Suite, Trial
 
+pytestmark = pytest.mark.usefixtures("server")
+
 Write = Callable[..., Path]
 Problems = Callable[..., list[str]]
 

@@ -24,6 +24,8 @@ from msbench.run.processes import processes
 from msbench.run.trial import make_learner, trial_batches
 from msbench.spec import Choice, Job, Suite, Throughput, Trial
 
+pytestmark = pytest.mark.usefixtures("server")
+
 BAD = """
 import os, signal, sys, time
 import msbench
