@@ -1,5 +1,6 @@
 """A tiny suite of real parts, plugin files, and the program itself."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,6 +63,12 @@ name = "beam"
 width = 2
 {bottom}
 """
+
+
+def pytest_collection_finish() -> None:
+    """What is imported now is no garbage: collections, such as those that statsmodels makes in
+    every call, need not look through all of torch."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

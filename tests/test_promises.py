@@ -232,9 +232,7 @@ POLICY = (
 )
 
 
-def test_a_page_may_load_and_run_nothing(
-    tmp_path: Path, call: Callable[..., Result]
-) -> None:
+def test_a_page_may_load_and_run_nothing(tmp_path: Path, call: Callable[..., Result]) -> None:
     """Its policy is exactly this, before anything that it could hold for; it has no script."""
     records = hostile_records([*CODE, *HOSTILE][:25])
     path = tmp_path / "trials.jsonl"

@@ -16,7 +16,6 @@ from msbench.records.store import read
 from msbench.run.descendants import descendants
 from msbench.run.processes import processes
 
-
 pytestmark = pytest.mark.usefixtures("server")
 
 

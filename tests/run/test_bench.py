@@ -28,9 +28,7 @@ Call = Callable[..., Any]
 def test_bench_prints_tables_and_leaves_a_record(
     call: Call, write_suite: Callable[..., Path], tmp_path: Path
 ) -> None:
-    done = call(
-        "bench", write_suite(), "--rounds", 2, "--optimizer", "adamw", "--optimizer", "sam"
-    )
+    done = call("bench", write_suite(), "--rounds", 2, "--optimizer", "adamw", "--optimizer", "sam")
     for title in ("TRAINING OF", "A STEP OF", "MEMORY AND ARITHMETIC OF", "DECODING OF"):
         assert title in done.stdout
     assert "adamw again" in done.stdout
