@@ -12,7 +12,7 @@ run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
 
 test: .venv/dev  ## all tests
-	$(BIN)/python -m pytest -q -n 2 $(TESTS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(TESTS)
 
 large: .venv/dev  ## the tests that fetch more than 15 MB (73 MB)
 	$(BIN)/python -m pytest -q -m large $(TESTS)
@@ -59,13 +59,12 @@ clean:
 	rm -rf .venv build dist *.egg-info
 
 # torch first and pinned: resolved together with others, it can pull in gigabytes of another build.
-.venv/run: constraints.txt pyproject.toml
+.venv/run: PACKAGES = --editable .
+.venv/dev: PACKAGES = --editable '.[dev]' --editable plugins/msbench-schedulefree
+
+.venv/run .venv/dev: constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "msbench needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) torch
-	$(PIP) --editable .
-	touch $@
-
-.venv/dev: .venv/run
-	$(PIP) --editable '.[dev]' --editable plugins/msbench-schedulefree
+	$(PIP) $(PACKAGES)
 	touch $@

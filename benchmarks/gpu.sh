@@ -12,7 +12,7 @@ export OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1
 CARD=$("$PYTHON" -c 'import torch; print(torch.cuda.get_device_name().replace(" ", "-"))') || exit 1
 LOGS=results/gpu/$CARD
 mkdir -p "$LOGS"
-END=$(($(date +%s) + 575))
+END=$(($(date +%s) + 560))
 TRY=${1:-}
 
 # A step that fails or has had its time is named, and the others still run.
@@ -45,12 +45,16 @@ if [ -n "$TRY" ]; then
     wait
     exit
 fi
-part training 240 "$PYTHON" benchmarks/training.py --device cuda --seconds 8
-part sharing 90 "$PYTHON" benchmarks/sharing.py
-part decoding 60 "$PYTHON" benchmarks/decoding.py --device cuda --sources 16 256 --rounds 5
+part decoding 80 "$PYTHON" benchmarks/decoding.py --device cuda --sources 16 256 --rounds 5
+part training 225 "$PYTHON" benchmarks/training.py --device cuda --seconds 6 --seeds 2
+part sharing 80 "$PYTHON" benchmarks/sharing.py --seconds 1.5
 part trainers 40 "$PYTHON" benchmarks/trainers.py --device cuda
 part loop 30 "$PYTHON" benchmarks/loop.py --device cuda --rounds 30
-part layers 60 "$PYTHON" benchmarks/layers.py --device cuda --seconds 2
-part growth 60 "$PYTHON" benchmarks/growth.py --device cuda
-part bench 60 "$PYTHON" -m msbench bench benchmarks/gpu.toml --device cuda --seconds 25 --out "$LOGS"
+part layers 50 "$PYTHON" benchmarks/layers.py --device cuda --seconds 1.5
+part growth 50 "$PYTHON" benchmarks/growth.py --device cuda
+part bench 60 "$PYTHON" -m msbench bench benchmarks/gpu.toml --device cuda \
+    --task "numbers-fr bfloat16 graph" --seconds 8 --out "$LOGS"
+# No timings: these two at once.
+part capture 90 "$PYTHON" benchmarks/replays.py &
 part suite 90 "$PYTHON" -m msbench run benchmarks/gpu.toml --device cuda --out "$LOGS"
+wait

@@ -1,17 +1,22 @@
 """A tiny suite of real parts, plugin files, and the program itself."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from msbench.cli.app import main
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import plan
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry
 from msbench.run.device import limit_threads
+from msbench.run.driver import preload_modules
+from msbench.run.processes import _context
 from msbench.spec import Part, Suite, Trial
 
 limit_threads(1)
@@ -60,6 +65,12 @@ width = 2
 """
 
 
+def pytest_collection_finish() -> None:
+    """What is imported now is no garbage: collections, such as those that statsmodels makes in
+    every call, need not look through all of torch."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def registry() -> Registry:
     """What is installed."""
@@ -106,6 +117,39 @@ def program(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def modules(registry: Registry) -> list[str]:
+    """What trials of the tiny suite import, and those of most others."""
+    names = ["numbers-fr", "encoder-decoder", "cross-entropy", "adamw", "sam", "greedy", "beam"]
+    return preload_modules(registry, [e for e in registry.entries.values() if e.name in names])
+
+
+@pytest.fixture
+def server(modules: list[str]) -> None:
+    """The server that this process forks workers from has imported what they need.
+
+    Whoever starts it decides what that is, and the workers of all later tests would pay for less.
+    """
+    _context(modules)
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Calls msbench in this process and an empty folder; checks its exit code.
+
+    Its workers are those of a program, but their server is started once for many tests.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words: str | Path, check: int = 0) -> Result:
+        done = CliRunner().invoke(main, [*map(str, words)])
+        assert done.exit_code == check, done.output
+        assert done.exception is None or isinstance(done.exception, SystemExit)
+        return done
+
+    return call
 
 
 @pytest.fixture

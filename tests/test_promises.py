@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import Result
 from hostile import HOSTILE, hostile_records
 from lxml import html
 
@@ -231,14 +232,12 @@ POLICY = (
 )
 
 
-def test_a_page_may_load_and_run_nothing(
-    tmp_path: Path, program: Callable[..., subprocess.CompletedProcess[str]]
-) -> None:
+def test_a_page_may_load_and_run_nothing(tmp_path: Path, call: Callable[..., Result]) -> None:
     """Its policy is exactly this, before anything that it could hold for; it has no script."""
     records = hostile_records([*CODE, *HOSTILE][:25])
     path = tmp_path / "trials.jsonl"
     path.write_text("".join(json.dumps(each) + "\n" for each in records))
-    program("report", path, "-o", "page.html")
+    call("report", path, "-o", "page.html")
     tree = html.fromstring((tmp_path / "page.html").read_text())
     policy = tree.xpath("//meta[@http-equiv = 'Content-Security-Policy']")
     assert [each.get("content") for each in policy] == [POLICY]

@@ -7,69 +7,20 @@ tokens, or at the model's own limit.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-import msbench
-from msbench import BEGIN, END, PAD, Batch, Decoder
+from msbench import BEGIN, END, Batch, Decoder
+from msbench.builtin.choosing import ANY, Limits, check_generates, check_numbers, greatest
+from msbench.builtin.models.fixed import Form
+from msbench.builtin.replayed_decoding import PATIENCE, replayed
 from msbench.builtin.types import Count, PositiveShare, Temperature
 
 Choose = Callable[[Tensor], tuple[Tensor, Tensor]]
 """(rows, V) logits -> (rows,) token ids, and (rows,) numbers that are finite if the logits are."""
-
-BLOCK = 32
-"""Tokens of which the greatest logit is found first, so that few need to be compared or sorted."""
-
-PATIENCE = 8
-"""Steps after which finished rows are looked for on a device that would have to be waited for."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Constraints on what may be written."""
-
-    min_length: int = 0
-    """Tokens before END is allowed."""
-    max_length: int = 0
-    """Most tokens; 0 = as many as the model can."""
-    no_repeat_ngram: int = 0
-    """No sequence of this many tokens occurs twice (Paulus et al., 2018); 0 = no constraint."""
-
-    def __post_init__(self) -> None:
-        if self.max_length and self.min_length > self.max_length:
-            raise msbench.MsbenchError(
-                f"min_length {self.min_length} is above max_length {self.max_length}"
-            )
-
-    def most(self, model: Any) -> int:
-        """The number of tokens at which an output is cut."""
-        limit: int = min(self.max_length or model.max_length, model.max_length)
-        return limit
-
-    def allowed(self, logits: Tensor, written: Tensor) -> Tensor:
-        """(rows, V) logits after (rows, length) tokens; in place, -inf where not allowed."""
-        length = written.shape[1]
-        no_padding(logits)
-        if length < self.min_length:
-            logits.select(-1, END).fill_(float("-inf"))
-        if self.no_repeat_ngram and length >= self.no_repeat_ngram:
-            self._no_repeats(logits, written)
-        return logits
-
-    def _no_repeats(self, logits: Tensor, written: Tensor) -> None:
-        seen = written.unfold(1, self.no_repeat_ngram, 1)
-        last = written[:, written.shape[1] - self.no_repeat_ngram + 1 :]
-        again = (seen[..., :-1] == last[:, None]).all(-1)
-        rows, places = again.nonzero(as_tuple=True)
-        logits[rows, seen[rows, places, -1]] = float("-inf")
-        # Where no token is allowed, the output may end after all.
-        stuck = (logits == float("-inf")).all(-1)
-        logits[:, END].masked_fill_(stuck, 0.0)
-
-
-ANY = Limits()
 
 
 def greedy(min_length: Count = 0, max_length: Count = 0, no_repeat_ngram: Count = 0) -> Decoder:
@@ -157,6 +108,11 @@ def generate(
     check_generates(model)
     state = model.start(batch)
     limit, device = limits.most(model), batch.source.device
+    if choose is greatest and copies == 1 and not (patience or limits.no_repeat_ngram):
+        make = partial(GreedySlate, limits=limits, device=device)
+        slate: GreedySlate | None = replayed(model, state, ("greedy", limits), 1, limit, make)
+        if slate is not None:
+            return slate.outputs(len(batch.rows))
     rows = len(batch.rows) * copies
     if copies > 1:
         state = state.select(torch.arange(len(batch.rows), device=device).repeat_interleave(copies))
@@ -224,54 +180,47 @@ class Page:
     def outputs(self) -> list[list[int]]:
         """Of all rows, up to their END."""
         self.written()
-        return [row[: row.index(END)] if END in row else row for row in self.tokens.tolist()]
+        return up_to_end(self.tokens)
 
 
-def likeliest(logits: Tensor) -> Tensor:
-    """(..., V) logits -> the first of the greatest; MsbenchError if that is not finite."""
-    tokens, best = greatest(logits)
-    check_numbers(best.isfinite())
-    return tokens
+def up_to_end(tokens: Tensor) -> list[list[int]]:
+    """(rows, length) tokens -> those before END."""
+    return [row[: row.index(END)] if END in row else row for row in tokens.tolist()]
 
 
-def greatest(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """(..., V) logits -> the first of the greatest, and these: both (...).
+class GreedySlate:
+    """What greedy decoding writes when its steps are replayed; see `Slate`."""
 
-    On a CPU, where looking for a place takes much longer than looking for a maximum, only one
-    block of each row is searched.
-    """
-    blocks = logits.shape[-1] // BLOCK
-    if logits.device.type != "cpu" or blocks < 2:
-        best, tokens = logits.max(-1)
-        return tokens, best
-    cut = blocks * BLOCK
-    in_blocks = logits[..., :cut].view(*logits.shape[:-1], blocks, BLOCK)
-    block = in_blocks.amax(-1).argmax(-1, keepdim=True)
-    searched = in_blocks.take_along_dim(block[..., None], -2)[..., 0, :]
-    searched = torch.cat([searched, logits[..., cut:]], dim=-1)
-    best, place = searched.max(-1)
-    first = block[..., 0] * BLOCK
-    return torch.where(place < BLOCK, first + place, place + (cut - BLOCK)), best
+    def __init__(self, form: Form, limits: Limits, device: torch.device):
+        self._limits = limits
+        self.tokens = torch.empty(form.sources, dtype=torch.long, device=device)
+        self.written = torch.empty(form.sources, form.tokens, dtype=torch.long, device=device)
+        self.length = torch.empty(1, dtype=torch.long, device=device)
+        self.done = torch.empty(form.sources, dtype=torch.bool, device=device)
+        self.sound = torch.empty(form.sources, device=device)
 
+    def begin(self) -> None:
+        """As of any slate."""
+        self.tokens.fill_(BEGIN)
+        self.written.fill_(END)
+        for each in (self.length, self.done, self.sound):
+            each.zero_()
 
-def no_padding(logits: Tensor) -> Tensor:
-    """(..., V) logits, in place -inf for PAD and BEGIN, which are never predicted."""
-    first = min(PAD, BEGIN)
-    logits.narrow(-1, first, max(PAD, BEGIN) + 1 - first).fill_(float("-inf"))
-    return logits
+    def step(self, model: Any, state: Any) -> None:
+        """As of any slate."""
+        logits, _ = model.step(state, self.tokens)
+        tokens, figures = greatest(self._limits.allowed_now(logits, self.length))
+        self.sound += figures
+        self.tokens.copy_(tokens.masked_fill_(self.done, END))
+        self.written.index_copy_(1, self.length, self.tokens[:, None])
+        self.length += 1
+        torch.eq(self.tokens, END, out=self.done)
 
+    def finished(self) -> Tensor:
+        """As of any slate."""
+        return self.done.all()
 
-def check_generates(model: Any) -> None:
-    """MsbenchError unless the model can be decoded token by token."""
-    missing = [name for name in ("start", "step", "max_length") if not hasattr(model, name)]
-    if missing:
-        raise msbench.MsbenchError(
-            f"this decoder needs a model that generates, and {model.__class__.__name__} has no "
-            f"{' and no '.join(missing)}"
-        )
-
-
-def check_numbers(usable: Tensor | bool) -> None:
-    """MsbenchError about the model's logits unless all of them are `usable`."""
-    if not bool(usable if isinstance(usable, bool) else usable.all()):
-        raise msbench.MsbenchError("the model's logits are not numbers (NaN or infinite)")
+    def outputs(self, rows: int) -> list[list[int]]:
+        """Of the first rows, up to their END."""
+        check_numbers(self.sound.isfinite())
+        return up_to_end(self.written[:rows])

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from msbench import BEGIN, END, IGNORE, PAD, Batch
-from msbench.builtin.generation import no_padding
+from msbench.builtin.choosing import no_padding
 
 Output = Sequence[int]
 

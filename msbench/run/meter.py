@@ -51,6 +51,12 @@ class _Watched:
     def __class__(self) -> type:
         return type(self._model)
 
+    @property
+    def unwatched(self) -> tuple[Any, Callable[[int], None]]:
+        """The model, and what counts a step of so many positions that is taken without asking it,
+        because it is replayed."""
+        return self._model, partial(self._meter.count, generated=True)
+
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._model, name)
         return partial(getattr(self, f"_{name}"), found) if name in ("start", "step") else found

@@ -18,6 +18,11 @@ import pytest
 FILE = os.environ.get("MSBENCH_TORTURE")
 
 
+def times(cheap: int, torture: int) -> int:
+    """How many cases to try, or how large a case is."""
+    return torture if FILE else cheap
+
+
 @dataclass
 class Attack:
     """One fault, tried again and again."""
@@ -36,7 +41,7 @@ class Attack:
 
     def times(self, cheap: int, torture: int) -> int:
         """How many cases to try."""
-        return torture if FILE else cheap
+        return times(cheap, torture)
 
     @contextmanager
     def case(self, what: str) -> Iterator[None]:

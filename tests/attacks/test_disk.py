@@ -117,7 +117,7 @@ MOUNTED = (in_filling_disk, in_full_disk, in_read_only_disk)
 
 @pytest.mark.attack("R9", "disks that are full, read-only or gone, and files that may not grow")
 def test_disks(attack: Any, tmp_path: Path) -> None:
-    suite = write_suite(tmp_path, {"a": "lr = 0.1\nseconds = 0.05"}, seeds=20)
+    suite = write_suite(tmp_path, {"a": "lr = 0.1\nseconds = 0.05"}, seeds=attack.times(10, 20))
     mounted = MOUNTED if can_mount(tmp_path / "probe") else ()
     cases = [*ANYWHERE[: attack.times(1, 3)], *mounted[: attack.times(1, 3)]]
     for case in cases:

@@ -20,6 +20,8 @@ from msbench.run.job import run_job
 from msbench.run.processes import processes
 from msbench.spec import Part, Phase, Suite, Trial, Tuned, job_to_json
 
+pytestmark = pytest.mark.usefixtures("server")
+
 KEYS = """
 import sys
 from msbench.spec import job_from_json

@@ -25,6 +25,8 @@ from msbench.plugins.registry import Registry
 from msbench.run.weights import weights_file
 from msbench.spec import FORMATS, LISTED, PICTURES
 
+pytestmark = pytest.mark.usefixtures("server")
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 QUICK = "results/reference/quick"

@@ -21,6 +21,8 @@ from msbench.records.record import Record
 from msbench.records.store import TRIALS, append, read
 from msbench.spec import FORMATS, group_of, key_of
 
+pytestmark = pytest.mark.usefixtures("server")
+
 SUITE = """
 seeds = 2
 baseline = "adamw"
@@ -65,8 +67,9 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """The lines that a real run of the suite has left of its trials."""
     folder = tmp_path_factory.mktemp("real")
     (folder / "tiny.toml").write_text(SUITE)
-    run = [sys.executable, "-m", "msbench", "run", "tiny.toml"]
-    subprocess.run(run, cwd=folder, check=True, capture_output=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert msbench("run tiny.toml").code == 0
     return (folder / "results/tiny" / TRIALS).read_bytes().splitlines(keepends=True)
 
 
@@ -106,12 +109,12 @@ def test_cut_and_resumed(attack: Any, lines: list[bytes], file: Path) -> None:
         with attack.case(f"cut at {cut}"):
             before = b"".join(earlier) + last[:cut]
             file.write_bytes(before)
-            run = [sys.executable, "-m", "msbench", "run", "tiny.toml"]
-            done = subprocess.run(run, check=True, capture_output=True, text=True)
+            done = msbench("run tiny.toml")
+            assert done.code == 0
             whole = cut >= len(last) - 1  # all but the end of the line is there
-            assert (f"line {len(lines)}: skipped" in done.stderr) == (cut > 0 and not whole)
+            assert (f"line {len(lines)}: skipped" in done.errors) == (cut > 0 and not whole)
             done_before = "all 4" if whole else "3 of 4"
-            assert f"{done_before} trials are done already" in done.stderr
+            assert f"{done_before} trials are done already" in done.errors
             assert file.read_bytes().startswith(before)
             assert len(read(file).records) == len(lines)
 

@@ -16,6 +16,8 @@ from msbench.records.store import read
 from msbench.run.descendants import descendants
 from msbench.run.processes import processes
 
+pytestmark = pytest.mark.usefixtures("server")
+
 
 def launch(*actions: str, limit: float = 60.0) -> dict[tuple[str, int], Record]:
     """The records of such jobs, by what they do and their place."""

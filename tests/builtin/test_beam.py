@@ -12,7 +12,8 @@ from small_models import VARIANTS, Table, make_model, sources, tensors
 from torch import Tensor
 
 from msbench import BEGIN, END, PAD, Batch, Meter, MsbenchError
-from msbench.builtin.decoders.beam import beam, best_continuations, first_best, search
+from msbench.builtin.decoders.beam import beam, search
+from msbench.builtin.decoders.beam_step import best_continuations, first_best
 from msbench.builtin.generation import greedy
 
 

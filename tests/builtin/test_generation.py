@@ -21,17 +21,11 @@ from small_models import (
 )
 
 from msbench import PAD, Meter, MsbenchError, evaluation_batches
+from msbench.builtin.choosing import Limits, greatest
 from msbench.builtin.decoders.beam import beam
 from msbench.builtin.decoders.rerank import rerank
 from msbench.builtin.decoders.speculative import speculative
-from msbench.builtin.generation import (
-    Limits,
-    Sample,
-    generate,
-    greatest,
-    greedy,
-    sample,
-)
+from msbench.builtin.generation import Sample, generate, greedy, sample
 from msbench.builtin.learner import TorchLearner
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.models.encoder_decoder import EncoderDecoder

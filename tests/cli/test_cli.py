@@ -10,11 +10,13 @@ from typing import get_args
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from handmade import rekeyed
 
 from msbench.claims.results import Claimed
 from msbench.cli.app import OWN, main
+
+pytestmark = pytest.mark.usefixtures("server")
 
 Write = Callable[..., Path]
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -24,26 +26,12 @@ REFERENCE = Path(__file__).parents[2] / "results/reference"
 QUICK = REFERENCE / "quick"
 
 
-@pytest.fixture
-def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Calls msbench in this process and an empty folder; checks its exit code."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(*words: str | Path, check: int = 0) -> Result:
-        done = CliRunner().invoke(main, [*map(str, words)])
-        assert done.exit_code == check, done.output
-        assert done.exception is None or isinstance(done.exception, SystemExit)
-        return done
-
-    return call
-
-
-# Running a suite, each time in a process.
+# Running a suite.
 
 
 def test_the_main_job(write_suite: Write, tmp_path: Path, program: Program, call: Call) -> None:
     suite = write_suite()
-    dry = program("run", suite, "--dry-run")
+    dry = call("run", suite, "--dry-run")
     assert "tiny: 4 of 4 trials to do, 1 throughput measurements" in dry.stdout
     assert not (tmp_path / "results").exists()
 
@@ -61,17 +49,17 @@ def test_the_main_job(write_suite: Write, tmp_path: Path, program: Program, call
         parts += job["decoders"]
         assert all(part["plugin"] == "msbench" and part["version"] for part in parts)
 
-    again = program("run", suite)
+    again = call("run", suite)
     assert "all 4 trials are done already" in again.stderr
     assert again.stdout == first.stdout
     assert (folder / "trials.jsonl").read_text().splitlines() == lines
 
     (folder / "trials.jsonl").write_text("\n".join([*lines[:2], lines[2][:100]]))
-    resumed = program("run", suite)
+    resumed = call("run", suite)
     assert "2 of 4 trials are done already" in resumed.stderr
     assert "line 3: skipped, not a whole record" in resumed.stderr
 
-    more = program("run", suite, "--seeds", "3", "--workers", "1")
+    more = call("run", suite, "--seeds", "3", "--workers", "1")
     assert "4 of 6 trials are done already" in more.stderr
 
     tables = json.loads(call("compare", "tiny", "--format", "json").stdout)
@@ -103,44 +91,42 @@ def bad(closure):
 
 
 def test_trials_that_do_not_end_ok(
-    write_suite: Write, write_plugin: Callable[..., str], program: Program
+    write_suite: Write, write_plugin: Callable[..., str], call: Call
 ) -> None:
     suite = write_suite(bottom='\n[[optimizer]]\nname = "flaky"\n')
-    assert "unknown optimizer 'flaky'" in program("run", suite, check=2).stderr
+    assert "unknown optimizer 'flaky'" in call("run", suite, check=2).stderr
     words = ("run", suite, "--plugin", write_plugin(FLAKY))
-    done = program(*words, check=3)
+    done = call(*words, check=3)
     assert "numbers-fr, flaky, seed 0: failed: RuntimeError: [red]not today[/red]" in done.stderr
     assert "0/2" in done.stdout
     assert "2/2" in done.stdout
     assert "2 of 7 did not end ok" in done.stderr
-    assert "all 6 trials are done already" in program(*words, check=3).stderr
+    assert "all 6 trials are done already" in call(*words, check=3).stderr
     write_plugin(FLAKY.replace("    made.step = bad\n", ""))
-    assert "4 of 6 trials are done already" in program(*words).stderr
+    assert "4 of 6 trials are done already" in call(*words).stderr
 
 
 def test_a_first_record_cut_off_does_not_block_a_suite(
-    write_suite: Write, tmp_path: Path, program: Program
+    write_suite: Write, tmp_path: Path, call: Call
 ) -> None:
     folder = tmp_path / "results" / "tiny"
     folder.mkdir(parents=True)
     (folder / "trials.jsonl").write_text('{"key": "half a rec')
-    done = program("run", write_suite(), "--seeds", "1")
+    done = call("run", write_suite(), "--seeds", "1")
     assert "line 1: skipped, not a whole record" in done.stderr
     assert (folder / "trials.jsonl").read_text().startswith('{"key": "half a rec\n{')
 
 
-def test_two_rates_of_one_optimizer(write_suite: Write, program: Program) -> None:
+def test_two_rates_of_one_optimizer(write_suite: Write, call: Call) -> None:
     suite = write_suite(bottom='\n[[optimizer]]\nname = "adamw"\nlr = 0.01\n')
-    done = program("run", suite, "--seeds", "2")
+    done = call("run", suite, "--seeds", "1")
     assert "adamw (lr=0.003)" in done.stdout
     assert "adamw (lr=0.01)" in done.stdout
 
 
-def test_results_that_cannot_be_written(
-    write_suite: Write, tmp_path: Path, program: Program
-) -> None:
+def test_results_that_cannot_be_written(write_suite: Write, tmp_path: Path, call: Call) -> None:
     (tmp_path / "taken").write_text("mine")
-    done = program("run", write_suite(), "--out", tmp_path / "taken", check=74)
+    done = call("run", write_suite(), "--out", tmp_path / "taken", check=74)
     assert "cannot write results to" in done.stderr
     assert (tmp_path / "taken").read_text() == "mine"
 
@@ -153,8 +139,8 @@ def test_results_that_cannot_be_written(
         (["run", "quick", "--plugin", "absent.py"], "plugin absent.py: cannot be read"),
     ],
 )
-def test_a_run_that_cannot_begin(words: list[str], expected: str, program: Program) -> None:
-    done = program(*words, check=2)
+def test_a_run_that_cannot_begin(words: list[str], expected: str, call: Call) -> None:
+    done = call(*words, check=2)
     assert expected in done.stderr
     assert len(done.stderr.splitlines()) == 1
 

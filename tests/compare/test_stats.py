@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats as reference
+from statsmodels.stats.multitest import multipletests
 
 from msbench.compare.stats import (
     STUDENTIZED_RANGE,
@@ -206,8 +207,6 @@ def test_false_positives_after_holm(rng: np.random.Generator, n: int) -> None:
 
 @given(p_values)
 def test_holm_is_statsmodels(p: list[float]) -> None:
-    from statsmodels.stats.multitest import multipletests
-
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 

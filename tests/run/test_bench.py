@@ -20,15 +20,15 @@ from msbench.run.job import run_job
 from msbench.run.pieces import split_of
 from msbench.spec import Measurement, Throughput, Trial
 
-Program = Callable[..., Any]
+pytestmark = pytest.mark.usefixtures("server")
+
+Call = Callable[..., Any]
 
 
 def test_bench_prints_tables_and_leaves_a_record(
-    program: Program, write_suite: Callable[..., Path], tmp_path: Path
+    call: Call, write_suite: Callable[..., Path], tmp_path: Path
 ) -> None:
-    done = program(
-        "bench", write_suite(), "--rounds", 2, "--optimizer", "adamw", "--optimizer", "sam"
-    )
+    done = call("bench", write_suite(), "--rounds", 2, "--optimizer", "adamw", "--optimizer", "sam")
     for title in ("TRAINING OF", "A STEP OF", "MEMORY AND ARITHMETIC OF", "DECODING OF"):
         assert title in done.stdout
     assert "adamw again" in done.stdout

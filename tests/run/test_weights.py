@@ -35,6 +35,8 @@ from msbench.run.redecode import chosen, completed, redecoding
 from msbench.run.weights import check_weights, find_weights, save_weights, weights_file
 from msbench.spec import Choice, Suite, Trial
 
+pytestmark = pytest.mark.usefixtures("server")
+
 Write = Callable[..., Path]
 
 
@@ -365,14 +367,14 @@ def test_wrong_decoders_of_a_command_line(text: str, expected: str) -> None:
 
 
 def test_keep_and_decode_from_the_command_line(
-    write_suite: Write, write_plugin: Callable[..., str], tmp_path: Path, program: Any
+    write_suite: Write, write_plugin: Callable[..., str], tmp_path: Path, call: Any
 ) -> None:
     folder = tmp_path / "results" / "tiny"
     lists = {'name = "beam"\nwidth = 2': 'name = "beam"\nlabel = "wide"\nwidth = [2, 3]'}
-    program("run", write_suite(**lists), "--seeds", "1")
+    call("run", write_suite(**lists), "--seeds", "1")
     assert not (folder / "weights").exists()
 
-    more = program("run", write_suite(top="keep_weights = true", **lists))
+    more = call("run", write_suite(top="keep_weights = true", **lists))
     assert "2 of 4 trials are done already" in more.stderr, "what is kept changes no trial"
     assert "2 of 4 trials have no kept weights" in more.stderr
     assert "wide (width=2)" in more.stdout
@@ -383,7 +385,7 @@ def test_keep_and_decode_from_the_command_line(
     assert kept == {f"{key}.safetensors" for key in keys}
 
     words = ("--decoder", "beam: width = [2, 4]", "--decoder", "greedy")
-    done = program("decode", keys[0][:8], *words)
+    done = call("decode", keys[0][:8], *words)
     for line, name in zip(
         done.stdout.splitlines()[2:], ("beam (width=2)", "beam (width=4)", "greedy"), strict=True
     ):
@@ -401,12 +403,12 @@ def test_keep_and_decode_from_the_command_line(
         "    register('fails', lambda: lambda model, batch: 1 / 0)\n"
     )
     words = ("--plugin", plugin, "--decoder", "fails", "--decoder", "greedy")
-    fails = program("decode", "tiny", *words, check=3)
+    fails = call("decode", "tiny", *words, check=3)
     assert "failed: ZeroDivisionError: division by zero (mine.py:5)" in fails.stderr
     assert "2 of 2 could not be decoded" in fails.stderr
 
     file = weights_file(folder / "weights", keys[0])
     file.write_bytes(file.read_bytes()[:-1])
-    bad = program("decode", "tiny", "--decoder", "greedy", check=2)
+    bad = call("decode", "tiny", "--decoder", "greedy", check=2)
     assert f"{file.name}: these are no whole weights" in bad.stderr
     assert len(read(folder / "trials.jsonl").records) == 5

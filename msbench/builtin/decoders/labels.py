@@ -18,7 +18,7 @@ from torch.nn import functional
 
 import msbench
 from msbench import Batch, Decoder, MsbenchError, Task
-from msbench.builtin.generation import check_numbers
+from msbench.builtin.choosing import check_numbers
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.types import FiniteNotNegative, Size
 

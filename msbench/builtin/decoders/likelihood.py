@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from msbench import Batch, Decoder
-from msbench.builtin.generation import check_numbers
+from msbench.builtin.choosing import check_numbers
 from msbench.builtin.scoring import token_losses
 
 

@@ -12,14 +12,9 @@ from torch import Tensor, nn
 
 import msbench
 from msbench import BEGIN, END, Batch, Decoder, Task
+from msbench.builtin.choosing import Limits, check_generates, likeliest, no_padding
 from msbench.builtin.decoders.second_model import SecondModel
-from msbench.builtin.generation import (
-    Limits,
-    Sample,
-    check_generates,
-    likeliest,
-    no_padding,
-)
+from msbench.builtin.generation import Sample
 from msbench.builtin.types import Count, FiniteNotNegative, PositiveShare, Size
 
 

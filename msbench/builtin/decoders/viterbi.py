@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from msbench import Batch, Decoder, MsbenchError, Task
-from msbench.builtin.generation import check_numbers
+from msbench.builtin.choosing import check_numbers
 
 OUTSIDE = "O"
 

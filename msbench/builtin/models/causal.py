@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from msbench import BEGIN, PAD, Batch, Task
 from msbench.builtin.models.cache import Cache
+from msbench.builtin.models.fixed import FixedCache, Form
 from msbench.builtin.models.layers import (
     Embedding,
     Norm,
@@ -19,6 +20,7 @@ from msbench.builtin.models.layers import (
     last_norm,
 )
 from msbench.builtin.models.stack import Stack
+from msbench.builtin.replayed_decoding import Replays
 from msbench.builtin.types import Share, Size
 
 
@@ -45,6 +47,7 @@ class CausalLM(nn.Module):
         self.embedding = Embedding(task.vocabulary, task.longest_target, width, dropout)
         self.layers = nn.ModuleList(SelfLayer(width, heads, dropout, norm) for _ in range(layers))
         self.norm = last_norm(width, norm)
+        self.replays = Replays(CausalLM.step)
         self.apply(initialize)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -101,6 +104,16 @@ class State:
     """(S, H) last token of the prompt, BEGIN where there is none."""
     n: int = 1
 
+    def form(self, hypotheses: int, tokens: int) -> Form:
+        """That of a fixed state for so many hypotheses of each source, and tokens of each."""
+        return Form.of(self.cache.sources, self.cache.used, hypotheses, tokens)
+
+    def fixed(self, form: Form) -> "FixedState":
+        """A state whose steps can be captured; to be loaded with ones like this."""
+        cache = FixedCache(self.cache, form, form.length)
+        last = self.last.new_empty(form.sources, form.hypotheses)
+        return FixedState(self.stack, cache, last)
+
     def select(self, rows: Tensor) -> "State":
         """The state of the given rows, in that order; a row may be taken more than once. The old
         state is used up."""
@@ -112,4 +125,22 @@ class State:
         """Keep only the first `counts` of the last n tokens that each row read, by default those of
         the last step."""
         self.cache.keep(counts, n or self.n)
+        return self
+
+
+class FixedState(State):
+    """A state in tensors that stay where they are; see `fixed.py`."""
+
+    cache: FixedCache
+
+    def load(self, state: State) -> None:
+        """Begin as this state does, which has read the prompts alone."""
+        rows = self.cache.rows(state.cache.sources)
+        self.cache.load(state.cache, rows)
+        self.stack.load(state.stack)
+        self.last.copy_(state.last[rows])
+
+    def select(self, rows: Tensor) -> "FixedState":
+        """As of any state; see `FixedCache.select`."""
+        self.cache.select(rows)
         return self

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from msbench import Batch, MsbenchError, Task
 from msbench.builtin.models.cache import Cache
+from msbench.builtin.models.fixed import FixedCache, Form, enter, reordered
 from msbench.builtin.models.layers import (
     CrossLayer,
     Embedding,
@@ -23,6 +24,7 @@ from msbench.builtin.models.layers import (
 )
 from msbench.builtin.models.pointer import Pointed, Pointer, copying_clues
 from msbench.builtin.models.stack import Across, Stack
+from msbench.builtin.replayed_decoding import Replays
 from msbench.builtin.types import Share, Size
 
 
@@ -61,6 +63,7 @@ class EncoderDecoder(nn.Module):
         self.source_norm = last_norm(width, norm)
         self.target_norm = last_norm(width, norm)
         self.pointer = Pointer(width, follow) if copy else None
+        self.replays = Replays(EncoderDecoder.step)
         self.apply(initialize)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -102,10 +105,7 @@ class EncoderDecoder(nn.Module):
             trail = (same.cummax(2).values | state.written[:, :, None]).flatten(1, 2)
         x = self.target_norm(x)
         logits = self._pointed_at(x, state.stack.predict(x), state.pointed, read, trail)
-        state.n = n
-        if state.pointed is not None:
-            state.trail += trail.view(*state.written.shape[:2], n, -1).unbind(2)
-            state.written = state.trail[-1]
+        state.go_on(trail, n)
         return logits.view(*tokens.shape, -1), state
 
     def decoder_layers(self) -> Iterator[CrossLayer]:
@@ -155,14 +155,29 @@ class State:
     n: int = 1
 
     def __post_init__(self) -> None:
-        self._go_on(self.written)
+        self._begin(self.written)
+
+    def go_on(self, written: Tensor, n: int) -> None:
+        """After each of n more tokens, (S, H n, length) `written`."""
+        self.n = n
+        if self.pointed is not None:
+            self.trail += written.view(*self.written.shape[:2], n, -1).unbind(2)
+            self.written = self.trail[-1]
+
+    def form(self, hypotheses: int, tokens: int) -> Form:
+        """That of a fixed state for so many hypotheses of each source, and tokens of each."""
+        return Form.of(self.cache.sources, self.written.shape[2], hypotheses, tokens)
+
+    def fixed(self, form: Form) -> "FixedState":
+        """A state whose steps can be captured; to be loaded with ones like this."""
+        return FixedState.like(self, form)
 
     def select(self, rows: Tensor) -> "State":
         """The state of the given rows, in that order; a row may be taken more than once. The old
         state is used up."""
         kept = self.cache.select(rows)
         written = self.written.flatten(0, 1)[rows]
-        self._go_on(written.view(-1, self.cache.hypotheses, self.written.shape[2]))
+        self._begin(written.view(-1, self.cache.hypotheses, self.written.shape[2]))
         if kept is not None:
             self.across = [(k[kept], v[kept], hide[kept]) for k, v, hide in self.across]
             self.pointed = self.pointed and self.pointed.select(kept)
@@ -176,8 +191,50 @@ class State:
         if self.pointed is not None:
             trail = torch.stack(self.trail[-n - 1 :], dim=2)
             index = counts.view(*trail.shape[:2], 1, 1).expand(-1, -1, -1, trail.shape[3])
-            self._go_on(trail.gather(2, index)[:, :, 0])
+            self._begin(trail.gather(2, index)[:, :, 0])
         return self
 
-    def _go_on(self, written: Tensor) -> None:
+    def _begin(self, written: Tensor) -> None:
         self.written, self.trail = written, [written]
+
+
+class FixedState(State):
+    """A state in tensors that stay where they are; see `fixed.py`."""
+
+    cache: FixedCache
+
+    @classmethod
+    def like(cls, state: State, form: Form) -> "FixedState":
+        """An empty one of this form."""
+        keys = state.across[0][0]
+        rows, heads, long = form.sources, keys.shape[1], form.length
+        hide = keys.new_empty(rows, heads, 1, long)
+        shape = rows, heads, long, keys.shape[3]
+        across = [(keys.new_empty(shape), keys.new_empty(shape), hide) for _ in state.across]
+        written = state.written.new_empty(rows, form.hypotheses, long)
+        pointed = state.pointed and state.pointed.room(rows, long)
+        state.stack.fix(across)
+        return cls(state.stack, FixedCache(state.cache, form, 0), across, pointed, written)
+
+    def load(self, state: State) -> None:
+        """Begin as this state does, which has read the sources alone."""
+        rows = self.cache.rows(state.cache.sources)
+        self.cache.load(state.cache, rows)
+        self.stack.load(state.stack)
+        for mine, its in zip(self.across, state.across, strict=True):
+            enter(mine[0], its[0], rows)
+            enter(mine[1], its[1], rows)
+        enter(self.across[0][2], state.across[0][2], rows, float("-inf"))  # that of all layers
+        self.written.fill_(False)
+        if self.pointed is not None and state.pointed is not None:
+            self.pointed.load(state.pointed, rows)
+
+    def go_on(self, written: Tensor, n: int) -> None:
+        """As of any state, but that nothing can be taken back."""
+        self.written.copy_(written)
+
+    def select(self, rows: Tensor) -> "FixedState":
+        """As of any state; see `FixedCache.select`."""
+        self.cache.select(rows)
+        self.written.copy_(reordered(self.written, rows))
+        return self

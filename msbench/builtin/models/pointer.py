@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from msbench import BEGIN, PAD
+from msbench.builtin.models.fixed import enter
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,23 @@ class Pointed:
     def select(self, rows: Tensor) -> "Pointed":
         """Some of the sources."""
         return Pointed(self.source[rows], self.keys[rows], self.same[rows], self.first[rows])
+
+    def room(self, rows: int, long: int) -> "Pointed":
+        """Memory for so many sources of such a length."""
+        source, keys = self.source.new_empty(rows, long), self.keys
+        same = self.same.new_empty(rows, long, long)
+        wide = keys.new_empty(rows, long, keys.shape[2])
+        return Pointed(source, wide, same, self.first.new_empty(rows, long))
+
+    def load(self, other: "Pointed", rows: Tensor) -> None:
+        """Hold these rows of another, which may be shorter: then the rest is padding."""
+        enter(self.source, other.source, rows, PAD)
+        for mine, its in (
+            (self.keys, other.keys),
+            (self.same, other.same),
+            (self.first, other.first),
+        ):
+            enter(mine, its, rows)
 
 
 class Pointer(nn.Module):

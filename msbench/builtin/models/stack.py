@@ -53,6 +53,16 @@ class Stack:
         """What the layers attend to, of (S, length, W) states and (S, length) 0 or -inf."""
         return [layer.across(memory, padding) for layer in self.layers]
 
+    def fix(self, across: Sequence[Across]) -> None:
+        """Attend to these tensors from now on, whatever will be written there."""
+        self._across, self._looked = across, _looked(across, hides=True)
+
+    def load(self, other: "Stack") -> None:
+        """Take over the weights that another stack of this model has copied."""
+        for mine, its in zip(self.layers, other.layers, strict=True):
+            for old, new in zip(mine.copies, its.copies, strict=True):
+                old.copy_(new)
+
     def read(self, tokens: Tensor, cache: Cache, across: Sequence[Across] = ()) -> Tensor:
         """(S, T) tokens -> (S, T, W) their states; adds the tokens to the cache.
 
@@ -82,7 +92,8 @@ class Stack:
         if desk is None or desk.shape != (size, new):
             desk = self._desk = _Desk(size, new, self.layers[0], self.places)
         if across is not self._across:
-            self._across, self._looked = across, _looked(across)
+            hides = bool(across) and bool((across[0][2] != 0).any())
+            self._across, self._looked = across, _looked(across, hides=hides)
         return desk, self._looked
 
     def _positions(self, cache: Cache, n: int) -> tuple[Tensor, Tensor]:
@@ -163,6 +174,8 @@ class _Layer:
         query, bias = own.query.weight * scale, own.query.bias * scale
         weight = torch.cat([query, own.key_value.weight])
         self.own = torch.cat([bias, own.key_value.bias]), weight.t()
+        self.copies = list(self.own)
+        """Of weights; all others are the model's own."""
         self.out = own.out.bias, own.out.weight.t()
         self.attended, self.changed = _residual(layer.attend), _residual(layer.change)
         first, _, last = layer.feed
@@ -174,6 +187,7 @@ class _Layer:
         if isinstance(layer, CrossLayer):
             across = layer.across
             self.question = across.query.bias * scale, (across.query.weight * scale).t()
+            self.copies += self.question
             self.answer = across.out.bias, across.out.weight.t()
             self.looked = _residual(layer.look)
 
@@ -228,10 +242,7 @@ def _residual(residual: Residual) -> tuple[Callable[[Tensor], Tensor], Callable[
     return (normalized, same) if residual.before else (same, normalized)
 
 
-def _looked(across: Sequence[Across]) -> list[Looked]:
+def _looked(across: Sequence[Across], *, hides: bool) -> list[Looked]:
     """By head. All layers hide the same, and where no source is padded, nothing."""
-    if not across:
-        return []
-    hide = across[0][2]
-    hidden = hide.flatten(0, 1) if bool((hide != 0).any()) else None
+    hidden = across[0][2].flatten(0, 1) if hides else None
     return [(k.flatten(0, 1).transpose(1, 2), v.flatten(0, 1), hidden) for k, v, _ in across]
