@@ -16,6 +16,7 @@ from msbench.plan.limits import MOST, number_problems, size_problems, too_many
 from msbench.plan.question import question_problems
 from msbench.plan.tables import NAMED, parse_choice, parse_fields
 from msbench.spec import (
+    FIRST_LOOK,
     LISTED,
     STRATEGY,
     UNITS,
@@ -139,10 +140,21 @@ def _suite(path: Path, table: dict[str, Any]) -> Suite:
         if key in table:
             parsed[key] = section(**parse_fields(section, table[key], f"{path}: {key}", problems))
     fields = parse_fields(Suite, parsed, str(path), problems, separator=": ")
+    problems += _seeds_twice(path, parsed)
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
     fields["seeds"] = tuple(dict.fromkeys(fields["seeds"]))
+    if most := fields.get("question", Question()).max_seeds:
+        fields["seeds"] = tuple(range(most))
     return Suite(name=path.stem, path=str(path), **fields)
+
+
+def _seeds_twice(path: Path, parsed: dict[str, Any]) -> Iterator[str]:
+    """That both `seeds` and the question say which seeds there are."""
+    question = parsed.get("question")
+    adds = isinstance(question, Question) and question.max_seeds
+    if adds and parsed["seeds"] != list(range(FIRST_LOOK)):
+        yield f"{path}: seeds: question.max_seeds begins with {FIRST_LOOK} and adds more: leave it out"
 
 
 def _trainings(
