@@ -30,10 +30,13 @@ from msbench.compare.looks import HOPELESS, Looks, look, until
 from msbench.compare.stats import ALPHA, paired_tests
 from msbench.spec import FIRST_LOOK
 
+SAMPLES = 200
+"""Simulated runs of a suite, for what they cost."""
+
 MOST = 12
 """Seeds, unless a table says otherwise."""
 
-FAMILIES, STRATEGIES = 2_000, 4
+FAMILIES, STRATEGIES = 1_000, 4
 """Simulated tasks, and strategies beside the baseline, as in `quick`."""
 
 SIZES = (0.5, 1.0, 1.5, 2.0, 3.0)
@@ -128,7 +131,7 @@ def about(suite: str) -> dict[str, tuple[float, bool]]:
 def drawn(suite: str, rng: np.random.Generator, most: int) -> dict[str, Any]:
     """By task, scores as if the means, spreads and correlations of the records were true."""
     return {
-        task: like(scores[:, 0], rng, FAMILIES // 4, most, means=True)
+        task: like(scores[:, 0], rng, SAMPLES, most, means=True)
         for task, scores in observed(suite).items()
     }
 
@@ -205,7 +208,7 @@ def estimates(rng: np.random.Generator) -> dict[str, Any]:
     beside those of 12 seeds at once."""
     figures: dict[str, Any] = {}
     for size in (0.0, *SIZES):
-        values = rng.standard_normal((4 * FAMILIES, 2, MOST)) / 2**0.5
+        values = rng.standard_normal((2 * FAMILIES, 2, MOST)) / 2**0.5
         values[:, 1] += size
         looks, judged = stopped(values, MOST, np.nan)
         shown = judged.p_adjusted <= ALPHA

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -60,12 +61,26 @@ class Judged:
     family: NDArray[np.int64]
     """How many tests p is adjusted for."""
     verdicts: Sequence[Verdict]
-    needed: Array
-    """About how many seeds decide; NaN where that cannot be said, or a verdict is given."""
     margins: Array
     """Those that were asked for."""
-    detectable: Array
-    """The minimum detectable effect of the test at its adjusted level, at worst."""
+    max_seeds: int = 0
+    """Seeds were added up to so many, with a test after each; 0 if not."""
+
+    @cached_property
+    def needed(self) -> Array:
+        """About how many seeds decide; NaN where that cannot be said, or a verdict is given."""
+        undecided = np.array([verdict == "undecided" for verdict in self.verdicts], dtype=bool)
+        needed = np.full(undecided.shape, np.nan)
+        if undecided.any():
+            size = _tests_at(self.family[undecided], self.max_seeds, self.max_seeds)
+            tests = _only(self.tests, undecided)
+            needed[undecided] = seeds_needed(tests, self.margins[undecided], size)
+        return needed
+
+    @cached_property
+    def detectable(self) -> Array:
+        """The minimum detectable effect of the test at its adjusted level, at worst."""
+        return detectable(self.tests, _tests_at(self.family, self.tests.n, self.max_seeds))
 
     def __getitem__(self, at: int) -> "Judgement":
         """What is known of one of them."""
@@ -136,13 +151,7 @@ def judge(
             strict=True,
         )
     ]
-    undecided = np.array([verdict == "undecided" for verdict in verdicts], dtype=bool)
-    needed = np.full(raw.shape, np.nan)
-    if undecided.any():
-        last = _tests_at(size[undecided], max_seeds, max_seeds)
-        needed[undecided] = seeds_needed(_only(tests, undecided), margins[undecided], last)
-    least = detectable(tests, _tests_at(size, tests.n, max_seeds))
-    return Judged(tests, raw, adjusted, equivalence, size, verdicts, needed, margins, least)
+    return Judged(tests, raw, adjusted, equivalence, size, verdicts, margins, max_seeds)
 
 
 def _over_looks(differences: Array, margins: Array, max_seeds: int) -> tuple[Array, Array]:

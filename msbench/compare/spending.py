@@ -20,11 +20,12 @@ from msbench.spec import FIRST_LOOK
 POWER_OF_SPENDING = 2.0
 """Of the share of the seeds; studies/sequential.py compares others."""
 
-ALPHAS = np.geomspace(1e-5, 0.9999, 32)
+ALPHAS = np.geomspace(1e-5, 0.9999, 20)
 """Between these, levels are interpolated."""
 
 CELLS = 100
-"""Of the distribution of a statistic, while its looks are followed."""
+"""Of the distribution of a statistic, while its looks are followed. With that and ALPHAS, levels are
+right to half a percent of them, and take a second to find out."""
 
 
 def sequential_p(p: ArrayLike, n: ArrayLike, most: int) -> Array:
@@ -78,17 +79,23 @@ def levels(alpha: float, most: int, power: float = POWER_OF_SPENDING) -> Array:
     spent = alpha * (np.arange(most + 1) / most) ** power
     found = np.zeros(most + 1)
     found[FIRST_LOOK] = spent[FIRST_LOOK]
-    bound = _u_of(found[FIRST_LOOK], FIRST_LOOK)
-    edges = np.linspace(0.0, bound, CELLS + 1)
+    edges = _edges(_u_of(found[FIRST_LOOK], FIRST_LOOK), FIRST_LOOK)
     mass = -np.diff(_p_of(edges, FIRST_LOOK))
     for n in range(FIRST_LOOK, most):
         centres = (edges[1:] + edges[:-1]) / 2
         missing = partial(_missing, mass, centres, n, spent[n + 1] - spent[n])
         bound = float(brentq(missing, 0.0, (n + 1) ** 0.5))
         found[n + 1] = _p_of(bound, n + 1)
-        edges = np.linspace(0.0, bound, CELLS + 1)
+        edges = _edges(bound, n + 1)
         mass = -np.diff(mass @ _beyond(centres[:, None], edges, n))
     return found
+
+
+def _edges(bound: float, n: int) -> Array:
+    """Of cells from 0 to a bound, the finer the nearer to sqrt(n), since what lies there is about to
+    be rejected."""
+    most = n**0.5
+    return np.asarray(most - np.geomspace(most, most - bound, CELLS + 1))
 
 
 def _missing(mass: Array, centres: Array, n: int, spent: float, bound: float) -> float:
@@ -109,10 +116,16 @@ def _above(u: Array, bound: ArrayLike, n: int) -> Array:
 
 
 def _angle(a: Array, n: int) -> Array:
-    """The distribution of the angle: its tangent is a normal score by the length of n others."""
-    from scipy.special import stdtr
-
-    return np.asarray(stdtr(n, n**0.5 * np.tan(np.clip(a, -np.pi / 2, np.pi / 2))))
+    """The distribution of the angle: the integral of cos^(n - 1), by parts, from 0 to `a`."""
+    a = np.clip(a, -np.pi / 2, np.pi / 2)
+    cos, sin = np.cos(a), np.sin(a)
+    odd = (n - 1) % 2
+    found, whole = (sin, 1.0) if odd else (a, np.pi / 2)
+    power = sin * (1.0 if odd else cos)  # times cos^(k - 2), for the next k
+    for k in range(2 + odd, n, 2):
+        power = power * cos**2 if k > 2 else power
+        found, whole = (power + (k - 1) * found) / k, whole * (k - 1) / k
+    return np.asarray(found / (2 * whole))
 
 
 def _p_of(u: ArrayLike, n: int) -> Array:

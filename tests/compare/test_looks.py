@@ -3,6 +3,8 @@
 from typing import Any
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from msbench.compare.looks import Looks, look
@@ -25,7 +27,7 @@ def rows(seed: int = 0) -> Array:
         [
             rng.normal(9, 0.1, MOST),
             rng.normal(0, 0.05, MOST),
-            rng.normal(0.9, 1.2, MOST),
+            rng.normal(0.5, 3.0, MOST),
             np.zeros(MOST),
         ]
     )
@@ -64,6 +66,20 @@ def test_what_ran_beyond_a_stop_changes_nothing() -> None:
     again = looked(cut, ~np.isnan(cut))
     assert again.seeds.tolist() == found.seeds.tolist()
     assert again.why == found.why
+
+
+@settings(max_examples=30, deadline=None)
+@given(world=st.integers(0, 10**6), ran=st.lists(st.integers(0, MOST), min_size=4, max_size=4))
+def test_what_some_have_decided_more_records_do_not_change(world: int, ran: list[int]) -> None:
+    """Interrupted anywhere, with any of the trials done that were planned."""
+    values = np.random.default_rng(world).normal([[0.3], [1.0], [2.0], [0.0]], 1.0, (4, MOST))
+    whole = looked(values)
+    done = np.arange(MOST) < np.minimum(ran, whole.seeds)[:, None]
+    part = looked(np.where(done, values, np.nan), done)
+    for i, why in enumerate(part.why):
+        if why:
+            assert (why, part.seeds[i]) == (whole.why[i], whole.seeds[i])
+        assert part.wanted[i] <= whole.seeds[i]
 
 
 def test_what_always_fails_stops_at_once() -> None:

@@ -34,9 +34,9 @@ def test_a_simulation_spends_what_was_planned(alpha: float) -> None:
 
 
 def test_levels_grow_with_what_may_be_spent_and_with_seeds() -> None:
-    table = np.array([levels(float(alpha), MOST)[FIRST_LOOK:] for alpha in ALPHAS[::6]])
+    table = np.array([levels(float(alpha), MOST)[FIRST_LOOK:] for alpha in ALPHAS[::4]])
     assert (np.diff(table, axis=0) > 0).all()
-    assert (np.diff(levels(ALPHA, MOST)) >= 0).all()
+    assert (np.diff(levels(ALPHA, MOST)[FIRST_LOOK + 1 :]) > 0).all()
     assert levels(ALPHA, MOST)[-1] > ALPHA * (1 - (11 / 12) ** 2)  # more than Bonferroni's
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from handmade import results
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from msbench.claims import claims
@@ -23,7 +23,7 @@ from msbench.records.record import Record, record
 from msbench.report.render import render
 from msbench.spec import Question, Suite, Trial
 
-MOST = 8
+MOST = 6
 MORE = '\n[[optimizer]]\nname = "sgd"\nlr = 0.1\n\n[[optimizer]]\nname = "momentum"\nlr = 0.1\n'
 ADDED = {"seeds = 2\n": "", "[throughput]": f"[question]\nmax_seeds = {MOST}\n\n[throughput]"}
 
@@ -46,7 +46,10 @@ def finished(trial: Trial, world: int) -> Record:
     of_name = np.random.default_rng([world, *name.encode()])
     mean = 50 + of_name.choice([0.0, 1.0, 3.0, 20.0])
     noise = np.random.default_rng([world, trial.seed, *name.encode()]).normal(0, 1.5)
-    score = float(np.clip(mean + noise, 0, 100))
+    return recorded(trial, float(np.clip(mean + noise, 0, 100)))
+
+
+def recorded(trial: Trial, score: float) -> Record:
     scores = [{"bleu": score, "chrf": score}] * len(trial.decoders)
     curve = [{"passes": 12, "steps": 12, "seconds": 1.0, "validation_loss": 1 / score}]
     return record(trial, "ok", results=results(trial.decoders, scores, curve=curve))
@@ -72,35 +75,24 @@ def stops(suite: Suite, registry: Registry, records: Sequence[Record]) -> dict[s
     }
 
 
-@settings(max_examples=12, deadline=None)
+@settings(
+    max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(world=st.integers(0, 10_000), breaks=st.randoms(use_true_random=False))
 def test_an_interrupted_run_decides_the_same(
-    suite_of_all_examples: Suite, registry: Registry, world: int, breaks: Any
+    suite: Suite, registry: Registry, world: int, breaks: Any
 ) -> None:
     def interrupted(planned: Sequence[Trial]) -> Sequence[Trial]:
         return breaks.sample(list(planned), breaks.randint(1, len(planned)))
 
-    suite = suite_of_all_examples
     whole = run(suite, registry, world, lambda planned: planned)
     broken = run(suite, registry, world, interrupted)
     assert {each.key for each in broken} == {each.key for each in whole}
     assert stops(suite, registry, broken) == stops(suite, registry, whole)
 
 
-@pytest.fixture(scope="module")
-def suite_of_all_examples(tmp_path_factory: pytest.TempPathFactory) -> Suite:
-    from conftest import TINY
-
-    text = TINY.format(top="", bottom=MORE)
-    for old, new in ADDED.items():
-        text = text.replace(old, new)
-    path = tmp_path_factory.mktemp("suite") / "tiny.toml"
-    path.write_text(text)
-    return load_suite(str(path))
-
-
 def test_what_is_decided_stops_and_the_baseline_goes_on(suite: Suite, registry: Registry) -> None:
-    worlds = [run(suite, registry, world, lambda planned: planned) for world in range(6)]
+    worlds = [run(suite, registry, world, lambda planned: planned) for world in range(3)]
     for records in worlds:
         found = stops(suite, registry, records)
         seeds = {name: n for name, (*_, n) in found.items()}
@@ -133,8 +125,7 @@ def test_added_seeds_have_their_own_thresholds_everywhere(suite: Suite, registry
 
     def scored(trial: Trial) -> Record:
         score = 50.0 + gains[trial.optimizer.name][trial.seed]
-        scores = [{"bleu": score, "chrf": score}] * len(trial.decoders)
-        return record(trial, "ok", results=results(trial.decoders, scores))
+        return recorded(trial, score)
 
     records = [scored(trial) for trial in trials]
     question = question_of(suite, trials)
@@ -158,8 +149,8 @@ def test_the_command_line_asks_for_it_as_a_suite_does(tiny: Suite, suite: Suite)
 @pytest.mark.parametrize(
     ("changes", "wrong"),
     [
-        ({"[throughput]": "[question]\nmax_seeds = 8\n\n[throughput]"}, "leave it out"),
-        ({**ADDED, "max_seeds = 8": "max_seeds = 3"}, "greater than or equal to 4"),
+        ({"[throughput]": "[question]\nmax_seeds = 6\n\n[throughput]"}, "leave it out"),
+        ({**ADDED, "max_seeds = 6": "max_seeds = 3"}, "greater than or equal to 4"),
     ],
 )
 def test_a_suite_that_cannot_add_seeds_is_refused(
