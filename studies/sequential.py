@@ -98,8 +98,8 @@ def errors(draw: Draw, rng: np.random.Generator) -> dict[str, Any]:
 
 def mixed(rng: np.random.Generator) -> dict[str, Any]:
     """Tasks in which half of the strategies differ by so many standard deviations: the share with a
-    false difference among the others; and, with all true differences at the margin, the share with a
-    false equivalence."""
+    false difference among the others; and, with all true differences at the margin, the share with
+    a false equivalence."""
     figures: dict[str, Any] = {}
     scores = rng.standard_normal((FAMILIES, STRATEGIES + 1, MOST)) / 2**0.5
     for size in SIZES:

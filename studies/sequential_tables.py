@@ -20,7 +20,10 @@ def tables(known: Mapping[str, Any]) -> dict[str, str]:
     names = list(next(iter(known["errors"].values())))
     return {
         "levels": table(
-            [[alpha, *(f"{level:.2g}" for level in each)] for alpha, each in known["levels"].items()],
+            [
+                [alpha, *(f"{level:.2g}" for level in each)]
+                for alpha, each in known["levels"].items()
+            ],
             ["alpha", *(f"{n} seeds" for n in range(3, 13))],
         ),
         "errors": table(
@@ -57,7 +60,10 @@ def tables(known: Mapping[str, Any]) -> dict[str, str]:
                 [
                     rule,
                     *(" / ".join(_percent(each[rule][k]) for each in rules) for k in SHARES),
-                    *(" / ".join(f"{each[rule][k]:.1f}" for each in rules) for k in ("trials", "equal")),
+                    *(
+                        " / ".join(f"{each[rule][k]:.1f}" for each in rules)
+                        for k in ("trials", "equal")
+                    ),
                     " / ".join(_percent(each[rule]["saved"]) for each in rules),
                 ]
                 for rule in rules[0]

@@ -165,7 +165,7 @@ def _over_looks(differences: Array, margins: Array, max_seeds: int) -> tuple[Arr
 
 
 def _adjusted(p: Array, counted: NDArray[np.bool_]) -> tuple[Array, int]:
-    """(Holm's p, how many tests it is for). counted: those that count although there is no p yet."""
+    """(Holm's p, how many tests it is for). counted: what counts although it has no p yet."""
     known = np.where(np.isnan(p) & counted, 1.0, p)
     count = max(1, int(np.count_nonzero(~np.isnan(known))))
     return np.where(np.isnan(p), np.nan, holm(known)), count

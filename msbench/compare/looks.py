@@ -71,9 +71,7 @@ def look(
             break
         seeds[looking] = n
         shown = until(values, seeds)
-        judged = judge(
-            shown, codes.tolist(), margins(seeds), lower_is_better, max_seeds=max_seeds
-        )
+        judged = judge(shown, codes.tolist(), margins(seeds), lower_is_better, max_seeds=max_seeds)
         decided = np.array([verdict != "undecided" for verdict in judged.verdicts], dtype=bool)
         futile = _is_hopeless(judged, codes, n, max_seeds, hopeless)
         why[looking & (n == max_seeds)] = "limit"
@@ -95,7 +93,7 @@ def _is_hopeless(
     """Whether nothing ended ok, all seeds tie, or a verdict is too unlikely."""
     nothing = judged.tests.n == 0
     if n < FUTILE_FROM or n == max_seeds:
-        return nothing
+        return np.asarray(nothing)
     tied = judged.tests.still & (judged.tests.difference == 0)
     return np.asarray(nothing | tied | (_chance(judged, codes, max_seeds) < hopeless))
 

@@ -24,8 +24,8 @@ ALPHAS = np.geomspace(1e-5, 0.9999, 20)
 """Between these, levels are interpolated."""
 
 CELLS = 100
-"""Of the distribution of a statistic, while its looks are followed. With that and ALPHAS, levels are
-right to half a percent of them, and take a second to find out."""
+"""Of the distribution of a statistic, while its looks are followed. With that and ALPHAS, levels
+are right to half a percent of them, and take a second to find out."""
 
 
 def sequential_p(p: ArrayLike, n: ArrayLike, most: int) -> Array:
@@ -66,12 +66,12 @@ def _table(most: int) -> Array:
 
 
 def levels(alpha: float, most: int, power: float = POWER_OF_SPENDING) -> Array:
-    """(most + 1,) for every number of seeds, the p below which its look rejects; 0 before the first.
+    """(most + 1,) per number of seeds, the p below which its look rejects; 0 before the first.
 
     Without a true difference, whatever its spread, some look up to the n-th rejects with chance
     alpha (n / most)^power. Scores are projected on the sphere: u = sqrt(n) mean / root mean square.
-    After one more seed it is u cos a + sin a, with an angle a that depends on nothing before and has
-    a density in proportion to cos(a)^(n - 1). So the distribution of |u| among what no look has
+    After one more seed it is u cos a + sin a, with an angle a that depends on nothing before and
+    has a density in proportion to cos(a)^(n - 1). So the distribution of |u| among what no look has
     rejected is followed from look to look, in cells, without simulation.
     """
     from scipy.optimize import brentq
@@ -92,8 +92,8 @@ def levels(alpha: float, most: int, power: float = POWER_OF_SPENDING) -> Array:
 
 
 def _edges(bound: float, n: int) -> Array:
-    """Of cells from 0 to a bound, the finer the nearer to sqrt(n), since what lies there is about to
-    be rejected."""
+    """Of cells from 0 to a bound, the finer the nearer to sqrt(n), since what lies there is about
+    to be rejected."""
     most = n**0.5
     return np.asarray(most - np.geomspace(most, most - bound, CELLS + 1))
 

@@ -14,7 +14,15 @@ from msbench.compare.fragile import remarks
 from msbench.compare.judge import LEVEL, Judged, Judgement, judge
 from msbench.compare.labels import Labels
 from msbench.compare.looks import Looks, look, until
-from msbench.compare.rows import AccuracyRow, Bases, CellRow, CostRow, ExampleRow, LookRow, StrategyKey
+from msbench.compare.rows import (
+    AccuracyRow,
+    Bases,
+    CellRow,
+    CostRow,
+    ExampleRow,
+    LookRow,
+    StrategyKey,
+)
 from msbench.compare.stats import (
     bounded_intervals,
     cut_at,

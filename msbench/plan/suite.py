@@ -154,7 +154,7 @@ def _seeds_twice(path: Path, parsed: dict[str, Any]) -> Iterator[str]:
     question = parsed.get("question")
     adds = isinstance(question, Question) and question.max_seeds
     if adds and parsed["seeds"] != list(range(FIRST_LOOK)):
-        yield f"{path}: seeds: question.max_seeds begins with {FIRST_LOOK} and adds more: leave it out"
+        yield f"{path}: seeds: with question.max_seeds, {FIRST_LOOK} come first: leave it out"
 
 
 def _trainings(

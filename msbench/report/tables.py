@@ -116,10 +116,10 @@ def _looks(comparison: Comparison) -> list[str]:
     if not comparison.max_seeds:
         return []
     return [
-        f"Seeds were added until there was a verdict, up to {comparison.max_seeds}, with a test after "
-        "each: p allows for all of these looks (alpha spending), intervals do not. An estimate that "
-        "was stopped by its verdict is biased outward: the true difference is likely to be smaller. "
-        "Futile: a verdict had become unlikely."
+        f"Seeds were added until there was a verdict, up to {comparison.max_seeds}, with a test "
+        "after each: p allows for all of these looks (alpha spending), intervals do not. An "
+        "estimate that was stopped by its verdict is biased outward: the true difference is likely "
+        "to be smaller. Futile: a verdict had become unlikely."
     ]
 
 

@@ -45,7 +45,7 @@ def take_records(
     others: Path,
     folder: Path,
 ) -> list[Record]:
-    """The records of the suite's own optimizers, which are then also in the folder of the challenge.
+    """The records of the suite's own optimizers, which are put into the folder of the challenge.
 
     names: the newcomers. others: where the records are. RecordsError if one is missing, or of
     other versions of code or libraries: what they would be compared by is then more than the
@@ -53,8 +53,8 @@ def take_records(
     """
     if seeds_looked_for(others):
         raise RecordsError(
-            f"{others}: these trials were run until there was a verdict; a challenge needs the same "
-            f"seeds of all (msbench run without --until-verdict)"
+            f"{others}: these trials were run until there was a verdict; a challenge needs the "
+            f"same seeds of all (msbench run without --until-verdict)"
         )
     records = read(others).records
     every = expected(suite, registry, records, fingerprint)
@@ -90,7 +90,7 @@ def _refusal(
     if len(missing) > len(outdated):
         lines.append(f"{others}: {len(missing) - len(outdated)} of {total} trials have no record")
     lines.append(
-        f"msbench run {suite.path or suite.name} makes them anew, in results/{suite.name}; then give "
-        f"--records results/{suite.name}"
+        f"msbench run {suite.path or suite.name} makes them anew, in results/{suite.name}; then "
+        f"give --records results/{suite.name}"
     )
     return "\n".join(lines)

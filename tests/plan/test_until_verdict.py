@@ -40,8 +40,8 @@ def suite(write_suite: Write) -> Suite:
 
 
 def finished(trial: Trial, world: int) -> Record:
-    """What a trial scores in one of many worlds: a true mean of each optimizer, and noise that is of
-    the trial alone, whenever it runs."""
+    """What a trial scores in one of many worlds: a true mean of each optimizer, and noise that is
+    of the trial alone, whenever it runs."""
     name = trial.optimizer.name
     of_name = np.random.default_rng([world, *name.encode()])
     mean = 50 + of_name.choice([0.0, 1.0, 3.0, 20.0])
@@ -129,7 +129,10 @@ def test_added_seeds_have_their_own_thresholds_everywhere(suite: Suite, registry
 
     records = [scored(trial) for trial in trials]
     question = question_of(suite, trials)
-    declared = {("optimizer", "momentum"): ("memory", "adamw"), ("optimizer", "sam"): ("passes", "")}
+    declared = {
+        ("optimizer", "momentum"): ("memory", "adamw"),
+        ("optimizer", "sam"): ("passes", ""),
+    }
     for asked, verdict in ((replace(question, max_seeds=0), "better"), (question, "undecided")):
         rows = compare(records, question=asked).accuracy
         assert {row["verdict"] for row in rows if not row["baseline"]} == {verdict}
