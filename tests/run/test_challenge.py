@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from handmade import rekeyed
 
 from msbench import read
+from msbench.records.checksum import sealed
 
 Program = Callable[..., Any]
 Write = Callable[..., Path]
@@ -109,8 +111,6 @@ def test_three_newcomers_are_said_to_be_what_they_are(
 def test_records_of_other_versions_are_refused_and_named(
     program: Program, others: Path, write_plugin: Callable[..., str], tmp_path: Path
 ) -> None:
-    from handmade import rekeyed
-
     path = tmp_path / "results/tiny/trials.jsonl"
     changed = []
     for line in path.read_text().splitlines():
@@ -119,19 +119,19 @@ def test_records_of_other_versions_are_refused_and_named(
         if record["job"]["optimizer"]["name"] == "sam":
             record["job"]["optimizer"]["version"] = "0.0/of-another-time"
             record = rekeyed(record)
-        changed.append(json.dumps(record))
+        changed.append(sealed(json.dumps(record).encode()).decode())
     path.write_text("\n".join(changed) + "\n")
     file = write_plugin(PLUGIN.format(name="new", **RENAMED), "new.py")
-    done = program("challenge", file, "--suite", others, check=1)
+    done = program("challenge", file, "--suite", others, check=2)
     assert "were run by other versions of optimizer sam" in done.stderr
     assert "--records results/tiny" in done.stderr
     assert not (tmp_path / "results/challenges").exists()
     path.write_text("\n".join(changed[:1]) + "\n")
-    done = program("challenge", file, "--suite", others, check=1)
+    done = program("challenge", file, "--suite", others, check=2)
     assert "have no record" in done.stderr
     empty = write_plugin(
         "import msbench\n\n@msbench.hookimpl\ndef register_losses(register):\n"
         '    register("mine", "a:b")\n',
         "loss.py",
     )
-    assert "registers no optimizer" in program("challenge", empty, check=1).stderr
+    assert "registers no optimizer" in program("challenge", empty, check=2).stderr
