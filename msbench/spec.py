@@ -286,6 +286,10 @@ class Throughput:
     """Whether a step's parts, memory, operations and times to first tokens are measured, too."""
 
 
+FIRST_LOOK = 3
+"""Seeds with which a run until a verdict begins; then there is a test after each."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What a suite asks, and what decides it; what is left open here has a default.
@@ -303,6 +307,8 @@ class Question:
     """Per task, the decoder that decides. Default: the first in the suite that fits."""
     tuned_by: str = field(default="", metadata={"key": ""})
     """Who chose the options that are compared, as the suite says."""
+    max_seeds: int = field(default=0, metadata={"ge": 4, "le": 100})
+    """Seeds are added until there is a verdict, up to so many; 0 = the suite says how many."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ def judged(evidence: Evidence, effects: Sequence[Effect]) -> list[ClaimRow]:
     signs = np.array([_sign_p(effect) for effect in effects])
     kinds = [_family(effect, known) for effect, known in zip(effects, settled, strict=True)]
     lower = [effect.better == "lower" for effect in effects]
-    tests = judge(differences, kinds, [effect.margin for effect in effects], lower, signs)
+    margins = [effect.margin for effect in effects]
+    max_seeds = evidence.settled.asked.max_seeds
+    tests = judge(differences, kinds, margins, lower, signs, max_seeds)
     lows, highs = cut_at(tests.tests, [effect.span for effect in effects])
     rows: list[ClaimRow] = []
     for i, condition in enumerate(conditions([effect.subject for effect in effects])):
@@ -44,7 +46,6 @@ def judged(evidence: Evidence, effects: Sequence[Effect]) -> list[ClaimRow]:
         ratio = effect.claim == "compute"
         found = (tests.tests.difference[i], lows[i], highs[i])
         difference, low, high = (float(np.exp(x)) if ratio else float(x) for x in found)
-        p = tests.tests.p[i]
         rows.append(
             {
                 **effect.subject,
@@ -61,7 +62,7 @@ def judged(evidence: Evidence, effects: Sequence[Effect]) -> list[ClaimRow]:
                 "low": low,
                 "high": high,
                 "pairs": int(tests.tests.n[i]),
-                "p": float(signs[i] if np.isnan(p) else p),
+                "p": float(tests.p[i]),
                 "p_adjusted": judgement.p_adjusted,
                 "verdict": _verdict(effect, judgement),
                 "margin": math.exp(effect.margin) if ratio else effect.margin,

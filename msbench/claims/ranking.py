@@ -102,7 +102,9 @@ def _judgements(
     if rest:
         one, two = np.array(rest).T
         lower = contest.about["better"] == "lower"
-        judged = judge(values[two] - values[one], [""] * len(rest), margin, lower)
+        max_seeds = evidence.settled.asked.max_seeds
+        pairs_of = [""] * len(rest)
+        judged = judge(values[two] - values[one], pairs_of, margin, lower, max_seeds=max_seeds)
         found |= {two: judged[at] for at, (one, two) in enumerate(rest) if not one}
     return {two for one, two in known if not one}, found
 

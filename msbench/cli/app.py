@@ -25,6 +25,7 @@ from msbench.version import __version__
 
 HELP = {
     "run": "Run a suite and print its tables.",
+    "challenge": "Run a new optimizer against the records of others.",
     "decode": "Decode again from kept weights, without training.",
     "compare": "Compare strategies and print the tables.",
     "claims": "Test common claims about multi-step strategies.",
@@ -38,7 +39,7 @@ HELP = {
 }
 """Our own commands, in the order they are used in. Their modules are imported when they run."""
 
-RESUMED = ("run", "decode")
+RESUMED = ("run", "challenge", "decode")
 """Commands that go on where they were interrupted."""
 
 OWN = {

@@ -17,12 +17,15 @@ from msbench.cli.options import (
 )
 from msbench.cli.output import NOT_OK, SHOWN, echo, leave, say, say_skipped, write
 from msbench.paths import inside
-from msbench.spec import AXES, display_name
+from msbench.spec import AXES, FIRST_LOOK, display_name
 
 if TYPE_CHECKING:
     from msbench.records.record import Record
     from msbench.run.events import Planned
     from msbench.spec import Suite
+
+MAX_SEEDS = 12
+"""Seeds that are added at most, unless told otherwise."""
 
 
 @click.command("run")
@@ -35,6 +38,17 @@ if TYPE_CHECKING:
     metavar="N",
     help="Use the seeds 0 to N-1 instead of the suite's.",
 )
+@click.option(
+    "--until-verdict",
+    is_flag=True,
+    help="Begin with 3 seeds and add more where there is no verdict yet.",
+)
+@click.option(
+    "--max-seeds",
+    type=click.IntRange(min=FIRST_LOOK + 1, max=100),
+    metavar="N",
+    help=f"Add seeds up to N in all.  [default: {MAX_SEEDS}]",
+)
 @device_option
 @plugin_option
 @click.option("--dry-run", is_flag=True, help="List the trials to run, and run nothing.")
@@ -44,6 +58,8 @@ def command(
     out: Path,
     workers: int | None,
     seeds: int | None,
+    until_verdict: bool,
+    max_seeds: int | None,
     device: str | None,
     plugins: tuple[str, ...],
     dry_run: bool,
@@ -63,10 +79,17 @@ def command(
     from msbench.run.driver import run_suite
     from msbench.run.events import Done, Planned
 
+    if (max_seeds and not until_verdict) or (until_verdict and seeds):
+        raise click.UsageError("--max-seeds goes with --until-verdict, and neither with --seeds")
     limit_threads(1)
     quit_on_interrupt()
     registry = load_registry(plugins)
-    chosen = with_overrides(load_suite(suite), seeds=seeds, device=device, workers=workers)
+    chosen = load_suite(suite)
+    if until_verdict:
+        max_seeds = max_seeds or chosen.question.max_seeds or MAX_SEEDS
+    chosen = with_overrides(
+        chosen, seeds=seeds, device=device, workers=workers, max_seeds=max_seeds
+    )
     folder = inside(out, chosen.name)
     fetch = None if dry_run else fetch_with_bar
     stop = Stop()
@@ -98,6 +121,7 @@ def _print_plan(suite: "Suite", planned: "Planned") -> None:
         names = " ".join(display_name(getattr(trial, axis)) for axis in AXES)
         echo(f"{trial.key}  {names}  seed {trial.seed}")
     later = any(trial.is_search for trial in trials)
+    most = suite.question.max_seeds
     echo(
         f"{suite.name}: {len(trials)} of {len(planned.expected)} trials to do, "
         f"{len(planned.measurements)} throughput measurements"
@@ -106,6 +130,7 @@ def _print_plan(suite: "Suite", planned: "Planned") -> None:
             if later
             else ""
         )
+        + (f"; then more seeds, up to {most}, where there is no verdict yet" if most else "")
     )
     missing = sorted({trial.task.name for trial in trials if not trial.data})
     if missing:

@@ -28,6 +28,8 @@ class Asked:
     """Of every cell, whether its verdict answers the declared question."""
     notes: Sequence[str]
     """In what it is not the declared one."""
+    max_seeds: int = 0
+    """Seeds were added until there was a verdict, up to so many; 0 if not."""
 
 
 def metrics_of(columns: Columns, labels: Labels, question: Question | None) -> dict[str, str]:
@@ -64,7 +66,7 @@ def asked(
     axis = by or axis
     known = {cell[axis] for cell in cells}
     if not known:  # trials without a decoder have losses alone
-        return Asked(axis, "", {}, {}, [], [])
+        return Asked(axis, "", {}, {}, [], [], declared.max_seeds)
     named, absent = "" if other else declared.baseline, ""
     if question and named and not any(labels.means(named, label) for label in known):
         named, absent = "", named
@@ -91,7 +93,7 @@ def asked(
     if metric and not notes and not any(decides):
         notes.append(f"{metric} is not the declared metric: verdicts here are secondary")
     missing = [] if metric or question is None else _missing(question, cells, metrics, labels)
-    return Asked(axis, name, bases, decoders, decides, [*notes, *missing])
+    return Asked(axis, name, bases, decoders, decides, [*notes, *missing], declared.max_seeds)
 
 
 def _missing(

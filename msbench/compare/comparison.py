@@ -112,6 +112,7 @@ def compare(
         failures=failure_rows(columns, labels, trials),
         parts=part_rows(columns, labels),
         machines=machine_rows(machines, names),
+        max_seeds=meant.max_seeds,
         notes=[
             *meant.notes,
             *_other_margin(margin),

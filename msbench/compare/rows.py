@@ -82,6 +82,15 @@ class ExampleRow(TypedDict):
     examples: float
 
 
+class LookRow(TypedDict):
+    """How far seeds were added to a comparison, if they were until there was a verdict."""
+
+    looked: int
+    """Seeds of the last look; 0 for none."""
+    stopped: str
+    """Why there were no more: one of `looks.Stop`."""
+
+
 class CellRow(StrategyRow):
     """What is compared: a strategy, a decoder and a metric."""
 
@@ -101,7 +110,7 @@ class CellRow(StrategyRow):
     """Whether that is a share of the baseline's mean."""
 
 
-class AccuracyRow(StrategyRow, CostRow, ExampleRow):
+class AccuracyRow(StrategyRow, CostRow, ExampleRow, LookRow):
     """The mean of a cell, its difference to the baseline, the verdict, and what it cost."""
 
     decoder: str
@@ -339,3 +348,5 @@ class Comparison:
     failures: Sequence[FailureRow] = ()
     parts: Sequence[PartRow] = ()
     machines: Sequence[MachineRow] = ()
+    max_seeds: int = 0
+    """Seeds were added until there was a verdict, up to so many; 0 if not."""

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,16 @@ from msbench.compare.columns import Columns
 from msbench.compare.fragile import remarks
 from msbench.compare.judge import LEVEL, Judged, Judgement, judge
 from msbench.compare.labels import Labels
-from msbench.compare.rows import AccuracyRow, Bases, CellRow, CostRow, ExampleRow, StrategyKey
+from msbench.compare.looks import Looks, look, until
+from msbench.compare.rows import (
+    AccuracyRow,
+    Bases,
+    CellRow,
+    CostRow,
+    ExampleRow,
+    LookRow,
+    StrategyKey,
+)
 from msbench.compare.stats import (
     bounded_intervals,
     cut_at,
@@ -21,7 +31,7 @@ from msbench.compare.stats import (
     paired_examples,
 )
 from msbench.records.schema import STATUSES
-from msbench.spec import AXES, Compared
+from msbench.spec import AXES, FIRST_LOOK, Compared
 
 Key = tuple[str, ...]
 
@@ -39,6 +49,7 @@ class Scored:
     """(cells, seeds): which trial of the columns; 0 where there was none."""
     place: NDArray[np.int64]
     """(cells, seeds): place of the decoder in that trial's job."""
+    seeds: Sequence[int]
 
 
 def scored(
@@ -66,7 +77,7 @@ def scored(
     # Of several trials of one cell and seed the last one is written last.
     values[at], trial[at], place[at] = table["value"], table["trial"], table["place"]
     status[at] = columns.trials["status"][table["trial"]]
-    return Scored(list(cells.values()), values, status, trial, place)
+    return Scored(list(cells.values()), values, status, trial, place, columns.seeds)
 
 
 def _cell(
@@ -122,6 +133,8 @@ class Settled:
     """Per cell, the one that it is compared with; itself if it is the baseline, -1 for none."""
     judged: Judged
     margins: NDArray[np.float64]
+    looks: Looks | None = None
+    """Where seeds were added until there was a verdict."""
 
     def on(self, cell: int, other: int) -> Judgement | None:
         """The verdict on a cell against another, where one of them is the other's baseline.
@@ -144,17 +157,34 @@ def settle(scores: Scored, asked: Asked, margin: float | None = None) -> Settled
 
     Families are the strategies of one task and model, by one decoder and metric: what the declared
     question is about is one of them, and everything else has its own. margin: that of equivalence,
-    in the unit of the metric, instead of the declared one.
+    in the unit of the metric, instead of the declared one. Where seeds were added until there was a
+    verdict, what answers the question is judged by the seeds up to where it stopped.
     """
-    cells = scores.cells
+    cells, most = scores.cells, asked.max_seeds
     base = np.array([-1 if b is None else b for b in base_cells(cells, asked.by, asked.bases)])
     base = base.astype(np.int64)
     paired = (base >= 0) & (base != np.arange(len(base)))
-    differences = np.where(paired[:, None], scores.values - scores.values[base], np.nan)
-    margins = _margins(scores, base, margin)
+    values = _added(scores, most) if most else scores.values
+    differences = np.where(paired[:, None], values - values[base], np.nan)
     families = [_family(cell, asked.by) for cell in cells]
-    lower = [cell["lower_is_better"] for cell in cells]
-    return Settled(asked, base, judge(differences, families, margins, lower), margins)
+    lower = np.array([cell["lower_is_better"] for cell in cells], dtype=bool)
+    looks, margins = None, partial(_margins, cells, values, base, margin)
+    counted = np.full(len(cells), values.shape[1], dtype=np.int64)
+    if most:
+        ran = _added(replace(scores, values=np.where(scores.status >= 0, 1.0, 0.0)), most) == 1
+        answers = paired & np.array(asked.decides, dtype=bool)
+        looks = look(differences, ran & ran[base], families, margins, lower, most, answers)
+        counted = np.where(answers, np.maximum(looks.seeds, FIRST_LOOK - 1), most)
+    found = judge(until(differences, counted), families, margins(counted), lower, max_seeds=most)
+    return Settled(asked, base, found, found.margins, looks)
+
+
+def _added(scores: Scored, most: int) -> NDArray[np.float64]:
+    """The values of the seeds 0, 1, ..., `most` - 1 in this order; NaN where there are none."""
+    places = {seed: place for place, seed in enumerate(scores.seeds)}
+    empty = np.full((len(scores.values), 1), np.nan)
+    columns = np.hstack([scores.values, empty])
+    return np.asarray(columns[:, [places.get(seed, -1) for seed in range(most)]])
 
 
 def _family(cell: CellRow, by: Compared) -> Hashable:
@@ -169,14 +199,23 @@ def margin_of(cell: CellRow, base: float) -> float:
     return margin if margin > 0 else math.nan
 
 
-def _margins(scores: Scored, base: NDArray[np.int64], margin: float | None) -> NDArray[np.float64]:
+def _margins(
+    cells: Sequence[CellRow],
+    values: NDArray[np.float64],
+    base: NDArray[np.int64],
+    margin: float | None,
+    counted: NDArray[np.int64],
+) -> NDArray[np.float64]:
     """Per cell, the largest difference that does not matter: the metric's, never one that is taken
-    from the values; NaN where nobody has declared one."""
+    from the values; NaN where nobody has declared one.
+
+    counted: how many seeds of each cell's baseline a relative margin is a share of.
+    """
     if margin is not None:
-        return np.full(len(scores.cells), margin)
-    means = mean_intervals(scores.values)[0]
-    pairs = zip(scores.cells, base.tolist(), strict=True)
-    return np.array([margin_of(c, means[b]) if b >= 0 else math.nan for c, b in pairs])
+        return np.full(len(cells), margin)
+    means = mean_intervals(until(values[base], counted))[0]
+    pairs = zip(cells, base.tolist(), means.tolist(), strict=True)
+    return np.array([margin_of(c, mean) if b >= 0 else math.nan for c, b, mean in pairs])
 
 
 def verdict_rows(
@@ -192,7 +231,7 @@ def verdict_rows(
     tests = judged.tests
     difference_low, difference_high = cut_at(tests, highest - lowest)
     examples = [
-        _examples(columns, scores, i, int(base[i]), float(tests.p[i]))
+        _examples(columns, scores, i, int(base[i]), float(judged.p[i]))
         if settled.is_paired(i)
         else UNPAIRED
         for i in range(len(cells))
@@ -223,13 +262,14 @@ def verdict_rows(
                 "difference_low": float(difference_low[i]),
                 "difference_high": float(difference_high[i]),
                 "pairs": int(tests.n[i]),
-                "p": float(tests.p[i]),
+                "p": float(judged.p[i]),
                 "p_adjusted": float(judged.p_adjusted[i]),
                 "verdict": judged.verdicts[i] if is_judged else "",
                 "family": int(judged.family[i]) if is_judged else 0,
                 "equivalence_p": float(judged.equivalence_p[i]),
                 "seeds_needed": float(judged.needed[i]) if is_judged else math.nan,
                 "detectable": float(judged.detectable[i]) if is_judged else math.nan,
+                **_looked(settled, i),
                 "margin": float(settled.margins[i]),
                 "remark": _remark(notes[i], examples[i], tests.difference[i]) if is_judged else "",
                 **examples[i],
@@ -245,6 +285,15 @@ def verdict_rows(
             }
         )
     return sorted(rows, key=lambda row: _rank(row, settled.asked.by))
+
+
+def _looked(settled: Settled, cell: int) -> LookRow:
+    """How far seeds were added to a cell. What its family decided later is decided."""
+    looks = settled.looks
+    if looks is None or not looks.seeds[cell]:
+        return {"looked": 0, "stopped": ""}
+    why, is_open = looks.why[cell], settled.judged.verdicts[cell] == "undecided"
+    return {"looked": int(looks.seeds[cell]), "stopped": why if is_open or not why else "decided"}
 
 
 def _remark(note: str, examples: ExampleRow, difference: float) -> str:

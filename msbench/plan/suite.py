@@ -17,6 +17,7 @@ from msbench.plan.question import question_problems
 from msbench.plan.tables import NAMED, by_task, parse_choice, parse_fields
 from msbench.spec import (
     AXES,
+    FIRST_LOOK,
     LISTED,
     STRATEGY,
     UNITS,
@@ -142,9 +143,12 @@ def _suite(path: Path, table: dict[str, Any]) -> Suite:
         if key in table:
             parsed[key] = section(**parse_fields(section, table[key], f"{path}: {key}", problems))
     fields = parse_fields(Suite, parsed, str(path), problems, separator=": ")
+    problems += _seeds_twice(path, parsed)
     if problems:
         raise SuiteError(list(dict.fromkeys(problems)))
     fields["seeds"] = tuple(dict.fromkeys(fields["seeds"]))
+    if most := fields.get("question", Question()).max_seeds:
+        fields["seeds"] = tuple(range(most))
     return Suite(name=path.stem, path=str(path), **fields)
 
 
@@ -162,6 +166,14 @@ def _tuning_problems(path: Path, table: Any) -> list[str]:
         for key, of in OF_METHOD.items()
         if key in table and method in OF_METHOD.values() and method != of
     ]
+
+
+def _seeds_twice(path: Path, parsed: dict[str, Any]) -> Iterator[str]:
+    """That both `seeds` and the question say which seeds there are."""
+    question = parsed.get("question")
+    adds = isinstance(question, Question) and question.max_seeds
+    if adds and parsed["seeds"] != list(range(FIRST_LOOK)):
+        yield f"{path}: seeds: with question.max_seeds, {FIRST_LOOK} come first: leave it out"
 
 
 def _trainings(

@@ -13,6 +13,7 @@ from msbench.plan.limits import too_many
 from msbench.plan.modes import mode_problems
 from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
 from msbench.plan.tuning import plan_searches, tune
+from msbench.plan.until_verdict import asked_for
 from msbench.plugins.code import code_of
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
@@ -59,13 +60,16 @@ def expected(
     if problems or search_problems:
         raise SuiteError(problems or search_problems)
     keep_known()
+    done = {record.key: record for record in records}
     cells = list(_cells(suite, registry, parts, fingerprint))
     trials: Iterable[Trial] = (cell(seed=seed) for seed in suite.seeds for cell in cells)
     if suite.tuning is not None:
-        done = {record.key: record for record in records}
         trials = tune(suite.tuning, cells, suite.seeds, searches, done)
     keep_known()
-    return list({trial.key: trial for trial in trials}.values())
+    every = list({trial.key: trial for trial in trials}.values())
+    if suite.question.max_seeds:
+        return asked_for(suite, every, done)
+    return every
 
 
 MEASURES = "msbench.run.throughput"
@@ -94,13 +98,22 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
 
 
 def with_overrides(
-    suite: Suite, *, seeds: int | None, device: str | None, workers: int | None
+    suite: Suite,
+    *,
+    seeds: int | None,
+    device: str | None,
+    workers: int | None,
+    max_seeds: int | None = None,
 ) -> Suite:
     """The suite with what the command line says instead."""
     if seeds is not None:
         if problems := too_many("trials", seeds):
             raise SuiteError([f"--seeds: {problem}" for problem in problems])
         suite = replace(suite, seeds=tuple(range(seeds)))
+        suite = replace(suite, question=replace(suite.question, max_seeds=0))
+    if max_seeds is not None:
+        suite = replace(suite, seeds=tuple(range(max_seeds)))
+        suite = replace(suite, question=replace(suite.question, max_seeds=max_seeds))
     if device is not None:
         suite = replace(suite, device=device)
     if workers is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msbench.errors import RecordsError, StoreError
 from msbench.paths import write_whole
-from msbench.spec import COMPARED, Question
+from msbench.spec import COMPARED, FIRST_LOOK, Question
 
 FILE = "question.json"
 
@@ -41,6 +41,16 @@ def read_question(results: Path) -> Question | None:
         raise RecordsError(f"{path}: is no question of a suite ({error})") from error
 
 
+def seeds_looked_for(folder: Path) -> int:
+    """Up to how many seeds were added to these records until there was a verdict; 0 if they were
+    not, or if what is there is no question."""
+    try:
+        question = read_question(folder)
+    except RecordsError:
+        return 0
+    return question.max_seeds if question else 0
+
+
 def _question(data: object) -> Question:
     names = {each.name for each in fields(Question)}
     if not isinstance(data, dict) or not data.keys() <= names:
@@ -52,4 +62,7 @@ def _question(data: object) -> Question:
     names_only = all(isinstance(data.get(key, ""), str) for key in ("baseline", "tuned_by"))
     if data.get("by") not in (None, *COMPARED) or not names_only:
         raise ValueError("by is no axis, or baseline or tuned_by no name")
+    most = data.get("max_seeds", 0)
+    if type(most) is not int or not (most == 0 or FIRST_LOOK < most <= 100):
+        raise ValueError("max_seeds is no number of seeds")
     return Question(**data)

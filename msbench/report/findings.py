@@ -13,6 +13,7 @@ from msbench.report.format import (
     mean_of,
     number,
     probability,
+    stopped,
     undecided,
     varies,
 )
@@ -90,7 +91,7 @@ def _sentence(row: AccuracyRow, base: AccuracyRow | None, by: Compared) -> str:
         return _alone(row, by)
     means = " against ".join(interval(each["mean"], math.nan, math.nan) for each in (row, base))
     p = probability(row["p_adjusted"])
-    numbers = f"{means}, {difference_of(row)}{f', {p}' if p else ''}{_lost(row)}"
+    numbers = ", ".join(filter(None, [means, difference_of(row), p, stopped(row)])) + _lost(row)
     name, other = row[by], base[by]
     remark = f" ({row['remark']})" if row["remark"] else ""
     verdict, margin = row["verdict"], number(row["margin"])

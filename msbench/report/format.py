@@ -100,12 +100,20 @@ def verdict_of(row: Row) -> str:
     verdict, p = row["verdict"], probability(row["p_adjusted"])
     if verdict == "undecided":
         open_ = undecided(row["pairs"], row["difference"], row["p_adjusted"], row["seeds_needed"])
-        verdict = because("undecided", p, open_)
+        verdict = because("undecided", p, open_, stopped(row))
     elif verdict == "equivalent" or verdict.endswith("the margin"):
-        verdict = because(verdict, f"{row['margin']:.3g}", p)
+        verdict = because(verdict, f"{row['margin']:.3g}", p, stopped(row))
     elif verdict:
-        verdict = because(verdict, p)
+        verdict = because(verdict, p, stopped(row))
     return f"{verdict}, of those ok" if verdict and row["n_ok"] < row["n"] else verdict
+
+
+def stopped(row: Row) -> str:
+    """At how many seeds, and why, if they were added until there was a verdict."""
+    if not row.get("looked"):
+        return ""
+    why = row["stopped"]
+    return f"stopped at {row['looked']} seeds: {why}" if why else "more seeds are to come"
 
 
 def because(verdict: str, *reasons: str) -> str:

@@ -45,6 +45,7 @@ def legend(comparison: Comparison) -> list[str]:
     lines = [
         f"Mean [95 % interval over seeds]; differences to {base} are paired by seed.",
         *_errors(comparison),
+        *_looks(comparison),
         f"The margin is the largest difference that does not matter: {_margins(comparison)}. "
         "Undecided: about so many seeds would decide a difference of this size and spread.",
     ]
@@ -114,6 +115,18 @@ def _errors(comparison: Comparison) -> list[str]:
         if any(row["primary"] and not row["decides"] for row in comparison.accuracy)
         else []
     )
+
+
+def _looks(comparison: Comparison) -> list[str]:
+    """What it means that seeds were added until there was a verdict."""
+    if not comparison.max_seeds:
+        return []
+    return [
+        f"Seeds were added until there was a verdict, up to {comparison.max_seeds}, with a test "
+        "after each: p allows for all of these looks (alpha spending), intervals do not. An "
+        "estimate that was stopped by its verdict is biased outward: the true difference is likely "
+        "to be smaller. Futile: a verdict had become unlikely."
+    ]
 
 
 def _around(comparison: Comparison, row: AccuracyRow) -> list[str]:

@@ -5,6 +5,7 @@ program may do something else with them.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from msbench.data.download import fetch
 from msbench.data.sources import Source, check
-from msbench.errors import MsbenchError, PluginError
+from msbench.errors import MsbenchError, PluginError, SuiteError
 from msbench.faults import fault
 from msbench.paths import exists
 from msbench.plan.known import known_fingerprint
@@ -25,7 +26,7 @@ from msbench.plan.versions import replaced
 from msbench.plugins.loading import OWN
 from msbench.plugins.registry import Entry, Registry
 from msbench.records.leases import Leases
-from msbench.records.question import write_question
+from msbench.records.question import seeds_looked_for, write_question
 from msbench.records.record import Record
 from msbench.records.store import Stored, prepare_folder, read
 from msbench.run.events import Done, Event, Finished, Planned, Stage, Started, Waiting
@@ -62,6 +63,8 @@ def run_suite(
     Raises SuiteError with all that is wrong with the suite, StoreError if records cannot be kept.
     """
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch))
+    looked = seeds_looked_for(folder)
+    _check_looks(suite, folder, looked)
     leases = Leases(folder)  # before records are read: what is recorded meanwhile is news
     stored = stored_in(folder)
     kept = [record for record in stored.records if record.status == "ok" or not retry]
@@ -74,7 +77,7 @@ def run_suite(
     if trials or timed:
         prepare_folder(folder)
     if folder.is_dir():
-        write_question(folder, question_of(suite, every))
+        _keep_question(suite, folder, every, looked)
     fault("prepared")
     with leases:
         launch = partial(_launch_jobs, registry, suite, folder, leases, stopping)
@@ -88,6 +91,7 @@ def run_suite(
             kept = [r for r in records if r.status == "ok" or not retry or r.key in tried]
             every = expected(suite, registry, kept, fingerprint)
             trials = _missing(every, kept)
+            _keep_question(suite, folder, every, looked)  # of a search, only winners have decoders
             fault("planned")
         measured = measurements(suite, every)
         if timed := _missing(measured, kept):
@@ -266,6 +270,25 @@ def _launch_jobs(
 def _strategies(job: Job) -> int:
     """How many strategies a job trains: a measurement has all of them in one process."""
     return len(job.strategies) if isinstance(job, Measurement) else 1
+
+
+def _check_looks(suite: Suite, folder: Path, looked: int) -> None:
+    """SuiteError if seeds are to be added up to another number than before: what an earlier look
+    has shown cannot be unseen."""
+    if looked and suite.question.max_seeds not in (0, looked):
+        raise SuiteError(
+            [
+                f"{suite.path}: seeds were added to {folder} until there was a verdict, up to "
+                f"{looked}, and looks cannot be taken back: keep --max-seeds {looked}, or use "
+                f"another folder (--out)"
+            ]
+        )
+
+
+def _keep_question(suite: Suite, folder: Path, trials: Sequence[Trial], looked: int) -> None:
+    """Write what the suite asks; that there were looks stays true, whatever is run later."""
+    question = question_of(suite, trials)
+    write_question(folder, replace(question, max_seeds=question.max_seeds or looked))
 
 
 def _missing(jobs: Sequence[AnyJob], records: Sequence[Record]) -> list[AnyJob]:

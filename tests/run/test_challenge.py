@@ -1,0 +1,140 @@
+"""`msbench challenge`: an author's file against the records of others."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from handmade import rekeyed
+
+from msbench import read
+from msbench.records.checksum import sealed
+
+Program = Callable[..., Any]
+Write = Callable[..., Path]
+
+PLUGIN = """
+import msbench
+import torch
+
+
+@msbench.hookimpl
+def register_optimizers(register):
+    register("{name}", make, space={{"lr": (1e-3, 1e-1, "log")}})
+
+
+def make(model, lr=3e-3):
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    groups = [dict(params=matrices, weight_decay=0.01), dict(params=others, weight_decay=0.0)]
+    return {made}
+
+{more}
+"""
+
+RENAMED = {"made": "torch.optim.AdamW(groups, lr=lr, fused=True)", "more": ""}
+WRONG = {
+    "made": "Late(groups, dict(lr=lr))",
+    "more": '''
+class Late(torch.optim.Optimizer):
+    """AdamW whose bias correction is one step ahead."""
+
+    @torch.no_grad()
+    def step(self, closure):
+        with torch.enable_grad():
+            loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state.update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
+                state["t"] += 1
+                late = state["t"] + 1
+                state["m"].lerp_(p.grad, 0.1)
+                state["v"].mul_(0.999).addcmul_(p.grad, p.grad, value=0.001)
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                m, v = state["m"] / (1 - 0.9**late), state["v"] / (1 - 0.999**late)
+                p.addcdiv_(m, v.sqrt() + 1e-8, value=-group["lr"])
+        return loss
+''',
+}
+OTHER = {"made": "torch.optim.SGD(groups, lr=lr)", "more": ""}
+
+SPACE = 'space = { lr = [1e-3, 1e-1, "log"] }\n'
+TUNED = {"lr = 3e-3\n": SPACE, ", lr = 3e-3 }": ' }\nspace = { "base.lr" = [1e-3, 1e-1, "log"] }'}
+
+
+@pytest.fixture
+def others(program: Program, write_suite: Write) -> Path:
+    """A suite whose records are there: tuned, with three seeds."""
+    tuning = {
+        "[throughput]": '[tuning]\nmethod = "halton"\npoints = 2\n\n[throughput]',
+        "rounds = 2": "rounds = 0",
+    }
+    suite = write_suite(**{"seeds = 2": "seeds = 3", **tuning, **TUNED})
+    program("run", suite)
+    return suite
+
+
+def test_three_newcomers_are_said_to_be_what_they_are(
+    program: Program, others: Path, write_plugin: Callable[..., str], tmp_path: Path
+) -> None:
+    before = (tmp_path / "results/tiny/trials.jsonl").read_bytes()
+    said = {}
+    for name, kind in {"new": RENAMED, "late": WRONG, "plain": OTHER}.items():
+        file = write_plugin(PLUGIN.format(name=name, **kind), f"{name}.py")
+        done = program("challenge", file, "--suite", others)
+        said[name] = done.stdout
+        records = read(tmp_path / "results/challenges" / f"tiny-{name}").records
+        trained = [r for r in records if r.trial["optimizer"]["name"] == name]
+        assert len(trained) == 2 + 3, "tuned by as many points as the others, then three seeds"
+        assert len(records) == 3 * (2 + 3)
+        assert "trials: 3 of 3 done" in done.stderr, "the newcomer alone is run"
+        assert re.search(rf"numbers-fr +{name} +\d of 3 ", done.stdout)
+        assert f"msbench report results/challenges/tiny-{name} --out" in done.stdout
+    assert "new is adamw: with the same options, all validation losses" in said["new"]
+    assert "late is nearly adamw" in said["late"]
+    assert "look for an error" in said["late"]
+    assert "nearly" not in said["plain"]
+    assert "is adamw" not in said["plain"]
+    assert (tmp_path / "results/tiny/trials.jsonl").read_bytes() == before
+    # Interrupted before its last record, it goes on where it was.
+    left = tmp_path / "results/challenges/tiny-plain/trials.jsonl"
+    whole = left.read_text().splitlines(keepends=True)
+    left.write_text("".join(whole[:-1]))
+    again = program("challenge", file, "--suite", others, "--records", "results/tiny")
+    assert again.stdout == said["plain"]
+    assert len(left.read_text().splitlines()) == len(whole)
+
+
+def test_records_of_other_versions_are_refused_and_named(
+    program: Program, others: Path, write_plugin: Callable[..., str], tmp_path: Path
+) -> None:
+    path = tmp_path / "results/tiny/trials.jsonl"
+    changed = []
+    for line in path.read_text().splitlines():
+        record = json.loads(line)
+        record.pop("checksum", None)
+        if record["job"]["optimizer"]["name"] == "sam":
+            record["job"]["optimizer"]["version"] = "0.0/of-another-time"
+            record = rekeyed(record)
+        changed.append(sealed(json.dumps(record).encode()).decode())
+    path.write_text("\n".join(changed) + "\n")
+    file = write_plugin(PLUGIN.format(name="new", **RENAMED), "new.py")
+    done = program("challenge", file, "--suite", others, check=2)
+    assert "were run by other versions of optimizer sam" in done.stderr
+    assert "--records results/tiny" in done.stderr
+    assert not (tmp_path / "results/challenges").exists()
+    path.write_text("\n".join(changed[:1]) + "\n")
+    done = program("challenge", file, "--suite", others, check=2)
+    assert "have no record" in done.stderr
+    empty = write_plugin(
+        "import msbench\n\n@msbench.hookimpl\ndef register_losses(register):\n"
+        '    register("mine", "a:b")\n',
+        "loss.py",
+    )
+    assert "registers no optimizer" in program("challenge", empty, check=2).stderr
