@@ -49,7 +49,13 @@ def start(
         command = [sys.executable, "-m", "msbench", "run", str(suite), *words]
         command += ["--plugin", write_plugin(constants + BLOCKING)]
         return subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            start_new_session=True,
+            # Whoever runs tests in the background of a shell has them ignore Ctrl-C.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     return start

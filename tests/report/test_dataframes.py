@@ -18,7 +18,7 @@ def test_frames_hold_what_json_holds() -> None:
     tables = frames(str(QUICK), by="optimizer")
     tables_as_json = json.loads(render(compare(read(QUICK).records), "json"))
     assert set(tables) == {name for name in tables if tables_as_json[name]}
-    assert {"accuracy", "training", "throughput", "ranks"} <= set(tables)
+    assert {"accuracy", "training", "throughput"} <= set(tables)
     for name, frame in tables.items():
         assert len(frame) == len(tables_as_json[name])
         for column in frame:
