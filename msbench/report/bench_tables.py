@@ -14,13 +14,13 @@ def bench_tables(bench: Bench) -> list[tuple[str, Cells]]:
         where = " with ".join(place)
         once = [row for row in rows if not row["again"]]
         titled += [
-            (f"Training of {where}", [_speed(rows, row) for row in rows]),
+            (_in_rounds(f"Training of {where}", rows), [_speed(rows, row) for row in rows]),
             (f"A step of {where}, in milliseconds", [_step(rows, row) for row in once]),
             (f"Memory and arithmetic of {where}", [_limits(rows, row) for row in once]),
         ]
         if place in decoding:
             cells = [_prediction(row) for row in decoding[place]]
-            titled.append((f"Decoding of {where}", cells))
+            titled.append((_in_rounds(f"Decoding of {where}", decoding[place]), cells))
     return titled
 
 
@@ -41,6 +41,11 @@ def bench_legend(bench: Bench) -> list[str]:
     ]
 
 
+def _in_rounds(title: str, rows: Sequence[SpeedRow]) -> str:
+    """With the number of rounds, which all take part in."""
+    return f"{title}, {max(row['rounds'] for row in rows)} rounds"
+
+
 def _place(row: SpeedRow) -> tuple[str, str]:
     return row["task"], row["model"]
 
@@ -58,9 +63,8 @@ def _speed(rows: Sequence[TrainingSpeedRow], row: TrainingSpeedRow) -> dict[str,
 def _prediction(row: DecodingSpeedRow) -> dict[str, str]:
     name = row["decoder"] + (" again" if row["again"] else "")
     rates = _rates(row)
-    ratio, rounds = rates.pop("ratio"), rates.pop("rounds")
-    ttft = f"{number(1e3 * row['first_token_seconds'])}"
-    return {"decoder": name, **rates, "TTFT, ms": ttft, "ratio": ratio, "rounds": rounds}
+    ratio, ttft = rates.pop("ratio"), number(1e3 * row["first_token_seconds"])
+    return {"decoder": name, **rates, "TTFT, ms": ttft, "ratio": ratio}
 
 
 def _rates(row: SpeedRow) -> dict[str, str]:
@@ -68,7 +72,6 @@ def _rates(row: SpeedRow) -> dict[str, str]:
         "tokens/s": number(row["tokens_per_second"]),
         "examples/s": number(row["examples_per_second"]),
         "ratio": interval(row["ratio"], row["ratio_low"], row["ratio_high"]),
-        "rounds": str(row["rounds"]),
     }
 
 
