@@ -228,7 +228,7 @@ def wait_for_line(driver: Any, text: str) -> str:
 @pytest.mark.attack("R11", "Ctrl-C once and twice, SIGTERM and SIGHUP in each phase")
 def test_signals(attack: Any, tmp_path: Path) -> None:
     cases = [(phase, *each) for phase in PHASES for each in SIGNALS]
-    cheap = [cases[2], cases[8]]  # tests/cli/test_interrupts.py has others
+    cheap = [cases[0], cases[6], cases[8]]
     took = []
     for phase, name, signals in cases if attack.times(0, 1) else cheap:
         folder = tmp_path / f"{phase} {name}"

@@ -208,17 +208,17 @@ def test_identity_is_of_the_stage_not_of_the_point(search: list[Trial]) -> None:
 def test_search_and_final_in_one_run(
     write_suite: Write, tmp_path: Path, registry: Registry, fingerprint: Fingerprint
 ) -> None:
-    path = write_suite(**TUNED, **FREE, **{"seeds = 2": "seeds = 1"})
+    path = write_suite(**TUNED, **FREE)
     call = ["run", str(path), "--out", str(tmp_path / "out")]
     first = CliRunner().invoke(main, call)
     assert first.exit_code == 0, first.output
     assert "TUNING, ON VALIDATION" in first.output
     assert "tuning: 6 of 6 done" in first.stderr
-    assert "trials: 2 of 2 done" in first.stderr
+    assert "trials: 4 of 4 done" in first.stderr
     records = read(tmp_path / "out/tiny").records
     searches = [r for r in records if r.is_search]
     finals = [r for r in records if r.is_trial and not r.is_search]
-    assert (len(searches), len(finals)) == (6, 2)
+    assert (len(searches), len(finals)) == (6, 4)
     assert all(not r.results["decoding"] for r in searches)  # the test split was not read
     for r in finals:
         losses = {
@@ -229,7 +229,7 @@ def test_search_and_final_in_one_run(
         assert r.job["tuned"]["point"] == min(losses, key=lambda point: losses[point])
     again = CliRunner().invoke(main, call)
     assert again.exit_code == 0
-    assert "all 8 trials are done already" in again.stderr
+    assert "all 10 trials are done already" in again.stderr
     assert again.stdout == first.stdout
     suite = load_suite(str(path))
     (measurement,) = measurements(suite, expected(suite, registry, records, fingerprint))
