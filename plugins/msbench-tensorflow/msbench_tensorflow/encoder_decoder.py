@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msbench import Batch, Task
-from msbench_tensorflow.framework import tf
+from msbench_tensorflow.framework import keras, tf
 from msbench_tensorflow.layers import (
     CrossLayer,
     Embedding,
@@ -34,8 +34,7 @@ class EncoderDecoder(Model):
         self.encoder = [SelfLayer(width, heads, dropout) for _ in range(layers)]
         self.decoder = [CrossLayer(width, heads, dropout) for _ in range(layers)]
         self.source_norm, self.target_norm = norm(), norm()
-        self._read_once = tf.function(self._sources, reduce_retracing=True)
-        self._step_once = tf.function(self._next, reduce_retracing=True)
+        self._compile(layers, heads, width // heads)
 
     def call(self, batch: Batch, training: bool = False) -> Any:
         memory, hide = self._read(batch.source, training)
@@ -48,7 +47,7 @@ class EncoderDecoder(Model):
 
     def start(self, batch: Batch) -> "State":
         """The state before the first token, when only the source has been read."""
-        across, hide = self._read_once(batch.source)
+        across, hide = self._read_once(tf.cast(batch.source, tf.int32))
         rows = batch.source.shape[0]
         attention = self.decoder[0].within
         empty = tf.zeros([rows, attention.heads, 0, attention.size], hide.dtype)
@@ -56,8 +55,19 @@ class EncoderDecoder(Model):
 
     def step(self, state: "State", tokens: Any) -> tuple[Any, "State"]:
         """(R,) tokens -> (R, V) logits of the next ones, and the state after them."""
-        logits, state.cache = self._step_once(state.cache, state.across, state.hide, tokens)
+        logits, state.cache = self._step_once(
+            state.cache, state.across, state.hide, tf.cast(tokens, tf.int32)
+        )
         return logits, state
+
+    def _compile(self, layers: int, heads: int, size: int) -> None:
+        """Reading and steps, for any number of rows and tokens: each is traced once."""
+        number = keras.config.floatx()
+        pair = (tf.TensorSpec([None, heads, None, size], number),) * 2
+        held, hide = [pair] * layers, tf.TensorSpec([None, 1, 1, None], number)
+        ids = [tf.TensorSpec([None] * rank, tf.int32) for rank in (1, 2)]
+        self._read_once = tf.function(self._sources, input_signature=[ids[1]])
+        self._step_once = tf.function(self._next, input_signature=[held, held, hide, ids[0]])
 
     def _sources(self, source: Any) -> tuple[Any, Any]:
         memory, hide = self._read(source, training=False)

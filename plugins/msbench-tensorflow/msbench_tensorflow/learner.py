@@ -56,10 +56,12 @@ class TensorFlowLearner:
             self.optimizer = optimizer(self.model)
             self.optimizer.build(self.model.trainable_variables)
         self._rate = float(self.optimizer.learning_rate.numpy())
-        compiled = tf.function(reduce_retracing=True)
-        self._compute = compiled(self._gradients)
-        self._measure = compiled(lambda arrays: self.loss(self.model, _batch(arrays)))
-        self._apply = compiled(self._applied)
+        # Of any size, so that each is traced once.
+        arrays = _arrays(self.task.train.batch(np.arange(1)))
+        sizes = {name: tf.TensorSpec([None] * len(a.shape), a.dtype) for name, a in arrays.items()}
+        self._compute = tf.function(self._gradients, input_signature=[sizes])
+        self._measure = tf.function(self._losses, input_signature=[sizes])
+        self._apply = tf.function(self._applied)
 
     @staticmethod
     def check_device(device: str) -> None:
@@ -103,6 +105,10 @@ class TensorFlowLearner:
             total, units = self.loss(self.model, _batch(arrays))
         gradients = tape.gradient(total, trained, unconnected_gradients="zero")
         return total, tf.cast(units, total.dtype), [tf.convert_to_tensor(g) for g in gradients]
+
+    def _losses(self, arrays: Mapping[str, Any]) -> tuple[Any, Any]:
+        total, units = self.loss(self.model, _batch(arrays))
+        return total, units
 
     def _applied(self, gradients: list[Any]) -> None:
         if self.clip:

@@ -48,7 +48,7 @@ def registry() -> Registry:
 
 @pytest.fixture(scope="module")
 def task_of(registry: Registry) -> Any:
-    options = {"below": 100, "examples": 120}
+    options = {"below": 200, "examples": 150}
     pairs = registry.build("task", registry.resolve("task", Choice("numbers-fr", options)))()
     rng = np.random.default_rng(0)
     texts = [(" ".join(rng.choice([*"abcdefgh"], 6)), "xyz"[n % 3]) for n in range(90)]
@@ -227,32 +227,56 @@ def test_weights_of_another_model_are_refused(task_of: Any, tmp_path: Path) -> N
 
 SUITE = """
 seeds = 1
-training = { passes = 40, batch_size = 16, validations = 2 }
-task = [{ name = "numbers-fr", below = 100, examples = 120 }]
+training = { passes = 20, batch_size = 16, validations = 2 }
+task = [{ name = "numbers-fr", below = 200, examples = 150 }]
 model = [{ name = "keras-encoder-decoder", width = 16, layers = 1, heads = 2 }]
 loss = [{ name = "keras-cross-entropy", label_smoothing = 0.1 }]
 decoder = [{ name = "keras-greedy" }, { name = "keras-beam", width = 2 }]
-optimizer = [
+optimizer = [{ name = "keras-adamw", lr = 3e-3 }]
 """
 
-OPTIMIZERS = ("sgd", "momentum", "adam", "adamw", "lion", "adafactor", "muon")
 
-
-def test_a_trial_of_each_optimizer_learns(registry: Registry, tmp_path: Path) -> None:
+def test_a_trial_learns(registry: Registry, tmp_path: Path) -> None:
     path = tmp_path / "small.toml"
-    path.write_text(SUITE + "".join(f'{{ name = "keras-{n}" }},\n' for n in OPTIMIZERS) + "]\n")
+    path.write_text(SUITE)
 
     def fingerprint(part: Part) -> str:
         return str(registry.build("task", part)().fingerprint())
 
-    trials = plan(load_suite(str(path)), registry, (), fingerprint)
-    assert {trial.optimizer.name for trial in trials} == {f"keras-{name}" for name in OPTIMIZERS}
-    for trial in trials:
-        record = run_job(trial)
-        assert record.status == "ok", record.reason
-        first, last = (point["validation_loss"] for point in record.results["training"]["curve"])
-        assert last < first
-        assert len(record.results["decoding"]) == 2
+    (trial,) = plan(load_suite(str(path)), registry, (), fingerprint)
+    record = run_job(trial)
+    assert record.status == "ok", record.reason
+    first, last = (point["validation_loss"] for point in record.results["training"]["curve"])
+    assert last < first
+    assert [len(each["metrics"]) > 0 for each in record.results["decoding"]] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("make", "lr"),
+    [
+        (optimizers.momentum, 0.1),
+        (optimizers.adam, 1e-2),
+        (optimizers.lion, 1e-3),
+        (optimizers.adafactor, 1e-2),
+        (optimizers.muon, 1e-2),
+    ],
+)
+def test_optimizers_of_keras_learn(make: Any, lr: float, task_of: Any) -> None:
+    task = task_of("classify")
+    learner = TensorFlowLearner(
+        task,
+        model=partial(KerasEncoder, **SMALL | {"layers": 1}),
+        loss=losses.cross_entropy,
+        optimizer=partial(make, lr=lr),
+        seed=0,
+    )
+    batch = task.train.batch(np.arange(32))
+    before = learner.validate([batch])
+    learner.mode(training=True)
+    for _ in range(8):
+        learner.train_step(batch)
+    assert learner.validate([batch]) < before
+    assert learner.optimizer_bytes() > 0
 
 
 def test_what_torch_was_told_stays(registry: Registry) -> None:
