@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
@@ -39,6 +40,8 @@ class Run:
     diverged: str = ""
     """Why training was stopped early; empty if it was not."""
     curve: list[Point] = field(default_factory=list)
+    touched: bool = False
+    """Whether a step was seen to change the batch that it was given."""
 
     def to_data(self) -> TrainingData:
         """What a record has of it."""
@@ -65,6 +68,7 @@ class Run:
             self.seconds + later.seconds,
             later.diverged,
             self.curve + moved,
+            self.touched or later.touched,
         )
 
 
@@ -109,7 +113,12 @@ def train(
             # ── one training step ───────────────────────────────────────────────────────────
             batch = next(batches)
             learner.set_rate(factor(used / budget, dearest / budget), used / budget)
+            looked = _is_power_of_two(run.steps + 1)  # what changes batches does so again
+            with clock.paused() if looked else nullcontext():
+                given = batch.checksum() if looked else 0
             step = learner.train_step(batch, clock.paused)
+            with clock.paused() if looked else nullcontext():
+                run.touched |= looked and batch.checksum() != given
             losses.append(step.loss)
             run.passes += step.passes
             run.steps += 1
@@ -128,6 +137,10 @@ def _told_steps(schedule: Schedule) -> Callable[[float, float], float]:
     if "step" in inspect.signature(schedule).parameters:
         return schedule
     return lambda spent, step: schedule(spent)
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
 
 
 def _divergence(train_loss: float, validation_loss: float, run: Run) -> str:
