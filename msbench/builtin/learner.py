@@ -427,9 +427,7 @@ class TorchLearner:
 
     def seen(self) -> Seen:
         """Which weights have moved since they were drawn, and what the loss counts."""
-        moved = self._movement
-        single = bool(self._single) and all(self._single)
-        return Seen(moved.share(), moved.still(), len(moved), single)
+        return Seen(*self._movement.seen(), bool(self._single) and all(self._single))
 
     def parameters(self) -> int:
         """Number of trained weights."""

@@ -16,27 +16,31 @@ class Movement:
             if p.requires_grad
         }
 
-    def still(self) -> list[str]:
-        """The names of weights in which nothing has changed."""
-        return [name for name, changed in self._changed().items() if not bool(changed.any())]
+    def seen(self) -> tuple[float, list[str], int]:
+        """Of all trained numbers the share that has changed, the names of weights in which nothing
+        has, and how many weights there are.
 
-    def share(self) -> float:
-        """Of all trained numbers, the share that has changed.
-
-        Rows of an embedding that are as they were are left out: no batch looked them up.
+        Rows of an embedding that are as they were do not count: no batch looked them up.
         """
+        changes = self._changed()
+        still = [name for name, changed in changes.items() if not bool(changed.any())]
+        return self._share(changes), still, len(changes)
+
+    def _share(self, changes: dict[str, Tensor]) -> float:
         weights = dict(self._model.named_parameters())
         moved = total = 0
-        for name, changed in self._changed().items():
+        for name, changed in changes.items():
             if id(weights[name]) in self._rows:
                 changed = changed[changed.any(dim=1)]
             moved, total = moved + int(changed.sum()), total + changed.numel()
         return moved / max(1, total)
 
-    def __len__(self) -> int:
-        return len(self._before)
-
     @torch.no_grad()
     def _changed(self) -> dict[str, Tensor]:
-        weights = dict(self._model.named_parameters())
-        return {name: weights[name].detach().cpu() != old for name, old in self._before.items()}
+        """Which numbers of each weight; of one that an optimizer froze, nothing is said."""
+        weights = {n: p for n, p in self._model.named_parameters() if p.requires_grad}
+        return {
+            name: weights[name].cpu() != old
+            for name, old in self._before.items()
+            if name in weights
+        }

@@ -50,10 +50,10 @@ def check_first_load(point: EntryPoint) -> None:
 def check_first_file(file: str) -> None:
     """As `check_first_load`, of a plugin file."""
     try:
-        content = read_file(Path(file))
-    except OSError:
+        content = os.fsencode(Path(file).absolute()) + b"\0" + read_file(Path(file))
+    except (OSError, ValueError, MsbenchError):
         return  # whoever loads it will say why it cannot be read
-    name = f"{Path(file).absolute()} {hashlib.sha256(content).hexdigest()}"
+    name = f"file {hashlib.sha256(content).hexdigest()}"
     try:
         _check(name, file, "file", file)
     except PluginError as error:

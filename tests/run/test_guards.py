@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from msbench import load_plugins, load_suite, run_job
+from msbench.builtin.optimizers.inspection import check_optimizer
 from msbench.compare import compare
 from msbench.data.overlap import also_in_train
 from msbench.data.withheld import blind, without_test
@@ -196,6 +197,15 @@ def test_an_optimizer_without_a_rate_trains_and_its_schedule_is_said_to_do_nothi
 ) -> None:
     with pytest.warns(UserWarning, match="'rateless': its groups have no learning rate"):
         assert found(done("cross-entropy", "rateless")) == []
+
+
+def test_a_key_that_groups_lack_is_said_before_any_compute() -> None:
+    def needs_a_rate(model: Any) -> Any:
+        group = {"params": list(model.parameters())}
+        return group["lr"]
+
+    with pytest.raises(MsbenchError, match="its groups, or those of its base, have no 'lr'"):
+        check_optimizer(needs_a_rate)
 
 
 def test_the_test_split_has_no_answers_for_those_who_learn(trials: Any, registry: Any) -> None:
