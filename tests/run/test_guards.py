@@ -1,5 +1,6 @@
 """What is found on the side in every trial: wrong plugins are named in the record and the notes."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from msbench import load_plugins, load_suite, run_job
+from msbench.builtin.learner import TorchLearner
 from msbench.builtin.optimizers.inspection import check_optimizer
 from msbench.compare import compare
 from msbench.data.overlap import also_in_train
@@ -225,3 +227,14 @@ def test_the_test_split_has_no_answers_for_those_who_learn(trials: Any, registry
     assert batch.spelling == [None] * 3
     assert also_in_train(task) == {"validation": 0, "test": 0}
     assert also_in_train(replace(task, test=task.train))["test"] == len(task.train)
+
+
+def test_a_learner_may_not_know(
+    done: Callable[..., Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TorchLearner, "flops", lambda self: None)
+    monkeypatch.setattr(TorchLearner, "log_probabilities", lambda *_: None)
+    record = Record.from_json(done().to_json())
+    assert record.trial_results["compute"]["flops"] is None
+    assert record.trial_results["decoding"][0]["log_probability"] is None
+    assert math.isnan(compare([record]).training[0]["flops"])
