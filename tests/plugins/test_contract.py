@@ -124,8 +124,10 @@ def test_files_are_first_loaded_apart_and_installed_plugins_left_out(
     write_plugin: Callable[..., str],
     call: Callable[..., Result],
     monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> None:
+    tmp = f"{tmp_path}/"
     monkeypatch.setattr(first_load, "PATIENCE", 0.2)
     monkeypatch.setenv("MSBENCH_LOAD_LIMIT", "1")
     sleeps = write_plugin("import time\ntime.sleep(60)\n", "sleeps.py")
@@ -137,6 +139,10 @@ def test_files_are_first_loaded_apart_and_installed_plugins_left_out(
     failed = call("list", "--plugin", ends, check=2).output
     assert "importing it ended the process with exit code 3; it last said: hello" in failed
 
+    loud = write_plugin(OLD.read_text() + "\nimport os\nos.write(1, b'hello')\n", "loud.py")
+    shown = call("list", "--plugin", loud)
+    assert "plugin loud.py: importing it printed 'hello'" in shown.stderr.replace(tmp, "")
+    assert "hello" not in capfd.readouterr().out + shown.stdout
     everything = json.loads(call("list", "--format", "json").output)
     own = json.loads(call("list", "--no-plugins", "--format", "json").output)
     assert {row["plugin"] for row in own} == {"msbench"}
