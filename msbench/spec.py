@@ -478,6 +478,8 @@ def plain(job: Job) -> dict[str, Any]:
         for name in (*MODES, "count"):
             if name in own and own[name] in _UNUSED[name]:
                 del own[name]
+        if not trial.get("metrics"):
+            trial.pop("metrics", None)
     return data
 
 
