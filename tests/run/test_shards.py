@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from msbench import Registry, load_suite, read
 from msbench.errors import MsbenchError, RecordsError
@@ -22,7 +20,7 @@ Call = Callable[..., Any]
 
 SEARCH = """
 [tuning]
-trials = 8
+trials = 10
 """
 
 
@@ -105,13 +103,12 @@ def test_a_search_is_in_one_shard(write_suite: Write, registry: Registry) -> Non
         assert sum(trial.optimizer.name == name for trial in own) == 3
 
 
-@given(st.integers(1, 9))
-def test_every_trial_is_in_one_shard(registry: Registry, of: int) -> None:
+def test_every_trial_is_in_one_shard(registry: Registry) -> None:
     trials = expected(load_suite("quick"), registry, (), lambda part: "data")
-    shards = [Shard(number, of).of_suite(trials) for number in range(1, of + 1)]
-    assert sorted(trial.key for shard in shards for trial in shard) == sorted(
-        trial.key for trial in trials
-    )
+    for of in range(1, 9):
+        shards = [Shard(number, of).of_suite(trials) for number in range(1, of + 1)]
+        keys = [trial.key for shard in shards for trial in shard]
+        assert sorted(keys) == sorted(trial.key for trial in trials)
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "1/2/3", "-1/2", "1/2 "])
