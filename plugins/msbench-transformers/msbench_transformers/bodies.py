@@ -1,16 +1,14 @@
 """Models of transformers: built by their Auto class, with weights of a checkpoint or random ones."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from transformers import AutoConfig
+from transformers.utils import logging
 
 from msbench import BEGIN, END, PAD, MsbenchError, Task
 from msbench_transformers.checkpoints import Checkpoint
-from msbench_transformers.vocabulary import MOVED, Vocabulary
 
 Config = Mapping[str, Any]
 
@@ -57,6 +55,7 @@ def make_body(auto: Any, config: Any, checkpoint: Checkpoint | None) -> Any:
             return auto.from_config(config, dtype=torch.float32)
     except ValueError as error:
         raise MsbenchError(f"{auto.__name__}: {str(error).splitlines()[0]}") from error
+    logging.disable_progress_bar()
     options: dict[str, Any] = {
         "config": config,
         "dtype": torch.float32,
@@ -78,60 +77,3 @@ def make_body(auto: Any, config: Any, checkpoint: Checkpoint | None) -> Any:
             f"such as {wrong[0]!r}"
         )
     return body
-
-
-def special_ids(checkpoint: Checkpoint) -> dict[str, int]:
-    """The checkpoint's special tokens: `bos`, `eos`, `unk`, `pad`, `cls`, `sep`, those it has."""
-    tokenizer = Tokenizer.from_str(checkpoint.tokenizer)
-    told = checkpoint.json("tokenizer_config.json") | checkpoint.json("special_tokens_map.json")
-    found: dict[str, int] = {}
-    for name in ("bos", "eos", "unk", "pad", "cls", "sep"):
-        token = told.get(f"{name}_token")
-        token = token.get("content") if isinstance(token, dict) else token
-        number = None if token is None else tokenizer.token_to_id(token)
-        number = checkpoint.config.get(f"{name}_token_id") if number is None else number
-        if isinstance(number, int):
-            found[name] = number
-    return found
-
-
-def around(checkpoint: Checkpoint) -> tuple[list[int], list[int]]:
-    """The ids that the checkpoint's tokenizer puts before and after a text."""
-    tokenizer = Tokenizer.from_str(checkpoint.tokenizer)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    plain = tokenizer.encode("a", add_special_tokens=False).ids
-    whole = tokenizer.encode("a").ids
-    start = next(i for i in range(len(whole)) if whole[i : i + len(plain)] == plain)
-    return whole[:start], whole[start + len(plain) :]
-
-
-def moved_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
-    """The checkpoint's tokenizer with msbench's ids: PAD, BEGIN, END, UNKNOWN, then its own.
-
-    It puts nothing around a text. MsbenchError for kinds of tokenizers that are not known.
-    """
-    data = json.loads(checkpoint.tokenizer)
-    model = data["model"]
-    names = [f"<msbench-{name}>" for name in ("pad", "begin", "end", "unknown")]
-    if isinstance(model.get("vocab"), dict):
-        moved = {token: number + MOVED for token, number in model["vocab"].items()}
-        model["vocab"] = {**{name: n for n, name in enumerate(names)}, **moved}
-    elif isinstance(model.get("vocab"), list):
-        model["vocab"] = [[name, -1e4] for name in names] + model["vocab"]
-        if model.get("unk_id") is not None:
-            model["unk_id"] += MOVED
-    else:
-        raise MsbenchError(f"checkpoint {checkpoint.name}: its tokenizer has no vocabulary")
-    added = [{**each, "id": each["id"] + MOVED} for each in data.get("added_tokens", [])]
-    blank = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-    ours = [{**blank, "id": n, "content": name, "special": True} for n, name in enumerate(names)]
-    data |= {"added_tokens": ours + added, "post_processor": None}
-    data |= {"truncation": None, "padding": None}
-    return Tokenizer.from_str(json.dumps(data))
-
-
-def moved_vocabulary(checkpoint: Checkpoint, begin: int, end: int) -> Vocabulary:
-    """How msbench's ids are read by a model with this checkpoint's."""
-    known, (prefix, _) = special_ids(checkpoint), around(checkpoint)
-    return Vocabulary(begin, end, known.get("pad"), known.get("unk"), prefix, moved=True)

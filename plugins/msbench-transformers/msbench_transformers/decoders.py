@@ -11,7 +11,6 @@ from torch import Tensor
 from transformers import GenerationConfig
 
 from msbench import BEGIN, END, PAD, Batch, Decoder, MsbenchError
-from msbench_transformers.vocabulary import MOVED
 
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1)]
@@ -35,10 +34,7 @@ def generate(
                 f"and not {type(inner).__name__}"
             )
         limit = min(max_length or inner.max_length, inner.max_length)
-        vocabulary = inner.vocabulary
-        specials = [int(vocabulary.special[each]) for each in (PAD, BEGIN, END)]
-        if not vocabulary.moved:
-            specials = [PAD, BEGIN, END]
+        pad, begin, end = inner.vocabulary.special
         options = GenerationConfig(
             do_sample=False,
             num_beams=width,
@@ -46,22 +42,16 @@ def generate(
             early_stopping="never" if width > 1 else None,
             min_new_tokens=min_length or None,
             max_new_tokens=limit,
-            pad_token_id=specials[0],
-            bos_token_id=specials[1],
-            eos_token_id=specials[2],
-            suppress_tokens=None if vocabulary.moved else [PAD, BEGIN],
+            pad_token_id=pad,
+            bos_token_id=begin,
+            eos_token_id=end,
+            suppress_tokens=sorted({pad, begin, *inner.vocabulary.never} - {end}) or None,
             renormalize_logits=True,
         )
-        written = inner.generate(batch, options, counted)
-        return [_up_to(row, specials[2], vocabulary.moved) for row in written.tolist()]
+        written = inner.vocabulary.tokens(inner.generate(batch, options, counted)).tolist()
+        return [row[: row.index(END)] if END in row else row for row in written]
 
     return decode
-
-
-def _up_to(row: list[int], end: int, moved: bool) -> list[int]:
-    """The checkpoint's ids before its end, as msbench's."""
-    text = row[: row.index(end)] if end in row else row
-    return [each + MOVED for each in text] if moved else text
 
 
 def full_beam(

@@ -190,7 +190,7 @@ class EncoderDecoder(Generator):
         ids, seen = self.vocabulary.source(batch.source)
         memory = self.body.get_encoder()(input_ids=ids, attention_mask=seen).last_hidden_state
         rows = len(ids)
-        begin = self.vocabulary.special[BEGIN].expand(rows)
+        begin = self.vocabulary.table[BEGIN].expand(rows)
         nothing = seen[:, :0]
         state = State(new_cache(True), nothing, seen.new_zeros(rows), begin, memory, seen)
         if len(self.first):
@@ -213,7 +213,7 @@ class EncoderDecoder(Generator):
     ) -> Tensor:
         """(B, written) ids of the checkpoint, without what its decoder begins with."""
         ids, seen = self.vocabulary.source(batch.source)
-        begin = torch.cat([self.first, self.vocabulary.special[BEGIN][None]])
+        begin = torch.cat([self.first, self.vocabulary.table[BEGIN][None]])
         start = begin.expand(len(ids), -1)
         outputs = self._generated(
             counted,

@@ -1,22 +1,12 @@
-"""msbench's token ids and those of a checkpoint.
-
-msbench's are PAD, BEGIN, END and UNKNOWN, and then all ids of the checkpoint in their order. So text
-that was tokenized for a checkpoint is read by a lookup, and its logits need only be moved.
-"""
+"""msbench's token ids, which tasks have, and those that a checkpoint's weights know."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from msbench import BEGIN, END, PAD
-
-UNKNOWN = 3
-"""The fourth of msbench's token ids."""
-
-MOVED = UNKNOWN + 1
-"""By how many places the checkpoint's ids are moved."""
+from msbench import BEGIN, END, PAD, Tokenizer
 
 IMPOSSIBLE = 100.0
 """How far below the greatest logit those of no token are: their probability is 0 in float32, and
@@ -24,41 +14,48 @@ label smoothing, which takes the mean of all logarithms, stays finite."""
 
 
 class Vocabulary(nn.Module):
-    """Translates between the two; without a checkpoint, the task's ids are the model's."""
+    """Translates between the two; without a tokenizer, the task's ids are the model's."""
 
     def __init__(
         self,
-        begin: int = BEGIN,
-        end: int = END,
-        padding: int | None = None,
-        unknown: int | None = None,
+        tokenizer: Tokenizer | None = None,
         prefix: Sequence[int] = (),
-        *,
-        moved: bool = False,
+        never: Sequence[int] = (),
     ):
-        """Ids of the checkpoint. begin: what stands before the first token that is written. prefix:
-        what stands before every source."""
+        """prefix: ids of the checkpoint that stand before every source. never: those that are never
+        written."""
         super().__init__()
-        self.moved = moved
-        known = unknown is not None and unknown != end
-        filler = end if padding is None else padding
-        special = [filler, begin, end, unknown if unknown is not None and known else end]
-        self.register_buffer("special", torch.tensor(special), persistent=False)
+        self.own, self.never = tokenizer is None, tuple(never)
+        table = np.arange(END + 1) if tokenizer is None else tokenizer.own
+        unused = {PAD, BEGIN, *np.flatnonzero(table < 0), *np.flatnonzero(np.isin(table, never))}
+        self.unused = sorted(map(int, unused))
+        """msbench's ids that have no logit."""
+        filled = torch.from_numpy(np.where(table < 0, table[END], table))
+        self.register_buffer("table", filled, persistent=False)
         self.register_buffer("prefix", torch.tensor(list(prefix)).long(), persistent=False)
-        moved_away = [end, *([unknown] if unknown is not None and known else [])]
-        self.unused = [PAD, BEGIN, *([] if known else [UNKNOWN])]
-        self.unused += [MOVED + each for each in moved_away]
 
-    special: Tensor
+    table: Tensor
+    """(V,) the checkpoint's id of each of msbench's."""
     prefix: Tensor
+
+    @property
+    def special(self) -> list[int]:
+        """The checkpoint's ids of PAD, BEGIN and END."""
+        return [int(self.table[each]) for each in (PAD, BEGIN, END)]
 
     def ids(self, tokens: Tensor) -> Tensor:
         """Token ids of msbench -> those of the checkpoint."""
-        if not self.moved:
-            return tokens
-        return torch.where(
-            tokens < MOVED, self.special[tokens.clamp(max=UNKNOWN)], tokens - MOVED
-        )
+        return tokens if self.own else self.table[tokens]
+
+    def tokens(self, ids: Tensor) -> Tensor:
+        """Token ids of the checkpoint -> those of msbench, END for all that mean it."""
+        if self.own:
+            return ids
+        back = self.table.new_full((int(self.table.max()) + 1,), END)
+        numbers = torch.arange(len(self.table), device=ids.device)
+        back[self.table[END + 1 :]] = numbers[END + 1 :]
+        back[self.table[END]] = END
+        return back[ids.clamp(max=len(back) - 1)]
 
     def source(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """(B, S) tokens -> (B, prefix + S) ids and which of them count, the prefix before them."""
@@ -67,13 +64,10 @@ class Vocabulary(nn.Module):
         return ids, torch.cat([torch.ones_like(before), (tokens != PAD).long()], dim=1)
 
     def logits(self, logits: Tensor) -> Tensor:
-        """(..., V) logits of the checkpoint's tokens -> (..., 4 + V) of msbench's."""
-        if not self.moved:
+        """(..., own) logits of the checkpoint's tokens -> (..., V) of msbench's."""
+        if self.own:
             return logits
         lowest = logits.detach().amax(-1, keepdim=True) - IMPOSSIBLE
-        moved = functional.pad(logits, (MOVED, 0))
-        moved[..., END] = logits[..., self.special[END]]
-        if UNKNOWN not in self.unused:
-            moved[..., UNKNOWN] = logits[..., self.special[UNKNOWN]]
-        moved[..., self.unused] = lowest
-        return moved
+        ours = logits.index_select(-1, self.table)
+        ours[..., self.unused] = lowest
+        return ours
