@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from msbench.data.tag import tagging
     from msbench.data.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task, Texts
+    from msbench.data.tokenizer import Tokenizer
     from msbench.plan.suite import load_suite
     from msbench.plugins.loading import load_plugins
     from msbench.plugins.options import supplied
@@ -78,6 +79,7 @@ _LATE = {
     "data.splits": "linked mislabel passages plain sentences shuffled split take",
     "data.tag": "tagging",
     "data.task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
+    "data.tokenizer": "Tokenizer",
     "plan.suite": "load_suite",
     "plugins.loading": "load_plugins",
     "plugins.options": "supplied",
@@ -128,6 +130,7 @@ __all__ = [
     "Task",
     "TaskKind",
     "Texts",
+    "Tokenizer",
     "Trial",
     "__version__",
     "bleu_chrf",

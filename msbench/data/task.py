@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.data.metrics import LOWER_IS_BETTER, METRICS, Metric
+from msbench.data.tokenizer import Tokenizer
 from msbench.spec import TaskKind
 
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
@@ -207,6 +208,9 @@ class Task:
     """What a reader should know, such as how many texts were cut to the limit."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     """What metrics mean that `msbench.data.metrics.METRICS` lacks or knows otherwise."""
+    tokenizer: Tokenizer | None = None
+    """What the task was prepared with, if a model brought it; it leads from token ids to the
+    model's own. None if the vocabulary was learned."""
 
     @property
     def longest_source(self) -> int:
@@ -242,6 +246,8 @@ class Task:
         `words` is left out: it follows from the tokens and is in the references of tags.
         """
         content = hashlib.sha256(f"{self.kind}/{self.vocabulary}/{self.classes}".encode())
+        if self.tokenizer is not None:
+            content.update(self.tokenizer.name.encode())
         for name, split in self.splits.items():
             content.update(name.encode())
             for array in (split.source, split.input, split.target):

@@ -10,7 +10,7 @@ from msbench.errors import MsbenchError, PluginError, did_you_mean
 from msbench.plan.grid import expand_grid, grid_size
 from msbench.plan.known import known_of_entry, known_part
 from msbench.plan.limits import too_many
-from msbench.plugins.parts import DEEPEST, parts_in
+from msbench.plugins.parts import DEEPEST, VOCABULARY, parts_in
 from msbench.plugins.registry import Entry, Registry
 from msbench.spec import COMPARED, Choice, Kind, Part, Suite, display_name
 
@@ -108,7 +108,7 @@ def fit_problems(suite: Suite, registry: Registry, parts: Parts) -> list[str]:
             _check_device(registry.find("learner", learner), suite.device)
         except MsbenchError as error:
             problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {error}")
-    return problems + _framework_problems(parts)
+    return problems + _framework_problems(parts) + _tokenizer_problems(parts)
 
 
 def misfit(where: str, entry: Entry, task: Resolved) -> str:
@@ -221,6 +221,16 @@ def _framework_problems(parts: Parts) -> list[str]:
                     f"{entries[0].learner})"
                 )
     return problems
+
+
+def _tokenizer_problems(parts: Parts) -> list[str]:
+    """Models with a tokenizer of their own that a task cannot be prepared with."""
+    return [
+        f"{model.choice.where}: model {model.entry.name!r} brings its own tokenizer, and task "
+        f"{task.choice.name!r} has no option {VOCABULARY!r} to take it"
+        for task, model in product(parts["task"], parts["model"])
+        if model.entry.tokenizer and fits(model, task) and VOCABULARY not in task.part.options
+    ]
 
 
 def _phase_problems(suite: Suite, registry: Registry, tasks: list[Resolved]) -> list[str]:

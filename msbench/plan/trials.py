@@ -15,6 +15,7 @@ from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_su
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plan.until_verdict import asked_for
 from msbench.plugins.code import code_of
+from msbench.plugins.parts import prepared_from
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.spec import (
@@ -29,8 +30,8 @@ from msbench.spec import (
     display_name,
 )
 
-Fingerprint = Callable[[Part], str]
-"""Task part -> fingerprint of its prepared data."""
+Fingerprint = Callable[..., str]
+"""Task part, and that of a model if it brings a tokenizer -> fingerprint of the prepared data."""
 
 
 def plan(
@@ -143,13 +144,13 @@ def _cells(
     }
     phases = tuple(_resolved_phase(registry, phase) for phase in suite.phases)
     for task in parts["task"]:
-        data = fingerprint(task.part)
         fitting = [[each for each in parts[axis] if fits(each, task)] for axis in AXES[1:]]
         for combination in product(*fitting):
             chosen = dict(zip(AXES, (task, *combination), strict=True))
             framework = chosen["model"].entry.learner
             if {chosen["loss"].entry.learner, chosen["optimizer"].entry.learner} != {framework}:
                 continue
+            data = fingerprint(*prepared_from(registry, task.part, chosen["model"].part))
             own: dict[str, Any] = {axis: each.part for axis, each in chosen.items()}
             yield partial(
                 Trial,

@@ -43,6 +43,7 @@ class Register(Protocol):
         preload: Sequence[str] = (),
         streams: bool = False,
         settings: Mapping[str, tuple[Any, Any]] | None = None,
+        tokenizer: Factory = "",
     ) -> None:
         """Register a part.
 
@@ -66,6 +67,9 @@ class Register(Protocol):
         settings: of a learner: what its framework has for the whole process, by name a function
             that reads it (without importing the framework) and one that writes it. What a plugin
             changes of it is put back.
+        tokenizer: of a model whose weights know one vocabulary only: a factory, which gets those of
+            the model's options that it has parameters for, and returns an `msbench.Tokenizer`.
+            Tasks are prepared with it for this model, as their option `vocabulary`.
         """
 
 

@@ -233,6 +233,9 @@ def _entry_problems(factory: Any, facts: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the arguments of `register`; unknown ones fail in `Entry`."""
     if not callable(factory) and not (isinstance(factory, str) and ":" in factory):
         yield 'a factory is a function or "module:attribute"'
+    tokenizer = facts.get("tokenizer", "")
+    if tokenizer and not callable(tokenizer) and ":" not in str(tokenizer):
+        yield 'a tokenizer is a function or "module:attribute"'
     for key, value in facts.items():
         if key in ("base", "helps") and not isinstance(value, str):
             yield f"{key} is a text, not {value!r}"

@@ -97,7 +97,7 @@ def redecode_trial(trial: Trial, registry: Registry, weights: Path) -> list[Deco
 
 def build_task(trial: Trial, registry: Registry) -> Task:
     """The trial's task; MsbenchError if its data is not what the trial was planned for."""
-    task: Task = registry.build("task", trial.task)()
+    task: Task = registry.make_task(trial.task, trial.model)
     if task.fingerprint() != trial.data:
         raise MsbenchError("the data changed after the trial was planned: run the suite again")
     return task
