@@ -68,8 +68,9 @@ class Register(Protocol):
             that reads it (without importing the framework) and one that writes it. What a plugin
             changes of it is put back.
         tokenizer: of a model whose weights know one vocabulary only: a factory, which gets those of
-            the model's options that it has parameters for, and returns an `msbench.Tokenizer`.
-            Tasks are prepared with it for this model, as their option `vocabulary`.
+            the model's options that it has parameters for, and returns an `msbench.Tokenizer`, or
+            None where the task may learn its own. Tasks are prepared with it for this model, as
+            their option `vocabulary`.
         """
 
 

@@ -88,7 +88,8 @@ def make_task(registry: "Registry", task: Part, model: Part) -> Any:
     if not entry.tokenizer:
         return make()
     load = _guarded(entry, entry.load(entry.tokenizer))
-    return make(**{VOCABULARY: supplied(load, **model.options)})
+    tokenizer = supplied(load, **model.options)
+    return make() if tokenizer is None else make(**{VOCABULARY: tokenizer})
 
 
 def prepared_from(registry: "Registry", task: Part, model: Part) -> tuple[Part, ...]:

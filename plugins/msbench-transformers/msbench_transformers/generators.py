@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import GenerationConfig
 from transformers.modeling_outputs import BaseModelOutput
 
 from msbench import BEGIN, PAD, Batch, MsbenchError, Task
@@ -38,6 +39,7 @@ class Generator(nn.Module):
                 f"{type(body).__name__} has {self.positions} positions, and texts of this task "
                 f"take {longest}: set a lower limit on tokens in the task"
             )
+        body.generation_config = GenerationConfig()  # what is not said shall not count
         names = signature(body.forward).parameters
         self._cache = "cache" if "cache" in names else "past_key_values"
         self._takes_places = "position_ids" in names
@@ -124,9 +126,7 @@ class CausalLM(Generator):
         """The state after the prompt but its last token, which the first step reads."""
         ids, seen = self._prompts(batch)
         rows = len(ids)
-        state = State(
-            new_cache(), seen[:, :0], seen.new_zeros(rows), begin=ids[:, -1]
-        )
+        state = State(new_cache(), seen[:, :0], seen.new_zeros(rows), begin=ids[:, -1])
         if ids.shape[1] > 1:
             before = seen[:, :-1]
             self.body(
@@ -146,9 +146,7 @@ class CausalLM(Generator):
         ).logits
         return logits
 
-    def generate(
-        self, batch: Batch, options: Any, counted: Callable[[int], None]
-    ) -> Tensor:
+    def generate(self, batch: Batch, options: Any, counted: Callable[[int], None]) -> Tensor:
         """(B, written) ids of the checkpoint, without the prompt."""
         ids, seen = self._prompts(batch)
         outputs = self._generated(
@@ -164,9 +162,7 @@ class EncoderDecoder(Generator):
     token that is written.
     """
 
-    def __init__(
-        self, task: Task, body: Any, vocabulary: Vocabulary, first: tuple[int, ...] = ()
-    ):
+    def __init__(self, task: Task, body: Any, vocabulary: Vocabulary, first: tuple[int, ...] = ()):
         longest = max(
             len(vocabulary.prefix) + task.longest_source, len(first) + task.longest_target
         )
@@ -208,9 +204,7 @@ class EncoderDecoder(Generator):
             ).logits
         return logits
 
-    def generate(
-        self, batch: Batch, options: Any, counted: Callable[[int], None]
-    ) -> Tensor:
+    def generate(self, batch: Batch, options: Any, counted: Callable[[int], None]) -> Tensor:
         """(B, written) ids of the checkpoint, without what its decoder begins with."""
         ids, seen = self.vocabulary.source(batch.source)
         begin = torch.cat([self.first, self.vocabulary.table[BEGIN][None]])

@@ -122,4 +122,5 @@ def _of(task: Task, found: Checkpoint | None) -> Tokenizer | None:
 def _save_memory(body: Any, checkpointing: bool) -> None:
     """Gradient checkpointing (Chen et al., 2016): states are computed again in the backward pass."""
     if checkpointing:
-        body.gradient_checkpointing_enable({"use_reentrant": False})
+        newer = getattr(body, "activation_checkpointing_enable", None)
+        (newer or body.gradient_checkpointing_enable)({"use_reentrant": False})

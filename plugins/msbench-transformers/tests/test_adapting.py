@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("transformers", reason="transformers is not installed")
+pytest.importorskip("peft", reason="peft is not installed")
+
 import torch
-from conftest import SIZES, sentences
+from tiny_transformers import SIZES, made_up, sentences
 from torch import nn
 
 import msbench
@@ -14,7 +18,7 @@ from msbench import MsbenchError
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.optimizers.inspection import check_optimizer
 from msbench.builtin.optimizers.torch_optim import adamw
-from msbench.builtin.optimizers.wrappers import lookahead
+from msbench.builtin.optimizers.wrappers import Lookahead
 from msbench_transformers.adapting import depths, frozen, layer_wise, lora, unfreezing
 from msbench_transformers.models import causal_lm, encoder
 
@@ -86,7 +90,7 @@ def test_rates_fall_with_depth_and_decay_spares_norms(task: msbench.Task) -> Non
             assert group["lr"] == 0.5 ** (3 - depth), name
             assert (group["weight_decay"] > 0) == (weight.ndim > 1), name
     with pytest.raises(MsbenchError, match="put the wrapper outside"):
-        layer_wise(model, lambda m: lookahead(m, base=BASE))
+        layer_wise(model, partial(Lookahead, base=BASE))
 
 
 def test_lora_begins_where_others_do(task: msbench.Task) -> None:
@@ -117,8 +121,6 @@ def test_checkpointing_gives_the_same_gradients(task: msbench.Task) -> None:
 
 
 def test_causal_models_checkpoint_too() -> None:
-    from conftest import made_up
-
     config = {"model_type": "gpt2", **SIZES["gpt2"]}
     config |= {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
     task = made_up("lm", 8)

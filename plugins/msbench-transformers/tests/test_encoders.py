@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+pytest.importorskip("transformers", reason="transformers is not installed")
+pytest.importorskip("peft", reason="peft is not installed")
+
 import torch
-from conftest import SIZES, sentences
+from tiny_transformers import SIZES, sentences
 from transformers import AutoModel, AutoTokenizer
 
 import msbench
@@ -31,7 +35,7 @@ def batch_of(task: Task) -> Any:
 def test_a_pair_is_read_as_the_checkpoint_reads_it(checkpoint: Callable[[str], Path]) -> None:
     folder = checkpoint("bert")
     tokens = encoder_tokens(str(folder))
-    task = msbench.classification(pairs(), max_length=20, vocabulary=tokens)
+    task = msbench.classification(pairs(), max_length=48, vocabulary=tokens)
     model = encoder(task, str(folder)).eval()
     batch = batch_of(task)
     (a, b) = zip(*(pair for pair, _ in pairs()["train"][:8]), strict=True)
@@ -51,14 +55,12 @@ def test_apart_each_text_is_read_alone(checkpoint: Callable[[str], Path]) -> Non
     folder = checkpoint("bert")
     tokens = encoder_tokens(str(folder))
     model = encoder(
-        msbench.classification(pairs(), max_length=20, vocabulary=tokens),
+        msbench.classification(pairs(), max_length=48, vocabulary=tokens),
         str(folder),
         pairs="apart",
     ).eval()
-    other = {
-        name: [((a, a), label) for (a, _), label in rows] for name, rows in pairs().items()
-    }
-    same = batch_of(msbench.classification(other, max_length=20, vocabulary=tokens))
+    other = {name: [((a, a), label) for (a, _), label in rows] for name, rows in pairs().items()}
+    same = batch_of(msbench.classification(other, max_length=48, vocabulary=tokens))
     seen: list[torch.Tensor] = []
     model.head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     model(same)
@@ -87,9 +89,7 @@ def test_padding_changes_no_tag(kind: str) -> None:
     torch.testing.assert_close(logits[shortest, : len(expected)], expected, atol=1e-5, rtol=1e-4)
 
 
-def test_what_cannot_be_read_is_refused(
-    checkpoint: Callable[[str], Path], tmp_path: Path
-) -> None:
+def test_what_cannot_be_read_is_refused(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     task = msbench.classification(pairs(), max_length=20, vocabulary=50)
     with pytest.raises(MsbenchError, match="a task with its tokens"):
         encoder(task, str(checkpoint("bert")))
