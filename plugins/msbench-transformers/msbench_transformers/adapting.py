@@ -1,8 +1,8 @@
 """Which weights are trained, and how fast: optimizers around a base.
 
-`factory(model, base, **options)`. They look only at the names of weights, so that they fit any model
-whose layers are numbered: weights before the layers are of depth 0, those of layer n of depth n + 1,
-and those after the layers (the head) of the greatest depth.
+`factory(model, base, **options)`. They look only at the names of weights, so that they fit any
+model whose layers are numbered: weights before the layers are of depth 0, those of layer n of depth
+n + 1, and those after the layers (the head) of the greatest depth.
 """
 
 import re

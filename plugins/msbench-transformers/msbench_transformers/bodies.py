@@ -1,4 +1,4 @@
-"""Models of transformers: built by their Auto class, with weights of a checkpoint or random ones."""
+"""Models of transformers, built by their Auto class: weights of a checkpoint, or random ones."""
 
 from collections.abc import Mapping
 from typing import Any

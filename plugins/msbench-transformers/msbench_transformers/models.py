@@ -1,7 +1,7 @@
 """The factories of models: `factory(task, **options)`.
 
-Every one has a `checkpoint`, with whose tokens tasks are prepared (`tokens.py`), or a `config` alone,
-and then random weights and the task's own tokens.
+Every one has a `checkpoint`, with whose tokens tasks are prepared (`tokens.py`), or a `config`
+alone, and then random weights and the task's own tokens.
 """
 
 from typing import Annotated, Any
@@ -89,7 +89,7 @@ def encoder_decoder(
 ) -> EncoderDecoder:
     """Translation, summaries, answers by an encoder-decoder such as T5, BART or Marian.
 
-    Options as of `hf-causal-lm`. prompt: what is put before every source, such as T5's "summarize: ".
+    Options as of `hf-causal-lm`. prompt: put before every source, such as T5's "summarize: ".
     """
     found = _found(task, checkpoint, revision)
     settings = make_config(task, found, config)
@@ -120,7 +120,7 @@ def _of(task: Task, found: Checkpoint | None) -> Tokenizer | None:
 
 
 def _save_memory(body: Any, checkpointing: bool) -> None:
-    """Gradient checkpointing (Chen et al., 2016): states are computed again in the backward pass."""
+    """Gradient checkpointing (Chen et al., 2016): states are computed again for the gradient."""
     if checkpointing:
         newer = getattr(body, "activation_checkpointing_enable", None)
         (newer or body.gradient_checkpointing_enable)({"use_reentrant": False})

@@ -10,6 +10,8 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("peft", reason="peft is not installed")
 
 import torch
+from msbench_transformers.adapting import depths, frozen, layer_wise, lora, unfreezing
+from msbench_transformers.models import causal_lm, encoder
 from tiny_transformers import SIZES, made_up, sentences
 from torch import nn
 
@@ -19,8 +21,6 @@ from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.optimizers.inspection import check_optimizer
 from msbench.builtin.optimizers.torch_optim import adamw
 from msbench.builtin.optimizers.wrappers import Lookahead
-from msbench_transformers.adapting import depths, frozen, layer_wise, lora, unfreezing
-from msbench_transformers.models import causal_lm, encoder
 
 BASE = partial(adamw, lr=1e-2)
 

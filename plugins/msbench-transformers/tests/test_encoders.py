@@ -11,15 +11,15 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("peft", reason="peft is not installed")
 
 import torch
+from msbench_transformers.checkpoints import find_checkpoint
+from msbench_transformers.encoders import segment
+from msbench_transformers.models import encoder
+from msbench_transformers.tokens import encoder_tokens
 from tiny_transformers import SIZES, sentences
 from transformers import AutoModel, AutoTokenizer
 
 import msbench
 from msbench import DataError, MsbenchError, Task
-from msbench_transformers.checkpoints import find_checkpoint
-from msbench_transformers.encoders import segment
-from msbench_transformers.models import encoder
-from msbench_transformers.tokens import encoder_tokens
 
 
 def pairs() -> dict[str, list[tuple[Any, str]]]:

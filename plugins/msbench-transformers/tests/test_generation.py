@@ -13,6 +13,11 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 pytest.importorskip("peft", reason="peft is not installed")
 
 import torch
+from msbench_transformers.checkpoints import find_checkpoint
+from msbench_transformers.decoders import full_beam, generate
+from msbench_transformers.models import causal_lm, encoder_decoder
+from msbench_transformers.options import Rules, rules_of
+from msbench_transformers.tokens import causal_tokens, seq2seq_tokens
 from tiny_transformers import SIZES, made_up, sentences
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -24,11 +29,6 @@ from msbench.builtin.decoders.speculative import speculative
 from msbench.builtin.generation import greedy, sample
 from msbench.builtin.losses.pointwise import cross_entropy
 from msbench.builtin.scoring import log_probabilities
-from msbench_transformers.checkpoints import find_checkpoint
-from msbench_transformers.decoders import full_beam, generate
-from msbench_transformers.models import causal_lm, encoder_decoder
-from msbench_transformers.options import Rules, rules_of
-from msbench_transformers.tokens import causal_tokens, seq2seq_tokens
 
 MODELS = {
     "gpt2": (causal_lm, "lm"),

@@ -49,11 +49,16 @@ def test_an_encoder_is_fine_tuned(
 training = {{ passes = 4, batch_size = 8, validations = 1 }}
 task = [{{ name = "files", train = "{tmp_path}/data.csv", kind = "classify" }}]
 model = [{{ name = "hf-encoder", checkpoint = "{checkpoint("bert")}" }}]
-optimizer = [
-    {{ name = "lora", rank = 2, base = {{ name = "adamw" }} }},
-    {{ name = "sam", base = {{ name = "frozen", base = {{ name = "layer-wise", base = {{ name = "adamw" }} }} }} }},
-]
 decoder = [{{ name = "argmax" }}]
+[[optimizer]]
+name = "lora"
+rank = 2
+base = {{ name = "adamw" }}
+[[optimizer]]
+name = "sam"
+base.name = "frozen"
+base.base.name = "layer-wise"
+base.base.base.name = "adamw"
 """,
     )
     assert [record.status for record in made] == ["ok"] * 2, [each.reason for each in made]

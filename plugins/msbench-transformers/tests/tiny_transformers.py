@@ -9,9 +9,8 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from msbench import Split, Task
 
-WORDS = (
-    "the cat dog bird saw heard liked a red blue old small house tree river and then again".split()
-)
+WORDS = ["the", "cat", "dog", "bird", "saw", "heard", "liked", "a", "red", "blue", "old", "small"]
+WORDS += ["house", "tree", "river", "and", "then", "again"]
 
 BERT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 BERT |= {"intermediate_size": 32, "max_position_embeddings": 128}
