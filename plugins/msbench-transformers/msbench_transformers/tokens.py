@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from tokenizers import Tokenizer
@@ -12,10 +13,11 @@ from msbench_transformers.checkpoints import Checkpoint, find_checkpoint
 from msbench_transformers.options import Asked, rules_of
 
 
+@dataclass(frozen=True)
 class Tokens(msbench.Tokenizer):
     """A fast tokenizer. Of one that tells words by the space before them, words have it, too."""
 
-    spaced = False
+    spaced: bool = False
 
     def words(self, texts: Sequence[Sequence[str]]) -> list[list[tuple[int, int]]]:
         """As of any tokenizer, but for that space."""
@@ -65,7 +67,7 @@ def _tokens(found: Checkpoint, begin: int | None, end: int | None) -> msbench.To
         missing = "begins" if begin is None else "ends"
         raise MsbenchError(f"checkpoint {found.name} names no token that {missing} a text")
     fast, known = fast_tokenizer(found), special_ids(found)
-    ours = Tokens(
+    return Tokens(
         name=f"{found.name} {hashlib.sha256(found.tokenizer.encode()).hexdigest()[:20]}",
         encode=lambda texts: [
             each.ids for each in fast.encode_batch(list(texts), add_special_tokens=False)
@@ -76,9 +78,8 @@ def _tokens(found: Checkpoint, begin: int | None, end: int | None) -> msbench.To
         begin=begin,
         end=end,
         unknown=None if known.get("unk") == end else known.get("unk"),
+        spaced="ByteLevel" in str(fast.pre_tokenizer),
     )
-    object.__setattr__(ours, "spaced", "ByteLevel" in str(fast.pre_tokenizer))
-    return ours
 
 
 @cache
