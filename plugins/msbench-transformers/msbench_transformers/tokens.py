@@ -19,7 +19,7 @@ class Tokens(msbench.Tokenizer):
 
     spaced: bool = False
 
-    def words(self, texts: Sequence[Sequence[str]]) -> list[list[tuple[int, int]]]:
+    def words(self, texts: Sequence[Sequence[str]]) -> list[list[tuple[int, int | None]]]:
         """As of any tokenizer, but for that space."""
         if self.spaced:
             texts = [[word if not n else f" {word}" for n, word in enumerate(x)] for x in texts]

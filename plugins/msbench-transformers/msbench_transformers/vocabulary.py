@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from msbench import BEGIN, END, PAD, Tokenizer
 
 IMPOSSIBLE = 100.0
-"""How far below the greatest logit those of no token are: their probability is 0 in float32, and
-label smoothing, which takes the mean of all logarithms, stays finite."""
+"""How far below the greatest logit those of no token are: their probability is nothing in float32,
+and label smoothing, which takes the mean of all logarithms, stays finite."""
 
 
 class Vocabulary(nn.Module):
