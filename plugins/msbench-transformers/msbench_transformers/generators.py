@@ -209,6 +209,7 @@ class EncoderDecoder(Generator):
         ids, seen = self.vocabulary.source(batch.source)
         begin = torch.cat([self.first, self.vocabulary.table[BEGIN][None]])
         start = begin.expand(len(ids), -1)
+        options.decoder_start_token_id = int(begin[0])  # or it would be put before
         outputs = self._generated(
             counted,
             inputs=ids,
