@@ -42,7 +42,7 @@ def test_an_encoder_is_fine_tuned(
 ) -> None:
     rows = "\n".join(f'"{text}",{"cat" in text}' for text in sentences(80))
     (tmp_path / "data.csv").write_text(f"text,label\n{rows}\n")
-    made = records(
+    (record,) = records(
         registry,
         tmp_path / "small.toml",
         f"""
@@ -53,18 +53,12 @@ decoder = [{{ name = "argmax" }}]
 [[optimizer]]
 name = "lora"
 rank = 2
-base = {{ name = "adamw" }}
-[[optimizer]]
-name = "sam"
-base.name = "frozen"
-base.base.name = "layer-wise"
-base.base.base.name = "adamw"
+base = {{ name = "layer-wise", base = {{ name = "adamw" }} }}
 """,
     )
-    assert [record.status for record in made] == ["ok"] * 2, [each.reason for each in made]
-    trained = [record.results["parameters"] for record in made]
-    assert trained[1] == 16 * 2 + 2 < trained[0] < 5_000
-    assert all(record.results["peak_memory"] > 0 for record in made)
+    assert record.status == "ok", record.reason
+    assert 0 < record.results["parameters"] < 5_000
+    assert record.results["peak_memory"] > 0
 
 
 def test_an_encoder_decoder_is_fine_tuned(
