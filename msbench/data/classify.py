@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from msbench.data.scores import label_scores
+from msbench.data.scores import class_ids, label_scores
 from msbench.data.task import SPLITS, Scores, Split, Task, Texts
 from msbench.data.text import Pair, by_split, cleaned_pairs
 from msbench.data.tokenizer import Tokenizer
@@ -53,6 +53,10 @@ def classification(
         tokenizer=tokens.ready,
         classes=len(labels),
         segments=2 if isinstance(texts["train"][0], tuple) else 1,
+        readable=lambda predictions, references: (
+            [labels[each] for each in class_ids(predictions)],
+            [labels[each] for each in references],
+        ),
         texts=Texts({n: [(_joined(x), y) for x, y in splits[n]] for n in SPLITS}, score_texts),
         notes={"labels": labels, "cut": dict(tokens.cut)},
     )

@@ -54,11 +54,16 @@ def language_modelling(
         references = list(zip(size.tolist(), (lengths + ended).tolist(), texts, strict=True))
         return Split(source, target, references, input, prompted=True)
 
-    def score(predictions: Sequence[Any], references: Sequence[tuple[int, int, str]]) -> Scores:
+    def readable(predictions: Sequence[Any], references: Sequence[Any]) -> Any:
         if isinstance(predictions[0], float):
+            return None
+        return tokenizer.texts(predictions), [text for _, _, text in references]
+
+    def score(predictions: Sequence[Any], references: Sequence[tuple[int, int, str]]) -> Scores:
+        texts = readable(predictions, references)
+        if texts is None:
             return perplexity(predictions, [reference[:2] for reference in references])
-        texts = [text for _, _, text in references]
-        return continuation(tokenizer.texts(predictions), texts)
+        return continuation(*texts)
 
     return Task(
         "lm",
@@ -68,6 +73,7 @@ def language_modelling(
         vocabulary=tokenizer.vocabulary,
         tokenizer=vocabulary if isinstance(vocabulary, Ready) else None,
         spell=lambda outputs, references: tokenizer.texts(outputs),
+        readable=readable,
         notes={
             "block": block,
             "bytes": {n: int(arrays[f"bytes/{n}"].sum()) for n in SPLITS},

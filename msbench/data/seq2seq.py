@@ -63,6 +63,7 @@ def translation(
         vocabulary=tokens.tokenizer.vocabulary,
         tokenizer=tokens.ready,
         spell=lambda outputs, references: tokens.tokenizer.texts(outputs),
+        readable=lambda outputs, references: (tokens.tokenizer.texts(outputs), references),
         texts=Texts(splits, score),
         notes={"cut": dict(tokens.cut)},
     )
@@ -107,19 +108,26 @@ def summarization(
     words = _Vocabulary(common[: max(0, vocabulary - UNKNOWN - 1 - slots)], slots)
 
     def make_split(name: str) -> Split:
-        sources, targets, references = [], [], []
+        sources, targets, references, slots_of = [], [], [], []
         for (source, target), (_, text) in zip(rows[name], splits[name], strict=True):
             rare = words.rare(source[:max_source])
             sources.append([*words.ids(source[:max_source], rare), END])
             targets.append(words.ids(target[:max_target], rare))
             references.append((rare, text))
+            slots_of.append(rare)
         input, output = _shifted(padded(targets))
         output[output == UNKNOWN] = IGNORE
-        return Split(padded(sources), output, references, input)
+        return Split(padded(sources), output, references, input, spelling=slots_of)
 
-    def spell(outputs: Sequence[Sequence[int]], references: Sequence[Any]) -> list[str]:
-        pairs = zip(outputs, references, strict=True)
-        return [words.text(ids, rare) for ids, (rare, _) in pairs]
+    def spell(outputs: Sequence[Sequence[int]], slots_of: Sequence[Any]) -> list[str]:
+        pairs = zip(outputs, slots_of, strict=True)
+        return [words.text(ids, rare) for ids, rare in pairs]
+
+    def readable(
+        outputs: Sequence[Sequence[int]], references: Sequence[Any]
+    ) -> tuple[list[str], list[str]]:
+        spelled = spell(outputs, [rare for rare, _ in references])
+        return spelled, [text for _, text in references]
 
     cut = {
         f"{side}/{n}": sum(len(row[index]) > limits[index] for row in rows[n])
@@ -129,9 +137,8 @@ def summarization(
     return Task(
         "seq2seq",
         **by_split(make_split),
-        score=lambda outputs, references: score(
-            spell(outputs, references), [text for _, text in references]
-        ),
+        score=lambda outputs, references: score(*readable(outputs, references)),
+        readable=readable,
         metric=metric,
         vocabulary=words.first + len(words.common),
         spell=spell,

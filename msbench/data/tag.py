@@ -53,17 +53,20 @@ def tagging(
             references.append((places, list(tags)))
         return Split(source, target, references, words=words)
 
-    def score_ids(predictions: Sequence[Sequence[int]], references: Sequence[Any]) -> Scores:
+    def readable(
+        predictions: Sequence[Sequence[int]], references: Sequence[Any]
+    ) -> tuple[list[list[str]], list[list[str]]]:
         predicted = [
             [labels[ids[place]] if place >= 0 else "O" for place in places]
             for ids, (places, _) in zip(predictions, references, strict=True)
         ]
-        return score(predicted, [tags for _, tags in references])
+        return predicted, [tags for _, tags in references]
 
     return Task(
         "tag",
         **by_split(make_split),
-        score=score_ids,
+        score=lambda predictions, references: score(*readable(predictions, references)),
+        readable=readable,
         metric=metric,
         vocabulary=tokens.tokenizer.vocabulary,
         tokenizer=tokens.ready,

@@ -4,6 +4,7 @@ Arrays only (numpy), no framework: a learner turns a batch into its own tensors.
 """
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -65,6 +66,21 @@ class Batch:
         return [self.split.references[row] for row in self.rows]
 
     @property
+    def spelling(self) -> list[Any]:
+        """For each example, what `Task.spell` needs to know of it, None if nothing."""
+        assert self.split is not None
+        known = self.split.spelling
+        return [None if known is None else known[row] for row in self.rows]
+
+    def checksum(self) -> int:
+        """Another number if an array has changed (CRC-32)."""
+        number = 0
+        for array in (self.source, self.input, self.target, self.words):
+            if array is not None:
+                number = zlib.crc32(np.ascontiguousarray(array).data, number)
+        return number
+
+    @property
     def shapes(self) -> tuple[tuple[int, ...] | None, ...]:
         """Of source, input, target and words, None for what is missing; last, whether it is full.
 
@@ -103,6 +119,8 @@ class Split:
     input."""
     words: Ids | None = None
     """(examples, most words) positions of each word's first token, -1 where there is none."""
+    spelling: Sequence[Any] | None = None
+    """For each example, what `Task.spell` needs to know of it, such as the words in its slots."""
     lengths: Sequence[Ids] = field(init=False, repr=False)
     """(examples,) tokens without padding: of the source, then of the input, if there are any."""
 
@@ -201,7 +219,7 @@ class Task:
     also: tuple[str, ...] = ()
     """Metrics that tables show besides `metric`."""
     spell: Callable[[Sequence[Sequence[int]], Sequence[Any]], list[str]] | None = None
-    """(outputs, references of their examples) -> the outputs as text."""
+    """(outputs, `Batch.spelling` of their examples) -> the outputs as text."""
     texts: Texts | None = None
     """The same task as text to text, if it has such a form."""
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -211,6 +229,9 @@ class Task:
     tokenizer: Tokenizer | None = None
     """What the task was prepared with, if a model brought it; it leads from token ids to the
     model's own. None if the vocabulary was learned."""
+    readable: Callable[[Sequence[Any], Sequence[Any]], tuple[Any, Any] | None] | None = None
+    """(predictions, references) -> both in plain words, for registered metrics: names of labels,
+    lists of tags, or texts; None for predictions that are no such thing."""
 
     @property
     def longest_source(self) -> int:

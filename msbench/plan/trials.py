@@ -156,6 +156,7 @@ def _cells(
                 Trial,
                 **own,
                 decoders=_decoders(parts["decoder"], task, framework),
+                metrics=_unique([each.part for each in parts["metric"] if fits(each, task)]),
                 learner=learners[framework],
                 training=replace(
                     suite.training[display_name(task.choice)],
@@ -171,8 +172,12 @@ def _cells(
 
 def _decoders(decoders: Sequence[Resolved], task: Resolved, framework: str) -> tuple[Part, ...]:
     """The decoders for a task, ordered by digest; one that two entries name counts once."""
-    fitting = [d.part for d in decoders if fits(d, task) and d.entry.learner == framework]
-    unique = {digest(part): part for part in fitting}
+    return _unique([d.part for d in decoders if fits(d, task) and d.entry.learner == framework])
+
+
+def _unique(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts ordered by digest, each once."""
+    unique = {digest(part): part for part in parts}
     return tuple(unique[each] for each in sorted(unique))
 
 

@@ -143,6 +143,7 @@ def trial_parts(trial: Trial, kinds: Sequence[Kind] = TRAINED) -> Iterator[tuple
     of phases."""
     parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
     parts += [("decoder", part) for part in trial.decoders]
+    parts += [("metric", part) for part in trial.metrics]
     if kinds == TRAINED:
         parts += [each for phase in trial.phases for each in phase.parts().items()]
     return (inside for each in parts for inside in parts_in(*each))

@@ -23,6 +23,7 @@ CONTEXT = {
     "loss": ("task",),
     "decoder": ("task",),
     "optimizer": ("model",),
+    "observer": ("folder",),
     "learner": (
         "task",
         "model",
@@ -81,6 +82,7 @@ class Entry:
     streams: bool = False
     settings: Settings | None = None
     tokenizer: hookspecs.Factory = ""
+    reads_targets: bool = False
     package: str = "msbench"
     """The module or package that its plugin is."""
     shared: Settings = field(default_factory=dict, repr=False, compare=False)
