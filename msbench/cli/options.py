@@ -131,6 +131,10 @@ tasks_option = click.option(
     "--task", "tasks", multiple=True, metavar="NAME", help="Only this task (repeatable)."
 )
 
+models_option = click.option(
+    "--model", "models", multiple=True, metavar="NAME", help="Only this model (repeatable)."
+)
+
 optimizers_option = click.option(
     "--optimizer",
     "optimizers",

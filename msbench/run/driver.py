@@ -20,6 +20,7 @@ from msbench.paths import exists
 from msbench.plan.known import known_fingerprint
 from msbench.plan.modes import mode_notes
 from msbench.plan.question import question_of
+from msbench.plan.shards import Shard, check_shards
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plan.tuning import tuning_notes
 from msbench.plan.versions import replaced
@@ -50,6 +51,7 @@ def run_suite(
     retry: bool = False,
     fetch: Callable[[Source], Any] | None = fetch,
     stopping: Callable[[], bool] = lambda: False,
+    shard: Shard | None = None,
 ) -> Generator[Event, None, None]:
     """Run what of the suite has no record in `folder`; `Planned` comes first and `Done` last.
 
@@ -58,18 +60,22 @@ def run_suite(
     for: a caller that stops after `Planned` has made a dry run. retry: also do trials again that
     did not end ok. fetch: brings the archives of tasks; None leaves them, and the data of a
     trial is then unknown (""). stopping: once it is true no job is started any more, and
-    KeyboardInterrupt is raised when the running ones are recorded.
+    KeyboardInterrupt is raised when the running ones are recorded. shard: run this part of the
+    trials alone, and measure no throughput.
 
     Raises SuiteError with all that is wrong with the suite, StoreError if records cannot be kept.
     """
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch))
     looked = seeds_looked_for(folder)
     _check_looks(suite, folder, looked)
+    if shard:
+        check_shards(suite)
     leases = Leases(folder)  # before records are read: what is recorded meanwhile is news
     stored = stored_in(folder)
     kept = [record for record in stored.records if record.status == "ok" or not retry]
-    every = expected(suite, registry, kept, fingerprint)
-    trials, timed = _missing(every, kept), _missing(measurements(suite, every), kept)
+    plan = partial(_planned, suite, registry, fingerprint, shard)
+    every, measured = plan(kept)
+    trials, timed = _missing(every, kept), _missing(measured, kept)
     outdated = replaced(trials, stored.records)
     modes = mode_notes([*trials, *(t for each in timed for t in each.strategies)], registry)
     notes = [*tuning_notes(suite), *modes]
@@ -89,11 +95,10 @@ def run_suite(
             tried |= {trial.key for trial in trials}
             records = stored_in(folder).records
             kept = [r for r in records if r.status == "ok" or not retry or r.key in tried]
-            every = expected(suite, registry, kept, fingerprint)
+            every, measured = plan(kept)
             trials = _missing(every, kept)
             _keep_question(suite, folder, every, looked)  # of a search, only winners have decoders
             fault("planned")
-        measured = measurements(suite, every)
         if timed := _missing(measured, kept):
             yield from launch(timed, Choice("processes", {"workers": 1}), "throughput")
             records = stored_in(folder).records
@@ -102,6 +107,18 @@ def run_suite(
     finished = [record for record in records if record.key in keys]
     fault("done")
     yield Done(finished, len(keys) - len(finished))
+
+
+def _planned(
+    suite: Suite,
+    registry: Registry,
+    fingerprint: Fingerprint,
+    shard: Shard | None,
+    kept: Sequence[Record],
+) -> tuple[list[Trial], list[Measurement]]:
+    """All trials of the suite, or of a shard of it, and what is measured when they are done."""
+    every = expected(suite, registry, kept, fingerprint)
+    return (shard.of_suite(every), []) if shard else (every, measurements(suite, every))
 
 
 def launch_jobs(
