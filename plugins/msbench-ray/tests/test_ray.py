@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-ray = pytest.importorskip("ray", reason="msbench-ray needs Ray: not installed")
+pytest.importorskip("ray", reason="msbench-ray needs Ray: not installed")
 
+import ray
 from ray.cluster_utils import Cluster
 
 from msbench import Record, Registry, load_plugins, load_suite, read, run_suite
