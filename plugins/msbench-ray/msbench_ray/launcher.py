@@ -1,0 +1,177 @@
+"""The launcher: slots on the nodes, a trial in each, and trials of lost nodes again elsewhere."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Annotated, Any
+
+from annotated_types import Ge
+
+import msbench
+from msbench import Record, job_to_json
+from msbench.records.record import record
+from msbench.run.device import machine
+from msbench_ray.slot import Run, Slot
+
+ATTEMPTS = 3
+"""How often a job is begun if the nodes it is on are lost."""
+
+LOOK = 2.0
+"""Seconds between two looks at what nodes there are."""
+
+
+@dataclass(eq=False)
+class Place:
+    """A slot on some node, as the driver sees it."""
+
+    actor: Any
+    awaited: Any
+    """What it does: first tells its versions, then jobs; None if it is free."""
+    job: Any = None
+
+
+@dataclass
+class Jobs:
+    """What is to be done: jobs that were never begun, and those of lost nodes."""
+
+    new: Iterator[Any]
+    again: list[Any] = field(default_factory=list)
+    begun: dict[str, int] = field(default_factory=dict)
+
+    def left(self) -> bool:
+        """Whether there is one to begin now."""
+        if not self.again and (job := next(self.new, None)) is not None:
+            self.again.append(job)
+        return bool(self.again)
+
+    def next(self) -> Any:
+        """The next one, which is begun; None if there is none now."""
+        if not self.left():
+            return None
+        job = self.again.pop()
+        self.begun[job.key] = self.begun.get(job.key, 0) + 1
+        return job
+
+    def lost(self, job: Any, why: Exception) -> Record | None:
+        """Do it again; its record if it was begun often enough."""
+        if self.begun[job.key] < ATTEMPTS:
+            self.again.append(job)
+            return None
+        last = str(why).strip().splitlines()[-1:]
+        return record(job, "crashed", f"lost {ATTEMPTS} times with its node: {' '.join(last)}")
+
+
+def on_ray(
+    address: str = "",
+    workers: Annotated[int, Ge(0)] = 0,
+    gpus: Annotated[float, Ge(0)] = 0.0,
+    memory: Annotated[float, Ge(0)] = 0.0,
+    dashboard: bool = True,
+) -> Callable[..., Iterator[Any]]:
+    """As many trials at once as the cluster has room for.
+
+    address: of a cluster that runs; empty = the one that RAY_ADDRESS names, else a new one on this
+    machine alone. workers: most trials at once; 0 = no limit. Each takes the suite's threads as
+    CPUs, and so many GPUs (or a part of one) and gigabytes of memory. dashboard: print its address.
+    """
+
+    def launch(
+        jobs: Iterable[Any], run: Run, *, limit: float = 600.0, preload: Sequence[str] = ()
+    ) -> Iterator[Any]:
+        """Jobs as they start, and records as they finish."""
+        ray = _ray()
+        waiting = iter(jobs)
+        first = next(waiting, None)
+        if first is None:
+            return
+        queue = Jobs(chain([first], waiting))
+        cpus = getattr(first, "threads", 1)
+        _connect(ray, address, dashboard)
+        make = ray.remote(num_cpus=cpus, num_gpus=gpus, memory=int(memory * 2**30), max_restarts=0)(
+            Slot
+        ).remote
+        places: list[Place] = []
+        try:
+            while True:
+                _grow(ray, places, make, cpus, workers)
+                for place in [place for place in places if place.awaited is None]:
+                    if (job := queue.next()) is None:
+                        break
+                    place.job = job
+                    place.awaited = place.actor.do.remote(job_to_json(job), run, limit, preload)
+                    yield job
+                if not any(place.job for place in places) and not queue.left():
+                    return
+                busy = {place.awaited: place for place in places if place.awaited is not None}
+                for done in ray.wait(list(busy), timeout=LOOK)[0] if busy else ():
+                    yield from _ended(ray, busy[done], places, queue)
+                if not places:
+                    raise msbench.MsbenchError("no node of the Ray cluster can run trials")
+        finally:
+            for place in places:
+                ray.kill(place.actor)
+            ray.shutdown()
+
+    return launch
+
+
+def _ended(ray: Any, place: Place, places: list[Place], queue: Jobs) -> Iterator[Record]:
+    """What a slot has done, or that it is gone."""
+    job, place.job, awaited, place.awaited = place.job, None, place.awaited, None
+    try:
+        given = ray.get(awaited)
+    except ray.exceptions.RayError as error:
+        places.remove(place)
+        if job is not None and (gone := queue.lost(job, error)):
+            yield gone
+        return
+    if job is not None:
+        yield Record.from_json(given)
+    elif problem := _difference(given):
+        print(f"msbench-ray: a node is left out: {problem}", file=sys.stderr)
+        places.remove(place)
+        ray.kill(place.actor)
+
+
+def _grow(ray: Any, places: list[Place], make: Callable[[], Any], cpus: int, workers: int) -> None:
+    """A slot for all CPUs that there are, as nodes come and go."""
+    room = int(ray.cluster_resources().get("CPU", 0) // cpus)
+    for _ in range(len(places), min(room, workers) if workers else room):
+        actor = make()
+        places.append(Place(actor, actor.versions.remote()))
+
+
+def _difference(versions: dict[str, str]) -> str:
+    """In what a node differs from this machine; empty if in nothing that scores depend on."""
+    here: dict[str, str] = machine()["versions"]
+    names = sorted(here.keys() | versions.keys())
+    return ", ".join(
+        f"{name} {versions.get(name, 'missing')} there and {here.get(name, 'missing')} here"
+        for name in names
+        if here.get(name) != versions.get(name)
+    )
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise msbench.MsbenchError(f"msbench-ray needs Ray ({error}): pip install ray") from error
+    return ray
+
+
+def _connect(ray: Any, address: str, dashboard: bool) -> None:
+    """Join a cluster, or begin one."""
+    if ray.is_initialized():
+        return
+    try:
+        context = ray.init(
+            address=address or None, include_dashboard=dashboard or None, log_to_driver=False
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise msbench.MsbenchError(
+            f"ray: no cluster at {address or 'this machine'}: {error}"
+        ) from error
+    if dashboard and getattr(context, "dashboard_url", ""):
+        print(f"Ray's dashboard: http://{context.dashboard_url}", file=sys.stderr)
