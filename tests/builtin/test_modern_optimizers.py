@@ -27,6 +27,7 @@ from msbench.builtin.optimizers.adam_family import ademamix, cautious_adamw, lam
 from msbench.builtin.optimizers.kronecker import shampoo, soap
 from msbench.builtin.optimizers.orthogonalized import adamuon, normuon, orthogonalized, scion
 from msbench.builtin.optimizers.parameter_free import dadapt_adam, prodigy
+from msbench.builtin.optimizers.sophia import sophia_g
 
 Way = Callable[["Slow", int, Tensor, Tensor], Tensor]
 """(memory, number of the weight tensor, it, its gradient) -> the way to go, times the rate."""
@@ -286,6 +287,34 @@ def test_an_optimizer_without_a_rate_is_that_of_its_paper(make: Any, slow: Any) 
         weights = step(weights, gradients_at(twin, weights, 0))
         assert_same(list(model.parameters()), weights, 1e-12)
     assert step.seen[-1] > 2 * D0, "the estimate has grown"
+
+
+def test_sophia_g_is_that_of_its_paper() -> None:
+    """Curvature from the gradient on other labels, in every third step first."""
+    model, twin = network(), network()
+    optimizer: Any = sophia_g(model, every=3, gamma=30.0, **decayed)
+    kinds, asked = [], []
+
+    def closure(labels: str = "given") -> Tensor:
+        asked.append(labels)
+        return gradient(model, step + 100 * (labels == "sampled"))
+
+    weights = weights_of(twin)
+    m, h = ([torch.zeros_like(w) for w in weights] for _ in range(2))
+    for step in range(STEPS):
+        kinds.append(optimizer.step_kind())
+        optimizer.step(closure)
+        if step % 3 == 0:
+            seen = gradients_at(twin, weights, step + 100)
+            h = [0.99 * a + 0.01 * g * g for a, g in zip(h, seen, strict=True)]
+        m = [0.96 * a + 0.04 * g for a, g in zip(m, gradients_at(twin, weights, step), strict=True)]
+        ways = [a / torch.clamp(30.0 * b, min=1e-12) for a, b in zip(m, h, strict=True)]
+        small = [w * (1 - LR * DECAY) if w.ndim >= 2 else w for w in weights]
+        weights = [w - LR * way.clamp(-1, 1) for w, way in zip(small, ways, strict=True)]
+        assert_same(list(model.parameters()), weights, 1e-12)
+    assert any(0 < float(way.abs().min()) < 1 for way in ways), "some are not clipped"
+    assert kinds == [True, False, False] * 4
+    assert asked == ["sampled", "given", "given", "given"] * 4
 
 
 def test_orthogonal_matrices_of_any_shape() -> None:

@@ -244,7 +244,7 @@ def register_optimizers(register: Register) -> None:
         where + "scion",
         space={
             "lr": (1e-4, 1e-2, "log"),
-            "momentum": (0.1, 0.3, "choice"),
+            "momentum": (0.9, 0.95, "choice"),
             "constrained": (False, True, "choice"),
         },
         idea="Steps of a fixed length in the norm that suits a layer, within a ball.",

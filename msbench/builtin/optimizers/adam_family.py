@@ -48,16 +48,16 @@ def ademamix(
     beta1: OpenShare = 0.9,
     beta2: OpenShare = 0.999,
     beta3: OpenShare = 0.9999,
-    alpha: FiniteNotNegative = 8.0,
+    mix: FiniteNotNegative = 8.0,
     eps: PositiveShare = 1e-8,
     weight_decay: WeightDecay = 0.01,
     decay: Decay = "matrices",
 ) -> Optimizer:
-    """AdEMAMix. alpha: the weight of the slow mean of gradients, whose decay is beta3. Both rise to
+    """AdEMAMix. mix: the weight of the slow mean of gradients, whose decay is beta3. Both rise to
     these values over the whole budget."""
     groups = decayed(model.parameters(), weight_decay, decay, own=True)
     betas = beta1, beta2
-    return AdEMAMix(groups, lr=lr, betas=betas, beta3=max(beta1, beta3), alpha=alpha, eps=eps)
+    return AdEMAMix(groups, lr=lr, betas=betas, beta3=max(beta1, beta3), mix=mix, eps=eps)
 
 
 def mars(
@@ -122,7 +122,7 @@ class CautiousAdamW(Rule):
 class AdEMAMix(Rule):
     """Pagliardini et al., 2024, The AdEMAMix optimizer: better, faster, older, algorithm 1.
 
-    alpha and beta3 follow the share of the budget that is spent, which is t / T of the paper.
+    mix (its alpha) and beta3 follow the share of the budget that is spent, t / T of the paper.
     """
 
     @property
@@ -144,7 +144,7 @@ class AdEMAMix(Rule):
         scale_(slow, keep)
         scale_(fresh := list(torch._foreach_mul(gradients, 1.0)), 1 - keep)
         torch._foreach_add_(slow, fresh)
-        scale_(mixed := list(torch._foreach_mul(slow, 1.0)), group["alpha"] * self.spent)
+        scale_(mixed := list(torch._foreach_mul(slow, 1.0)), group["mix"] * self.spent)
         torch._foreach_add_(ways, mixed)
         torch._foreach_div_(ways, roots)
         walk(group, weights, ways)

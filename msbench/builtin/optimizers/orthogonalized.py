@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from msbench.builtin.optimizers.decay import Decay
-from msbench.builtin.optimizers.rule import Group, Rule, scale_, scaled, walk
+from msbench.builtin.optimizers.rule import Group, Rule, scale_, walk
 from msbench.builtin.optimizers.torch_optim import beside_adamw, hidden_matrices
 from msbench.builtin.types import (
     NewtonSchulzSteps,
@@ -64,13 +64,13 @@ def adamuon(
 def scion(
     model: nn.Module,
     lr: Rate = 5e-4,
-    momentum: PositiveShare = 0.1,
+    momentum: OpenShare = 0.9,
     radius: Positive = 50.0,
     outer_radius: Positive = 3000.0,
     constrained: bool = True,
     steps: NewtonSchulzSteps = 5,
 ) -> Optimizer:
-    """Scion. momentum: the share of the new gradient in the mean of gradients.
+    """Scion. momentum: the share of the old in the mean of gradients.
 
     radius: of hidden matrices and vectors; outer_radius: of embeddings and the output layer.
     constrained: weights stay within their radius, which takes the place of weight decay.
@@ -130,8 +130,7 @@ class Scion(Rule):
     def move(self, group: Group, weights: list[Tensor], gradients: list[Tensor]) -> None:
         """Towards the point of a norm's ball that is the farthest along the mean of gradients."""
         mean = self.kept(weights, "mean")
-        scale_(mean, 1 - group["momentum"])
-        torch._foreach_add_(mean, scaled(gradients, group["momentum"]))
+        torch._foreach_lerp_(mean, gradients, 1 - group["momentum"])
         ways = [FORMS[group["form"]](each, group["steps"]) for each in mean]
         scale_(ways, group["radius"])
         walk(group, weights, ways)

@@ -98,7 +98,8 @@ class Prodigy(DistanceRule):
         torch._foreach_mul_(second, beta2)
         torch._foreach_addcmul_(second, long, long, 1 - beta2)
         roots = torch._foreach_sqrt(second)
-        torch._foreach_add_(roots, (distance * group["eps"]).to(second[0].dtype))
+        for root in roots:
+            root.add_(distance * group["eps"])
         ways = list(torch._foreach_div(first, roots))
         walk(group, weights, ways, group["lr"] * distance)
 
