@@ -22,11 +22,7 @@ only done for certain when the replay has been called for the first time."""
 READS = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 """Marks of operations whose result the host must wait for."""
 
-HIDDEN_READS = {
-    "aten::_pack_padded_sequence",
-    "aten::_linalg_eigh",  # whether it converged
-    "aten::linalg_qr",  # nobody has seen a graph of it replayed
-}
+HIDDEN_READS = {"aten::_pack_padded_sequence"}
 """Operations that read numbers on the host without saying so by a mark."""
 
 

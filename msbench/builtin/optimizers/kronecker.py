@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from msbench.builtin.optimizers.capturing import is_capturable
 from msbench.builtin.optimizers.decay import Decay, decayed
 from msbench.builtin.optimizers.rule import Group, Rule, walk
 from msbench.builtin.types import OpenShare, PositiveShare, Rate, Size, Steps, WeightDecay
@@ -62,6 +63,8 @@ class Kronecker(Rule):
 
     def advance(self) -> None:
         """A step, counted on the host."""
+        if is_capturable(self):
+            float(self.count)  # decompositions wait for the device: whoever captures is to know
         super().advance()
         self.taken += 1
 
