@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from msbench_pytorch_optimizer import factories
+from msbench_pytorch_optimizer.forms import AROUND, HESSIAN, REFUSED
 from pytorch_optimizer.optimizer import OPTIMIZERS
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-import msbench
 from msbench.builtin.commands.selftest import batches, learner, placed, weights_of
-from msbench_pytorch_optimizer import factories
-from msbench_pytorch_optimizer.forms import AROUND, HESSIAN, REFUSED
 
 HERE = Path(__file__).parent
 STEPS = 24
