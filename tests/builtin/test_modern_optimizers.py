@@ -224,13 +224,12 @@ def slow_dadapt(weights: Weights, lr: float = 1.0) -> Step:
         nonlocal d, r
         inner, new = 0.0, []
         for i, (w, g) in enumerate(zip(weights, gradients, strict=True)):
+            inner += float((g * s[i] / (v[i].sqrt() + 1e-8)).sum())
             m[i] = 0.9 * m[i] + 0.1 * d * lr * g
             v[i] = 0.999 * v[i] + 0.001 * g * g
-            a = v[i].sqrt() + 1e-8
-            inner += float((g * s[i] / a).sum())
             s[i] = root * s[i] + (1 - root) * lr * d * g
             small = w * (1 - lr * d * DECAY) if w.ndim >= 2 else w
-            new.append(small - m[i] / a)
+            new.append(small - m[i] / (v[i].sqrt() + 1e-8))
         r = root * r + (1 - root) * lr * d * inner
         d = max(d, r / ((1 - root) * float(sum(each.abs().sum() for each in s))))
         seen.append(d)

@@ -112,14 +112,17 @@ class DAdaptAdam(DistanceRule):
         beta1, beta2 = group["betas"]
         rate = group["lr"] * self.distance
         first, second = self.kept(weights, "first"), self.kept(weights, "second")
+        # The product is in the scaling of the step before, as s was gathered without this gradient.
+        before = torch._foreach_sqrt(second)
+        torch._foreach_add_(before, group["eps"])
+        sums = self.remember(group, weights, gradients, (1 - beta2**0.5) * rate)
+        for gradient, each, root in zip(gradients, sums, before, strict=True):
+            self.correlation += rate * (gradient * each / root).sum()
         torch._foreach_mul_(first, beta1)
         torch._foreach_add_(first, scaled(gradients, (1 - beta1) * rate))
         torch._foreach_mul_(second, beta2)
         torch._foreach_addcmul_(second, gradients, gradients, 1 - beta2)
         roots = torch._foreach_sqrt(second)
         torch._foreach_add_(roots, group["eps"])
-        before = self.remember(group, weights, gradients, (1 - beta2**0.5) * rate)
-        for gradient, each, root in zip(gradients, before, roots, strict=True):
-            self.correlation += rate * (gradient * each / root).sum()
         shrink(group, weights, rate)
         torch._foreach_sub_(weights, torch._foreach_div(first, roots))
