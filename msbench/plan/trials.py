@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from msbench.errors import SuiteError
+from msbench.plan.batch_sizes import budgeted
 from msbench.plan.known import keep_known, resolved_part
 from msbench.plan.limits import too_many
 from msbench.plan.modes import mode_problems
@@ -156,9 +157,8 @@ def _cells(
                 **own,
                 decoders=_decoders(parts["decoder"], task, framework),
                 learner=learners[framework],
-                training=replace(
-                    suite.training[display_name(task.choice)],
-                    count=chosen["optimizer"].choice.count,
+                training=budgeted(
+                    suite.training[display_name(task.choice)], chosen["optimizer"].choice
                 ),
                 device=suite.device,
                 threads=suite.threads,

@@ -27,7 +27,8 @@ def test_the_table_is_the_packages_list() -> None:
 
 def test_listing_imports_neither_torch_nor_the_package() -> None:
     code = (
-        "import sys, msbench_heavyball as plugin; plugin.register_optimizers(lambda *a, **k: None); "
+        "import sys, msbench_heavyball as plugin; "
+        "plugin.register_optimizers(lambda *a, **k: None); "
         "assert not {'torch', 'heavyball'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

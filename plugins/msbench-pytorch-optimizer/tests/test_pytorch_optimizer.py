@@ -41,7 +41,8 @@ def test_the_table_is_the_packages_list() -> None:
 
 def test_listing_imports_neither_torch_nor_the_package() -> None:
     code = (
-        "import sys, msbench_pytorch_optimizer as plugin; plugin.register_optimizers(lambda *a, **k: None); "
+        "import sys, msbench_pytorch_optimizer as plugin; "
+        "plugin.register_optimizers(lambda *a, **k: None); "
         "assert not {'torch', 'pytorch_optimizer'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
