@@ -209,6 +209,11 @@ class Training:
         }
 
     @property
+    def has_equal_passes(self) -> bool:
+        """Whether it has as many passes as the strategies that it is compared with."""
+        return self.count == "passes" and self.compared[1:] in ((), (self.passes,))
+
+    @property
     def budget(self) -> tuple[Unit, float]:
         """The unit that is counted, and how much of it there is."""
         if self.passes and self.count == "steps":

@@ -84,8 +84,8 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     groups: dict[str, list[Trial]] = {}
     first = min(suite.seeds)
     for trial in trials:
-        # At equal steps a strategy is as fast as at equal passes.
-        if trial.seed == first and not trial.is_search and trial.training.count == "passes":
+        # At equal steps, or over equal examples, a strategy is as fast as at equal passes.
+        if trial.seed == first and not trial.is_search and trial.training.has_equal_passes:
             groups.setdefault(digest([trial.task, trial.model]), []).append(trial)
     base = suite.baseline or display_name(suite.optimizers[0])
     return [

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -314,6 +315,26 @@ def test_sophia_g_is_that_of_its_paper() -> None:
     assert any(0 < float(way.abs().min()) < 1 for way in ways), "some are not clipped"
     assert kinds == [True, False, False] * 4
     assert asked == ["sampled", "given", "given", "given"] * 4
+
+
+@pytest.mark.parametrize(
+    "make",
+    [partial(prodigy, d0=D0), partial(dadapt_adam, d0=D0), partial(soap, every=3), mars, sophia_g],
+    ids=["prodigy", "dadapt-adam", "soap", "mars", "sophia-g"],
+)
+def test_a_state_is_all_that_training_needs_to_go_on(make: Any) -> None:
+    """Counts and estimates are of all weights, and belong to the state, too."""
+    model = network()
+    optimizer = make(model)
+    for _ in range(4):
+        optimizer.step(lambda labels="given": gradient(model, 0))
+    later = deepcopy(model)
+    other = make(later)
+    other.load_state_dict(deepcopy(optimizer.state_dict()))
+    for _ in range(3):
+        optimizer.step(lambda labels="given": gradient(model, 0))
+        other.step(lambda labels="given": gradient(later, 0))
+    assert_same(list(model.parameters()), list(later.parameters()))
 
 
 def test_orthogonal_matrices_of_any_shape() -> None:

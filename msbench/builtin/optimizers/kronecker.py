@@ -59,14 +59,18 @@ class Kronecker(Rule):
     """Of each matrix the means of `G G'` and `G' G`, and what is made of them now and then."""
 
     steady = False
-    taken = 0
+
+    @property
+    def taken(self) -> int:
+        """Steps taken before this one."""
+        return self.shared.get("taken", 0)  # type: ignore[no-any-return]
 
     def advance(self) -> None:
         """A step, counted on the host."""
         if is_capturable(self):
             float(self.count)  # decompositions wait for the device: whoever captures is to know
         super().advance()
-        self.taken += 1
+        self.shared["taken"] = self.taken + 1
 
     def is_due(self, group: Group) -> bool:
         """Whether decompositions are made anew in this step."""

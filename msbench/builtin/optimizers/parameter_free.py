@@ -51,15 +51,24 @@ class DistanceRule(Rule):
 
     def __init__(self, groups: Iterable[Group], d0: float, **options: Any):
         super().__init__(groups, **options)
-        self.distance = torch.full_like(self.count, d0)
-        self.correlation = torch.zeros_like(self.count)
+        self.shared["distance"] = torch.full_like(self.count, d0)
+        self.shared["correlation"] = torch.zeros_like(self.count)
         self.length = torch.zeros_like(self.count)
+
+    @property
+    def distance(self) -> Tensor:
+        """The estimate."""
+        return self.shared["distance"]  # type: ignore[no-any-return]
+
+    @property
+    def correlation(self) -> Tensor:
+        """The sum above, which is kept from step to step; the one below is that of lengths."""
+        return self.shared["correlation"]  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def advance(self) -> None:
         """A step at the last estimate, then the next one, which is never smaller."""
-        root = self.param_groups[0]["betas"][1] ** 0.5
-        self.correlation *= root
+        self.correlation.mul_(self.shared["betas"][1] ** 0.5)
         self.length.zero_()
         super().advance()
         found = self.correlation / self.length.clamp(min=torch.finfo(torch.float64).tiny)
@@ -74,7 +83,7 @@ class DistanceRule(Rule):
         torch._foreach_mul_(sums, group["betas"][1] ** 0.5)
         torch._foreach_add_(sums, scaled(gradients, share))
         for each in sums:
-            self.length += each.abs().sum()
+            self.length.add_(each.abs().sum())
         return before
 
 
@@ -90,7 +99,7 @@ class Prodigy(DistanceRule):
         distance = self.distance
         share = (1 - beta2**0.5) * group["lr"] * distance.square()
         for p, gradient in zip(weights, gradients, strict=True):
-            self.correlation += share * ((self.state[p]["start"] - p) * gradient).sum()
+            self.correlation.add_(share * ((self.state[p]["start"] - p) * gradient).sum())
         self.remember(group, weights, gradients, share)
         long = scaled(gradients, distance)
         first, second = self.kept(weights, "first"), self.kept(weights, "second")
@@ -117,7 +126,7 @@ class DAdaptAdam(DistanceRule):
         torch._foreach_add_(before, group["eps"])
         sums = self.remember(group, weights, gradients, (1 - beta2**0.5) * rate)
         for gradient, each, root in zip(gradients, sums, before, strict=True):
-            self.correlation += rate * (gradient * each / root).sum()
+            self.correlation.add_(rate * (gradient * each / root).sum())
         torch._foreach_mul_(first, beta1)
         torch._foreach_add_(first, scaled(gradients, (1 - beta1) * rate))
         torch._foreach_mul_(second, beta2)

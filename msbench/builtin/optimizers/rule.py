@@ -22,8 +22,18 @@ class Rule(Optimizer):
 
     def __init__(self, groups: Iterable[Group], **options: Any):
         super().__init__(groups, options)
-        device = self.param_groups[0]["params"][0].device
-        self.count = torch.zeros((), dtype=torch.float64, device=device)
+        device = self.shared["params"][0].device
+        self.shared["count"] = torch.zeros((), dtype=torch.float64, device=device)
+
+    @property
+    def shared(self) -> Group:
+        """The first group, which also has what belongs to all weights: so `state_dict` has it."""
+        return self.param_groups[0]
+
+    @property
+    def count(self) -> Tensor:
+        """Steps taken, on the device."""
+        return self.shared["count"]  # type: ignore[no-any-return]
 
     def step(self, closure: Closure | None = None) -> Tensor | None:  # type: ignore[override]
         """One gradient, unless it was taken already, and one move of every group."""
@@ -34,7 +44,7 @@ class Rule(Optimizer):
     @torch.no_grad()
     def advance(self) -> None:
         """Move along the gradients that are there; weights without one stay."""
-        self.count += 1
+        self.count.add_(1)
         for group in self.param_groups:
             weights = [p for p in group["params"] if p.grad is not None]
             if weights:

@@ -37,25 +37,25 @@ class SophiaG(Rule):
 
     def __init__(self, groups: list[Group], every: int, **options: object):
         super().__init__(groups, **options)
-        self.every, self.taken = every, 0
+        self.every, self.shared["taken"] = every, 0
 
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """A step, in every `every`-th of them with a look at the curvature first."""
-        if self.taken % self.every == 0:
+        if self.shared["taken"] % self.every == 0:
             closure(labels="sampled")
             self._look()
-        self.taken += 1
+        self.shared["taken"] += 1
         loss = closure()
         self.advance()
         return loss
 
     def step_kind(self) -> Hashable:
         """Whether it looks at the curvature."""
-        return self.taken % self.every == 0
+        return self.shared["taken"] % self.every == 0
 
     def note_replay(self) -> None:
         """Count the step."""
-        self.taken += 1
+        self.shared["taken"] += 1
 
     @torch.no_grad()
     def _look(self) -> None:
