@@ -264,8 +264,9 @@ PAPERS: dict[str, tuple[Any, Slow]] = {
     "soap": (partial(soap, beta1=0.9, beta2=0.8, every=3, **decayed), Slow(slow_soap)),
 }
 
-TOLERANCES = {"shampoo": 1e-9, "soap": 1e-7}
-"""Of absolute differences; small eigenvalues have fewer digits than the weights."""
+TOLERANCES = {"shampoo": 1e-9, "soap": 1e-7, "dadapt-adam": 1e-10}
+"""Of absolute differences; small eigenvalues, and an estimate that grows fast, have fewer digits than
+the weights."""
 
 
 @pytest.mark.parametrize("name", PAPERS)
@@ -285,7 +286,7 @@ def test_an_optimizer_without_a_rate_is_that_of_its_paper(make: Any, slow: Any) 
     for _ in range(STEPS):
         optimizer.step(lambda: gradient(model, 0))
         weights = step(weights, gradients_at(twin, weights, 0))
-        assert_same(list(model.parameters()), weights, 1e-12)
+        assert_same(list(model.parameters()), weights, TOLERANCES["dadapt-adam"])
     assert step.seen[-1] > 2 * D0, "the estimate has grown"
 
 

@@ -51,7 +51,7 @@ class SophiaG(Rule):
 
     def step_kind(self) -> Hashable:
         """Whether it looks at the curvature."""
-        return self.shared["taken"] % self.every == 0
+        return bool(self.shared["taken"] % self.every == 0)
 
     def note_replay(self) -> None:
         """Count the step."""

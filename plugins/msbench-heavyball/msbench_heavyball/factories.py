@@ -24,6 +24,9 @@ from msbench_heavyball.catalog import CLASSES
 COMPILED = "default"
 """How torch compiles, if asked to."""
 
+UNGROUPED = {"PSGDLRA"}
+"""Count their weights in a list, and know no groups: weight decay is on all of them."""
+
 LEFT_OUT = {"self", "params", "kwargs", "orig_shapes", "compile_step", "storage_dtype"}
 """Parameters that are no options of a method."""
 
@@ -44,7 +47,7 @@ def factory(name: str) -> Callable[..., Optimizer]:
             raise msbench.MsbenchError(f"{name} does not work in msbench: {REFUSED[name]}")
         utils.compile_mode = COMPILED if compiled else None
         trained = [p for p in model.parameters() if p.requires_grad]
-        if "weight_decay" not in parameters:
+        if "weight_decay" not in parameters or name in UNGROUPED:
             return cls(trained, **options)  # type: ignore[no-any-return]
         decay = options.pop("weight_decay")
         groups = [

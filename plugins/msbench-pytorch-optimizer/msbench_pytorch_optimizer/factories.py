@@ -140,12 +140,13 @@ class Exact:
     """Training continues from exactly the weights that it left for evaluation."""
 
     param_groups: list[dict[str, Any]]
+    state: dict[Tensor, Any]
     left: list[Tensor] | None = None
 
     @torch.no_grad()
     def eval(self) -> None:
         """Put the average into the model."""
-        if self.left is None:
+        if self.left is None and self.state:  # before the first step there is no average
             self.left = [p.detach().clone() for g in self.param_groups for p in g["params"]]
             super().eval()  # type: ignore[misc]
 
