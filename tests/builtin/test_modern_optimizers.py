@@ -265,8 +265,7 @@ PAPERS: dict[str, tuple[Any, Slow]] = {
 }
 
 TOLERANCES = {"shampoo": 1e-9, "soap": 1e-7, "dadapt-adam": 1e-10}
-"""Of absolute differences; small eigenvalues, and an estimate that grows fast, have fewer digits than
-the weights."""
+"""Of absolute differences; small eigenvalues, and an estimate that grows, have fewer digits."""
 
 
 @pytest.mark.parametrize("name", PAPERS)
