@@ -26,7 +26,7 @@ check: .venv/dev  ## format, lint, types, floors, generated documents, identitie
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check -r README.md docs/*.md
+	$(BIN)/cog --check -r README.md docs/*.md plugins/*/README.md
 	$(BIN)/msbench selftest
 	$(MAKE) test
 
@@ -34,7 +34,7 @@ bench: .venv/dev  ## how fast the pieces are (the ratios have scripts of their o
 	$(BIN)/python -m pytest -q --benchmark-enable benchmarks/parts.py
 
 docs: .venv/dev  ## fill in the generated parts of the documents
-	$(BIN)/cog -r README.md docs/*.md
+	$(BIN)/cog -r README.md docs/*.md plugins/*/README.md
 
 pictures: .venv/run  ## draw the pictures of the documents again, from results/reference
 	for theme in light dark; do for picture in $(PICTURES); do \
@@ -60,7 +60,8 @@ clean:
 
 # torch first and pinned: resolved together with others, it can pull in gigabytes of another build.
 .venv/run: PACKAGES = --editable .
-.venv/dev: PACKAGES = --editable '.[dev]' --editable plugins/msbench-schedulefree
+.venv/dev: PACKAGES = --editable '.[dev]' --editable plugins/msbench-schedulefree \
+	--editable plugins/msbench-pytorch-optimizer --editable plugins/msbench-heavyball
 
 .venv/run .venv/dev: constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "msbench needs Python 3.11 or newer")'

@@ -58,6 +58,9 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 Count = Literal["passes", "steps"]
 """What a budget in passes counts for one strategy."""
 
+Equal = Literal["passes", "examples"]
+"""What is equal where batch sizes are compared."""
+
 Precision = Literal["float32", "tf32", "bfloat16"]
 """How training steps multiply numbers of float32."""
 
@@ -85,6 +88,10 @@ class Choice:
     """Of an optimizer: the search space instead of the one that its plugin declares."""
     count: Count = "passes"
     """Of an optimizer: what its budget counts, as in `Training`."""
+    batch_size: int = field(default=0, metadata={"key": ""})
+    """Of an optimizer, where batch sizes are compared: its own; 0 = the first of them."""
+    equal: Equal = field(default="passes", metadata={"key": ""})
+    """What its budget has in common with that of the first batch size."""
     per_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By task (name or label), options instead of these; those of a base as `base.lr`."""
     others: tuple[str, ...] = field(default=(), metadata={"key": ""})
@@ -185,6 +192,14 @@ class Training:
     count: Count = field(default="passes", metadata={"key": ""})
     """What `passes` counts: gradients; or the steps of a strategy that is compared at equal steps,
     so that one of two passes a step computes twice as many gradients as others do."""
+    compared: tuple[int, ...] = field(default=(), metadata={"key": ""})
+    """Batch size and passes of the strategies that this one is compared with, where its own are
+    others; empty where they are the same."""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Training":
+        """What `asdict` turned into `data`."""
+        return cls(**{**data, "compared": tuple(data.get("compared", ()))})
 
     @property
     def modes(self) -> dict[str, Any]:
@@ -192,6 +207,11 @@ class Training:
         return {
             name: value for name in MODES if (value := getattr(self, name)) not in _UNUSED[name]
         }
+
+    @property
+    def has_equal_passes(self) -> bool:
+        """Whether it has as many passes as the strategies that it is compared with."""
+        return self.count == "passes" and self.compared[1:] in ((), (self.passes,))
 
     @property
     def budget(self) -> tuple[Unit, float]:
@@ -429,7 +449,7 @@ class Trial:
         revived = {
             "decoders": tuple(map(Part.of, data["decoders"])),
             "metrics": tuple(map(Part.of, data.get("metrics", ()))),
-            "training": Training(**data["training"]),
+            "training": Training.of(data["training"]),
             "phases": tuple(Phase(**_revived(each)) for each in data.get("phases", ())),
             "tuned": tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])}),
         }
@@ -475,7 +495,7 @@ def plain(job: Job) -> dict[str, Any]:
         data = {**_used(data), "throughput": _used(data["throughput"])}
     for trial in data.get("strategies", [data]):
         own = trial.get("training", {})
-        for name in (*MODES, "count"):
+        for name in (*MODES, "count", "compared"):
             if name in own and own[name] in _UNUSED[name]:
                 del own[name]
         if not trial.get("metrics"):
@@ -547,6 +567,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "compile": (False,),
     "graph": (False,),
     "count": ("passes",),
+    "compared": ((), []),
     "phases": ((), []),
     "tuned": (None,),
     "metrics": ((), []),

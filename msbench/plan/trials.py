@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from msbench.errors import SuiteError
+from msbench.plan.batch_sizes import budgeted
 from msbench.plan.known import keep_known, resolved_part
 from msbench.plan.limits import too_many
 from msbench.plan.modes import mode_problems
@@ -84,8 +85,8 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     groups: dict[str, list[Trial]] = {}
     first = min(suite.seeds)
     for trial in trials:
-        # At equal steps a strategy is as fast as at equal passes.
-        if trial.seed == first and not trial.is_search and trial.training.count == "passes":
+        # At equal steps, or over equal examples, a strategy is as fast as at equal passes.
+        if trial.seed == first and not trial.is_search and trial.training.has_equal_passes:
             groups.setdefault(digest([trial.task, trial.model]), []).append(trial)
     base = suite.baseline or display_name(suite.optimizers[0])
     return [
@@ -158,9 +159,8 @@ def _cells(
                 decoders=_decoders(parts["decoder"], task, framework),
                 metrics=_unique([each.part for each in parts["metric"] if fits(each, task)]),
                 learner=learners[framework],
-                training=replace(
-                    suite.training[display_name(task.choice)],
-                    count=chosen["optimizer"].choice.count,
+                training=budgeted(
+                    suite.training[display_name(task.choice)], chosen["optimizer"].choice
                 ),
                 device=suite.device,
                 threads=suite.threads,

@@ -55,6 +55,8 @@ class BudgetData(TypedDict):
     graph: NotRequired[bool]
     count: NotRequired[Literal["passes", "steps"]]
     """What `passes` counts; of a strategy that is compared at equal steps, its steps."""
+    compared: NotRequired[list[int]]
+    """Batch size and passes of those that it is compared with, where its own are others."""
 
 
 class PhaseData(TypedDict):

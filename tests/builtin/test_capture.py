@@ -114,7 +114,7 @@ def test_a_batch_is_gathered_from_its_split(kind: str) -> None:
 
 # ── what can be captured, and what cannot ───────────────────────────────────────────────────
 
-EAGER = {"adafactor": "_local_scalar_dense", "lbfgs": "_local_scalar_dense"}
+EAGER = dict.fromkeys(["adafactor", "lbfgs", "shampoo", "soap"], "_local_scalar_dense")
 FAST = {"local-sgd": {"every": 3, "workers": 2}, "diloco": {"every": 3, "workers": 2}}
 
 

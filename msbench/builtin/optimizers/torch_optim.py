@@ -158,23 +158,20 @@ def muon(
     The momentum of a matrix is orthogonalized by Newton-Schulz iterations (`steps` of them). Its
     steps are as long as AdamW's would be (Liu et al., 2025), so that one rate works for both.
     """
-    hidden = _hidden_matrices(model)
-    inside = {id(p) for p in hidden}
-    rest = [p for p in model.parameters() if id(p) not in inside]
-    groups = decayed(rest, weight_decay, decay, own=True)
-    parts: list[Optimizer] = [AdamW(groups, lr=lr, fused=True)]
-    if hidden:
-        parts.append(
-            Orthogonal(
-                hidden,
-                lr=lr,
-                momentum=momentum,
-                ns_steps=steps,
-                weight_decay=weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
-    return Together(parts)
+    return beside_adamw(
+        model,
+        lambda hidden: Orthogonal(
+            hidden,
+            lr=lr,
+            momentum=momentum,
+            ns_steps=steps,
+            weight_decay=weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        lr,
+        weight_decay,
+        decay,
+    )
 
 
 def lbfgs(
@@ -256,7 +253,24 @@ class Together(Optimizer):
         return loss
 
 
-def _hidden_matrices(model: nn.Module) -> list[Tensor]:
+def beside_adamw(
+    model: nn.Module,
+    make: Callable[[list[Tensor]], Optimizer],
+    lr: float,
+    weight_decay: float,
+    decay: Decay,
+) -> Optimizer:
+    """What `make` makes for hidden matrices, together with AdamW for all other weights."""
+    hidden = hidden_matrices(model)
+    inside = {id(p) for p in hidden}
+    rest = [p for p in model.parameters() if id(p) not in inside]
+    parts: list[Optimizer] = [
+        AdamW(decayed(rest, weight_decay, decay, own=True), lr=lr, fused=True)
+    ]
+    return Together([*parts, make(hidden)] if hidden else parts)
+
+
+def hidden_matrices(model: nn.Module) -> list[Tensor]:
     """Matrices within the network: neither embeddings nor the output layer (`head`)."""
     outside = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     return [
