@@ -37,7 +37,7 @@ def overridden(table: Mapping[str, Any], settings: Sequence[str]) -> Table:
 
 def restricted(suite: Suite, only: Mapping[str, Sequence[str]]) -> Suite:
     """The suite with these of its parts alone, by kind and name; of a kind without names, all."""
-    problems, kept = [], {}
+    problems, kept = list[str](), dict[str, Any]()
     for kind, names in only.items():
         field = f"{kind}s"
         choices = getattr(suite, field)

@@ -67,7 +67,7 @@ def merge(folders: Sequence[Path], into: Path) -> Merged:
 
 def same_results(one: Record, other: Record) -> bool:
     """Whether two records of a trial have equal losses, scores and counts."""
-    return _unclocked(one.results) == _unclocked(other.results)
+    return bool(_unclocked(one.results) == _unclocked(other.results))
 
 
 def _unclocked(value: Any) -> Any:
