@@ -325,6 +325,9 @@ class Suite:
     training: Mapping[str, Training]
     """Per task (by label, else name)."""
     seeds: tuple[int, ...] = field(metadata={"strict": False, "min_length": 1})
+    yardsticks: tuple[Choice, ...] = field(default=(), metadata={"key": "yardstick"})
+    """Models that no strategy trains, fitted once on every task that they fit: what strategies
+    should beat."""
     phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
     tuning: Tuning | None = None
     tuned_by: str = ""
@@ -380,6 +383,8 @@ class Trial:
     """Stages of training, in order; none = one with all that is the trial's own."""
     tuned: Tuned | None = None
     """Where the optimizer's options come from, if they were searched."""
+    yardstick: bool = False
+    """Whether it is no strategy, but what strategies are held against."""
 
     @property
     def is_search(self) -> bool:
@@ -473,6 +478,8 @@ def plain(job: Job) -> dict[str, Any]:
         for name in (*MODES, "count"):
             if name in own and own[name] in _UNUSED[name]:
                 del own[name]
+        if not trial.get("yardstick"):
+            trial.pop("yardstick", None)
     return data
 
 
@@ -545,6 +552,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "narrow": (0,),
     "details": (False,),
     "code": ("",),
+    "yardstick": (False,),
 }
 """Fields that trials and measurements got later -> the values that mean they are not used."""
 

@@ -88,6 +88,8 @@ class Columns:
     measured: Sequence[Record]
     """Throughput measurements, whatever their status."""
     searches: Sequence[Record]
+    yardsticks: Sequence[Record] = ()
+    """Whole records of what strategies are held against, which is in no other column."""
 
     @property
     def ok(self) -> NDArray[np.bool_]:
@@ -242,8 +244,12 @@ class _Collector:
         self.reasons: dict[int, str] = {}
         self.last: dict[str, int] = {}
         self.others: dict[str, Record] = {}
+        self.yardsticks: dict[str, Record] = {}
 
     def add(self, record: Record) -> None:
+        if record.is_yardstick:
+            self.yardsticks[record.key] = record
+            return
         if not record.is_trial or record.is_search:
             self.others.pop(record.key, None)
             self.others[record.key] = by_versions(
@@ -382,6 +388,7 @@ class _Collector:
             reasons=self.reasons,
             measured=[record for record in self.others.values() if not record.is_trial],
             searches=[record for record in self.others.values() if record.is_trial],
+            yardsticks=list(self.yardsticks.values()),
         )
 
     def _score_columns(self, metrics: Sequence[str]) -> Arrays:

@@ -85,6 +85,8 @@ class TrialData(TypedDict):
     """Fingerprint of the prepared task."""
     phases: NotRequired[list[PhaseData]]
     tuned: NotRequired[TunedData | None]
+    yardstick: NotRequired[bool]
+    """Whether it is no strategy, but what strategies are held against."""
 
 
 class ThroughputData(TypedDict):
