@@ -7,7 +7,7 @@ paired test over examples beside it is about others, too.
 """
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -54,7 +54,38 @@ def yardstick_rows(columns: Columns, labels: Labels, scores: Scored) -> list[Yar
                             seconds=record.seconds,
                         )
                     )
+    rows += _references(columns, labels, shown)
     return sorted(rows, key=lambda row: (row["task"], not row["decides"], row["yardstick"]))
+
+
+def _references(
+    columns: Columns, labels: Labels, shown: Mapping[tuple[str, str], CellRow]
+) -> list[YardstickRow]:
+    """What the references of a task score themselves, where its notes say so: how varied text is
+    that people wrote."""
+    found: dict[tuple[str, str], YardstickRow] = {}
+    for record, about in zip(columns.groups, columns.tasks, strict=True):
+        task = labels.task(record.trial)
+        for metric, value in (about["notes"].get("references", {}) if about else {}).items():
+            if (task, metric) in shown and value is not None:
+                found[task, metric] = YardstickRow(
+                    task=task,
+                    yardstick=REFERENCES,
+                    decoder="",
+                    metric=metric,
+                    primary=True,
+                    decides=False,
+                    lower_is_better=shown[task, metric]["lower_is_better"],
+                    score=value,
+                    status="ok",
+                    reason="",
+                    seconds=0.0,
+                )
+    return list(found.values())
+
+
+REFERENCES = "references"
+"""What people wrote, as a yardstick."""
 
 
 def against_rows(

@@ -8,7 +8,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from msbench.data.cache import Arrays, cached
-from msbench.data.scores import continuation, perplexity
+from msbench.data.scores import continuation, perplexity, variety
 from msbench.data.task import BEGIN, END, IGNORE, PAD, SPLITS, Ids, Scores, Split, Task
 from msbench.data.text import by_split, check_splits
 from msbench.data.tokens import decoded, padded, train_tokenizer
@@ -63,15 +63,19 @@ def language_modelling(
         texts = [text for _, _, text in references]
         return continuation(decoded(tokenizer, predictions), texts)
 
+    parts = by_split(make_split)
+    test: Split = parts["test"]
     return Task(
         "lm",
-        **by_split(make_split),
+        **parts,
         score=score,
         metric=metric,
+        also=("chrf", "repetition", "distinct2", "self_bleu"),
         vocabulary=tokenizer.get_vocab_size(),
         spell=lambda outputs, references: decoded(tokenizer, outputs),
         notes={
             "block": block,
+            "references": variety([text for *_, text in test.references]),
             "bytes": {n: int(sizes[arrays[f"tokens/{n}"]].sum()) for n in SPLITS},
         },
     )

@@ -78,14 +78,15 @@ class Ngrams:
     def _continued(self, prompt: list[int], most: int, draw: np.random.Generator) -> list[int]:
         text, written = [BEGIN, *prompt], 0
         while written < most:
-            token = int(draw.choice(self.task.vocabulary, p=self._next(text)))
+            shares = self.shares(text)
+            token = int(draw.choice(self.task.vocabulary, p=shares / shares.sum()))
             if token == END:
                 break
             text.append(token)
             written += 1
         return text[len(text) - written :]
 
-    def _next(self, text: Sequence[int]) -> Array:
+    def shares(self, text: Sequence[int]) -> Array:
         """(vocabulary,) shares of the token after a text."""
         base = self.task.vocabulary
         padded = [0] * self.order + list(text)
@@ -101,7 +102,7 @@ class Ngrams:
             shares = shares * order.discount * order.kinds[place] / order.totals[place]
             seen = order.grams[first:last] - context * base
             shares[seen] += (order.counts[first:last] - order.discount) / order.totals[place]
-        return shares / shares.sum()
+        return np.asarray(shares)
 
     def _grams(self, input: Array, target: Array) -> Array:
         """(texts, length) number of the longest n-gram that ends with each target."""

@@ -78,9 +78,9 @@ class Windows:
         logs = np.full((0, self.task.classes), -100.0)
         seen = list(_rows(batch.split, batch.rows))
         if seen:
-            found = self._model.predict_log_proba(self._hasher.transform(seen))
+            found = self._model.predict_proba(self._hasher.transform(seen))
             logs = np.full((len(seen), self.task.classes), -100.0)
-            logs[:, self._model.classes_] = np.maximum(found, -100.0)
+            logs[:, self._model.classes_] = np.log(found.clip(min=1e-40))
         return logs
 
     def _transitions(self, tags: Sequence[Any]) -> Any:
