@@ -11,7 +11,6 @@ from msbench.builtin.models.dropout import Dropout
 from msbench.builtin.models.layers import initialize, pooled, pooled_width
 from msbench.builtin.types import Share, Size
 
-
 PRIME = 1_000_003
 """What a hash of tokens is multiplied by before the next one is added."""
 
