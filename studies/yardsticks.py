@@ -92,7 +92,8 @@ if __name__ == "__main__":
             continue
         data = task.fingerprint()
         if data not in known:
-            known[data] = {"task": name, **facts(task)}
+            about = {"task": name, **facts(task)}
+            known = {**(json.loads(OUT.read_text()) if OUT.is_file() else {}), data: about}
             OUT.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
         about = known[data]
         took = f"{about['rule']:8} {about['fit_cpu_seconds']:6.1f} s"

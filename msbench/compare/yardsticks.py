@@ -224,22 +224,31 @@ def _pairs(
 
 
 def _placed(columns: Columns, labels: Labels) -> Iterator[tuple[Record, str]]:
-    """Yardsticks with the tasks of strategies on the same data; of equals the last."""
-    tasks: dict[str, dict[str, None]] = {}
-    for record in columns.groups:
-        tasks.setdefault(_data(record.trial), {})[labels.task(record.trial)] = None
+    """Yardsticks with the tasks of strategies on the same data; of equals the last.
+
+    A model that brings its own tokenizer sees other arrays of the same texts, in splits of the same
+    sizes: where no yardstick saw these arrays, one of the same task and version is meant.
+    """
     last: dict[tuple[str, str], Record] = {}
-    for record in columns.yardsticks:
-        for task in tasks.get(_data(record.trial), ()):
-            last[task, display_name(record.trial["model"])] = record
+    for group, about in zip(columns.groups, columns.tasks, strict=True):
+        sizes = about["sizes"] if about else {}
+        same = [r for r in columns.yardsticks if _task(r.trial) == _task(group.trial)]
+        exact = [r for r in same if r.trial["data"] == group.trial["data"]]
+        alike = [r for r in same if sizes and _sizes(r) == sizes]
+        for record in exact or alike:
+            last[labels.task(group.trial), display_name(record.trial["model"])] = record
     for (task, _), record in last.items():
         yield record, task
 
 
-def _data(trial: TrialData) -> str:
-    """What tells a task's data and scores, whatever is trained on it."""
+def _task(trial: TrialData) -> tuple[str, str]:
+    """What tells a task and its scores, whatever is trained on it."""
     task = trial["task"]
-    return digest([task["name"], task["label"], task["options"], trial["data"]])
+    return digest([task["name"], task["label"], task["options"]]), task["version"]
+
+
+def _sizes(record: Record) -> Mapping[str, int]:
+    return record.trial_results["task"]["sizes"] if "task" in record.results else {}
 
 
 def _values(record: Record, metric: str) -> Iterator[tuple[str, float]]:

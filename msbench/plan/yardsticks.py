@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from msbench.errors import PluginError
 from msbench.plan.known import resolved_part
@@ -52,9 +53,9 @@ def yardstick_cells(
                 )
 
 
-def _own_parts(registry: Registry, learner: str) -> dict[str, Part]:
+def _own_parts(registry: Registry, learner: str) -> dict[str, Any]:
     """The loss and the optimizer of a learner that has one of each, and the plain schedule."""
-    own: dict[str, Part] = {
+    own: dict[str, Any] = {
         kind: resolved_part(registry, kind, Choice(_of(registry, kind, learner)[0].name))
         for kind in ("loss", "optimizer")
     }
