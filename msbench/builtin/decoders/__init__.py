@@ -115,6 +115,15 @@ def register_decoders(register: Register) -> None:
         "linear",
         "msbench.builtin.linear.parts:predicted",
         idea="What the yardstick `linear` predicts.",
+        fits=["classify", "tag", "seq2seq"],
+        learner="linear",
+        helps="Nothing that can be chosen: it belongs to the yardstick.",
+    )
+    register(
+        "linear-likelihood",
+        "msbench.builtin.linear.parts:predicted",
+        idea="How likely texts are by the n-grams of the yardstick `linear`.",
+        fits=["lm"],
         learner="linear",
         helps="Nothing that can be chosen: it belongs to the yardstick.",
     )

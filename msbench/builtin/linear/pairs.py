@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from msbench import END, PAD, Batch, Split, Task
+from msbench import END, PAD, Batch, Task
 from msbench.builtin.linear.texts import label_loss, log_probabilities, regression
 
 Pair = tuple[list[int], list[int]]
@@ -23,8 +23,7 @@ class Pairs:
         """Weights, and how rare every token is."""
         from sklearn.preprocessing import StandardScaler
 
-        every = np.arange(len(self.task.train))
-        pairs = list(pairs_of(self.task.train, every))
+        pairs = list(pairs_of(self.task.train.source))
         found = Counter(token for pair in pairs for side in pair for token in set(side))
         self._rarity = np.log(2 * len(pairs) + 1) * np.ones(self.task.vocabulary)
         for token, count in found.items():
@@ -39,16 +38,12 @@ class Pairs:
 
     def predict(self, batch: Batch) -> Any:
         """(B, C) log-probabilities."""
-        assert batch.split is not None
-        features = self._scaled(batch.split, batch.rows)
+        features = self._scaler.transform(self._features(list(pairs_of(batch.source))))
         return log_probabilities(self._model, features, self.task.classes)
 
     def size(self) -> int:
         """Weights and intercepts."""
         return int(self._model.coef_.size + self._model.intercept_.size)
-
-    def _scaled(self, split: Split, rows: Any) -> Any:
-        return self._scaler.transform(self._features(list(pairs_of(split, rows))))
 
     def _features(self, pairs: Sequence[Pair]) -> Any:
         return np.array([list(self._of_pair(*pair)) for pair in pairs])
@@ -71,10 +66,9 @@ class Pairs:
         yield float(max((self._rarity[token] for token in both), default=0.0))
 
 
-def pairs_of(split: Split, rows: Any) -> Iterator[Pair]:
-    """The tokens of both texts, each of which ends with END."""
-    assert split.source is not None
-    for row in split.source[rows]:
+def pairs_of(source: Any) -> Iterator[Pair]:
+    """The tokens of both texts of every row, each of which ends with END."""
+    for row in source:
         ids = row[row != PAD].tolist()
         middle = ids.index(END)
         yield ids[:middle], ids[middle + 1 : -1]

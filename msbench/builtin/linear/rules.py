@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from msbench import BEGIN, END, PAD, Batch, Split, Task
+from msbench import BEGIN, END, PAD, Batch, Task
 from msbench.builtin.linear.table import word_table
 
 Ids = list[int]
@@ -32,7 +32,8 @@ class Rules:
     def fit(self) -> None:
         """Make all rules from training, and keep the best on validation."""
         rules, held = self._rules(), self.task.validation
-        sources = _sources(held, range(min(MOST, len(held))))
+        assert held.source is not None
+        sources = _rows(held.source[:MOST])
         lower = self.task.metric in self.task.lower_is_better
         worth = {}
         for name, rule in rules.items():
@@ -44,15 +45,12 @@ class Rules:
 
     def losses(self, batch: Batch) -> tuple[float, int]:
         """How many outputs are not the target, token by token: a rule has no likelihood."""
-        assert batch.split is not None
-        wanted = [_without_control(row) for row in batch.target]
-        wrong = [a != b for a, b in zip(self.predict(batch), wanted, strict=True)]
+        wrong = [a != b for a, b in zip(self.predict(batch), _rows(batch.target), strict=True)]
         return float(sum(wrong)), len(wrong)
 
     def predict(self, batch: Batch) -> list[Ids]:
         """An output for each example."""
-        assert batch.split is not None
-        return [self._rule(source) for source in _sources(batch.split, batch.rows)]
+        return [self._rule(source) for source in _rows(batch.source)]
 
     def size(self) -> int:
         """Pairs of tokens in the table, if that is the rule."""
@@ -60,8 +58,7 @@ class Rules:
 
     def _rules(self) -> dict[str, Rule]:
         train = self.task.train
-        sources = _sources(train, range(len(train)))
-        targets = [_without_control(row) for row in train.target]
+        sources, targets = _rows(train.source), _rows(train.target)
         common = list(Counter(map(tuple, targets)).most_common(1)[0][0])
         self._table = table = word_table(sources, targets)
         rules: dict[str, Rule] = {
@@ -99,12 +96,7 @@ def _nearest(sources: Sequence[Ids], targets: Sequence[Ids]) -> Rule:
     return nearest
 
 
-def _sources(split: Split, rows: Any) -> list[Ids]:
-    assert split.source is not None
-    return [_without_control(split.source[row]) for row in rows]
-
-
-def _without_control(row: Any) -> Ids:
-    """A row's tokens but for PAD, BEGIN, END and IGNORE."""
+def _rows(ids: Any) -> list[Ids]:
+    """The tokens of every row but for PAD, BEGIN, END and IGNORE."""
     control = (PAD, BEGIN, END)
-    return [token for token in row.tolist() if token >= 0 and token not in control]
+    return [[t for t in row if t >= 0 and t not in control] for row in ids.tolist()]

@@ -44,11 +44,12 @@ class Texts:
 
     def predict(self, batch: Batch) -> Any:
         """(B, C) log-probabilities."""
-        split = next(n for n, each in self.task.splits.items() if each is batch.split)
+        # A batch to predict may be of a copy of the test split.
+        splits = self.task.splits.items()
+        split = next((name for name, each in splits if each is batch.split), "test")
         texts = texts_of(self.task, split)
-        return log_probabilities(
-            self._model, self._features([texts[row] for row in batch.rows]), self.task.classes
-        )
+        features = self._features([texts[row] for row in batch.rows])
+        return log_probabilities(self._model, features, self.task.classes)
 
     def size(self) -> int:
         """Weights and intercepts."""
@@ -87,4 +88,5 @@ def log_probabilities(model: Any, features: Any, classes: int) -> Any:
 
 def label_loss(logs: Any, batch: Batch) -> tuple[float, int]:
     """(sum of the negative log-likelihoods of a batch's labels, their number)."""
-    return -float(logs[np.arange(len(logs)), batch.target].sum()), len(logs)
+    (known,) = np.nonzero(batch.target >= 0)
+    return -float(logs[known, batch.target[known]].sum()), len(known)

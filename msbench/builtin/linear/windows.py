@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from msbench import IGNORE, PAD, Batch, Split, Task
+from msbench import IGNORE, PAD, Batch, Task
 
 WIDTH = 2
 """Words to either side whose identity is seen."""
@@ -37,9 +37,9 @@ class Windows:
         from sklearn.linear_model import SGDClassifier
 
         self._hasher = FeatureHasher(2**17, input_type="string", alternate_sign=False)
-        every = np.arange(len(self.task.train))
-        seen = self._hasher.transform(_rows(self.task.train, every))
-        tags = [_tags(self.task.train, row) for row in every]
+        train = self.task.train
+        seen = self._hasher.transform(_rows(train.source, train.words))
+        tags = list(_tags(train.target, train.words))
         flat = np.concatenate(tags)
         known = flat != IGNORE
         self._follow = self._transitions(tags)
@@ -49,21 +49,16 @@ class Windows:
 
     def losses(self, batch: Batch) -> tuple[float, int]:
         """Negative log-likelihood of the tags, each word by itself."""
-        assert batch.split is not None
-        tags = np.concatenate([_tags(batch.split, row) for row in batch.rows])
+        tags = np.concatenate(list(_tags(batch.target, batch.words)))
         logs = self._logs(batch)
         known = tags != IGNORE
         return -float(logs[known, tags[known]].sum()), int(known.sum())
 
     def predict(self, batch: Batch) -> list[list[int]]:
         """A tag for every token, that of a word at its first one."""
-        assert batch.split is not None
-        assert batch.split.words is not None
         logs, start = self._logs(batch), 0
         outputs = np.full(batch.source.shape, self.task.notes["labels"].index("O"))
-        for number, row in enumerate(batch.rows):
-            places = batch.split.words[row]
-            places = places[places >= 0]
+        for number, places in enumerate(_used(batch.words)):
             outputs[number, places] = self._likeliest(logs[start : start + len(places)])
             start += len(places)
         return [list(map(int, row)) for row in outputs]
@@ -74,12 +69,10 @@ class Windows:
 
     def _logs(self, batch: Batch) -> Any:
         """(words of the batch, classes) log-probabilities."""
-        assert batch.split is not None
-        logs = np.full((0, self.task.classes), -100.0)
-        seen = list(_rows(batch.split, batch.rows))
+        seen = list(_rows(batch.source, batch.words))
+        logs = np.full((len(seen), self.task.classes), -100.0)
         if seen:
             found = self._model.predict_proba(self._hasher.transform(seen))
-            logs = np.full((len(seen), self.task.classes), -100.0)
             logs[:, self._model.classes_] = np.log(found.clip(min=1e-40))
         return logs
 
@@ -108,22 +101,23 @@ class Windows:
         return path[::-1]
 
 
-def _tags(split: Split, row: int) -> Any:
-    """The tags of a text's words that were not cut; IGNORE for those that training lacks."""
-    assert split.words is not None
-    places = split.words[row]
-    return split.target[row][places[places >= 0]]
+def _used(words: Any) -> Iterator[Any]:
+    """The places of each text's words that were not cut."""
+    for row in words:
+        yield row[row >= 0]
 
 
-def _rows(split: Split, rows: Any) -> Iterator[list[str]]:
+def _tags(target: Any, words: Any) -> Iterator[Any]:
+    """The tags of each text's words; IGNORE for those that training lacks."""
+    for tags, places in zip(target, _used(words), strict=True):
+        yield tags[places]
+
+
+def _rows(source: Any, words: Any) -> Iterator[list[str]]:
     """What is seen of every word of these texts, one word after the other."""
-    assert split.source is not None
-    assert split.words is not None
-    for row in rows:
-        ids, places = split.source[row], split.words[row]
-        places = places[places >= 0].tolist()
-        end = int((ids != PAD).sum()) - 1  # END is no word's
-        ends = [*places[1:], end]
+    for ids, used in zip(source, _used(words), strict=True):
+        places = used.tolist()
+        ends = [*places[1:], int((ids != PAD).sum()) - 1]  # END is no word's
         yield from _seen([tuple(ids[a:b].tolist()) for a, b in zip(places, ends, strict=True)])
 
 
