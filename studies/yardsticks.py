@@ -62,6 +62,7 @@ def facts(task: Task) -> dict[str, Any]:
         "metrics": metrics,
         "rule": getattr(model, "name", ""),
         "fit_cpu_seconds": round(seconds, 1),
+        "references": task.notes.get("references", {}),
     }
 
 

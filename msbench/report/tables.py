@@ -188,8 +188,11 @@ def _accuracy(comparison: Comparison, *, decides: bool) -> Cells:
         }
         for row in rows
     ]
+    decided = {(row["task"], row["metric"]) for row in every if row["decides"]}
+    here = {(row["task"], row["metric"]) for row in rows}
     for held in comparison.yardsticks:
-        if held["decides"] == decides and rows:
+        of = held["task"], held["metric"]
+        if of in here and (decides or of not in decided):
             _insert(cells, _yardstick(comparison, held, cells[0]))
     return ditto(drop_empty(cells, "remark", "per example"))
 
