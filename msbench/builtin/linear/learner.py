@@ -5,8 +5,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 import msbench
 from msbench import Batch, Decoder, Meter, Prepared, Step, Task
 
@@ -21,10 +19,10 @@ class Fitted(Protocol):
         """(sum over target units, their number): nats, or mistakes where there are none."""
 
     def predict(self, batch: Batch) -> Sequence[Any]:
-        """What a decoder for this kind of task would return."""
+        """What a decoder for this kind of task would return.
 
-    def write(self, batch: Batch, draw: np.random.Generator) -> list[list[int]]:
-        """Prompts continued at random (`lm` alone)."""
+        That for `lm` also has `write(batch, draw)`: prompts continued at random.
+        """
 
     def size(self) -> int:
         """How many numbers were fitted."""

@@ -57,6 +57,8 @@ def written() -> Decoder:
     """Prompts continued by the n-gram model, token after token at random."""
 
     def decode(learner: LinearLearner, batch: Batch) -> list[list[int]]:
-        return learner.model.write(batch, learner.draw)
+        model: Any = learner.model
+        outputs: list[list[int]] = model.write(batch, learner.draw)
+        return outputs
 
     return decode
