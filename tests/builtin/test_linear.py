@@ -15,7 +15,7 @@ from msbench import (
 )
 from msbench.builtin.linear.learner import LinearLearner
 from msbench.builtin.linear.ngrams import Ngrams
-from msbench.builtin.linear.parts import linear, loss, optimizer, predicted
+from msbench.builtin.linear.parts import linear, loss, optimizer, predicted, written
 from msbench.builtin.linear.rules import Rules
 from msbench.data.scores import bleu_chrf
 
@@ -121,7 +121,12 @@ def test_shares_of_ngrams_add_up_to_one_and_agree_with_those_of_texts() -> None:
     assert model.shares([1, 299, 298, 297]).sum() == pytest.approx(1, abs=1e-9)
     scores = LM.score(model.predict(batch), batch.references)
     assert scores.metrics["bits_per_byte"] < 1.0  # a color a word of 5 letters: log2(5) / 5 at best
-    written = model.write(batch, np.random.default_rng(0))
-    again = model.write(batch, np.random.default_rng(0))
-    assert written == again
-    assert max(map(len, written)) <= LM.longest_target - LM.longest_source
+    learner = LinearLearner(LM, model=linear, loss=loss, optimizer=optimizer, seed=0)
+    learner.train_step(batch)
+    assert learner.predict(batch, predicted()) == model.predict(batch)
+    texts_of = []
+    for _ in range(2):
+        learner.reseed("decoding")
+        texts_of.append(learner.predict(batch, written()))
+    assert texts_of[0] == texts_of[1]
+    assert 0 < max(map(len, texts_of[0])) <= LM.longest_target - LM.longest_source
