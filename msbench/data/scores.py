@@ -138,7 +138,7 @@ def variety(texts: Sequence[str]) -> dict[str, float]:
     }
 
 
-COMPARED = 16
+COMPARED = 32
 """Texts whose BLEU against each other is taken: the cost grows with their square."""
 
 

@@ -78,8 +78,8 @@ class Ngrams:
     def _continued(self, prompt: list[int], most: int, draw: np.random.Generator) -> list[int]:
         text, written = [BEGIN, *prompt], 0
         while written < most:
-            shares = self.shares(text)
-            token = int(draw.choice(self.task.vocabulary, p=shares / shares.sum()))
+            upto = self.shares(text).cumsum()
+            token = int(np.searchsorted(upto, draw.random() * upto[-1], side="right"))
             if token == END:
                 break
             text.append(token)
