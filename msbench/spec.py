@@ -23,7 +23,7 @@ Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
 AXES: tuple[Axis, ...] = get_args(Axis)
 """A trial has one part of each; decoders are measured within a trial."""
 
-LISTED: tuple[Kind, ...] = (*AXES, "decoder")
+LISTED: tuple[Kind, ...] = (*AXES, "decoder", "metric")
 """What a suite lists, as `[[optimizer]]`."""
 
 STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
@@ -329,6 +329,8 @@ class Suite:
     """Models that no strategy trains, fitted once on every task that they fit: what strategies
     should beat."""
     phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
+    metrics: tuple[Choice, ...] = field(default=(), metadata={"key": "metric"})
+    """Registered metrics that predictions are measured by besides their tasks' own."""
     tuning: Tuning | None = None
     tuned_by: str = ""
     """Who chose the options of its strategies on validation, where it does not search itself, such
@@ -385,6 +387,8 @@ class Trial:
     """Where the optimizer's options come from, if they were searched."""
     yardstick: bool = False
     """Whether it is no strategy, but what strategies are held against."""
+    metrics: tuple[Part, ...] = ()
+    """Registered metrics that predictions are measured by besides the task's own."""
 
     @property
     def is_search(self) -> bool:
@@ -407,7 +411,7 @@ class Trial:
         phases = [(each.passes, *(p.work for p in each.parts().values())) for each in self.phases]
         return (
             *(part.work for part in parts),
-            *sorted(part.work for part in self.decoders),
+            *sorted(part.work for part in (*self.decoders, *self.metrics)),
             tuple(phases),
             self.training,
             self.tuned and self.tuned.stage,
@@ -429,6 +433,7 @@ class Trial:
         tuned = data.get("tuned")
         revived = {
             "decoders": tuple(map(Part.of, data["decoders"])),
+            "metrics": tuple(map(Part.of, data.get("metrics", ()))),
             "training": Training(**data["training"]),
             "phases": tuple(Phase(**_revived(each)) for each in data.get("phases", ())),
             "tuned": tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])}),
@@ -480,6 +485,8 @@ def plain(job: Job) -> dict[str, Any]:
                 del own[name]
         if not trial.get("yardstick"):
             trial.pop("yardstick", None)
+        if not trial.get("metrics"):
+            trial.pop("metrics", None)
     return data
 
 
@@ -549,6 +556,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "count": ("passes",),
     "phases": ((), []),
     "tuned": (None,),
+    "metrics": ((), []),
     "narrow": (0,),
     "details": (False,),
     "code": ("",),

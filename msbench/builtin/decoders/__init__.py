@@ -63,6 +63,7 @@ def register_decoders(register: Register) -> None:
         where + "likelihood:likelihood",
         idea="How likely the text is as it stands: perplexity and bits per byte.",
         fits=["lm"],
+        reads_targets=True,
         helps="Texts that are scored, not written.",
     )
     generate(
@@ -124,6 +125,7 @@ def register_decoders(register: Register) -> None:
         "msbench.builtin.linear.parts:predicted",
         idea="How likely texts are by the n-grams of the yardstick `linear`.",
         fits=["lm"],
+        reads_targets=True,
         learner="linear",
         helps="Nothing that can be chosen: it belongs to the yardstick.",
     )
