@@ -345,6 +345,9 @@ class Suite:
     training: Mapping[str, Training]
     """Per task (by label, else name)."""
     seeds: tuple[int, ...] = field(metadata={"strict": False, "min_length": 1})
+    yardsticks: tuple[Choice, ...] = field(default=(), metadata={"key": "yardstick"})
+    """Models that no strategy trains, fitted once on every task that they fit: what strategies
+    should beat."""
     phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
     metrics: tuple[Choice, ...] = field(default=(), metadata={"key": "metric"})
     """Registered metrics that predictions are measured by besides their tasks' own."""
@@ -402,6 +405,8 @@ class Trial:
     """Stages of training, in order; none = one with all that is the trial's own."""
     tuned: Tuned | None = None
     """Where the optimizer's options come from, if they were searched."""
+    yardstick: bool = False
+    """Whether it is no strategy, but what strategies are held against."""
     metrics: tuple[Part, ...] = ()
     """Registered metrics that predictions are measured by besides the task's own."""
 
@@ -498,6 +503,8 @@ def plain(job: Job) -> dict[str, Any]:
         for name in (*MODES, "count", "compared"):
             if name in own and own[name] in _UNUSED[name]:
                 del own[name]
+        if not trial.get("yardstick"):
+            trial.pop("yardstick", None)
         if not trial.get("metrics"):
             trial.pop("metrics", None)
     return data
@@ -574,6 +581,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "narrow": (0,),
     "details": (False,),
     "code": ("",),
+    "yardstick": (False,),
 }
 """Fields that trials and measurements got later -> the values that mean they are not used."""
 

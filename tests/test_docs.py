@@ -39,16 +39,17 @@ def test_the_documented_suite_plans(tmp_path: Path, registry: Registry) -> None:
     code, tuning, by_strategy, phases = blocks("docs/suites.md", "toml")
     path = tmp_path / "documented.toml"
     path.write_text(code)
-    assert len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 10
+    assert len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 11
     free = code.replace("lr = 4e-3\n", "").replace(", lr = 8e-3", "")
     path.write_text(free + tuning)
     assert (
-        len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 6
-    )  # three rates of each
+        len(plan(load_suite(str(path)), registry, (), lambda part: "data")) == 7
+    )  # three rates of each, and the yardstick
     path.write_text(re.sub(r"\[\[optimizer\]\].*?(?=\[\[dec)", by_strategy, code, flags=re.DOTALL))
     budgets = {
         (trial.optimizer.label, trial.training.budget)
         for trial in plan(load_suite(str(path)), registry, (), lambda part: "data")
+        if not trial.yardstick
     }
     assert budgets == {("", ("passes", 800)), ("sam-equal-steps", ("steps", 800))}
     path.write_text(code + phases)

@@ -37,6 +37,11 @@ def register_learners(register: Register) -> None:
         settings=SETTINGS,
         preload=["torch._dynamo"],  # a second that the first optimizer of a process would pay
     )
+    register(
+        "linear",
+        "msbench.builtin.linear.learner:LinearLearner",
+        idea="Baselines of scikit-learn and of counting, fitted in one step: for yardsticks.",
+    )
 
 
 @msbench.hookimpl

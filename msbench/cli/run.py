@@ -256,7 +256,7 @@ def _warn_of_missing_weights(suite: "Suite", folder: Path, records: "Sequence[Re
     """Say how many trials of a suite that keeps weights have left none."""
     from msbench.run.weights import FOLDER, weights_file
 
-    trained = [r for r in records if r.is_trial and not r.is_search and r.status == "ok"]
+    trained = [r for r in records if r.is_trained and r.status == "ok"]
     lacking = [r for r in trained if not weights_file(folder / FOLDER, r.key).is_file()]
     if suite.keep_weights and lacking:
         say(

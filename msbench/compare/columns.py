@@ -90,6 +90,8 @@ class Columns:
     measured: Sequence[Record]
     """Throughput measurements, whatever their status."""
     searches: Sequence[Record]
+    yardsticks: Sequence[Record] = ()
+    """Whole records of what strategies are held against, which is in no other column."""
 
     @property
     def ok(self) -> NDArray[np.bool_]:
@@ -245,8 +247,12 @@ class _Collector:
         self.found: dict[int, Sequence[str]] = {}
         self.last: dict[str, int] = {}
         self.others: dict[str, Record] = {}
+        self.yardsticks: dict[str, Record] = {}
 
     def add(self, record: Record) -> None:
+        if record.is_yardstick:
+            self.yardsticks[record.key] = record
+            return
         if not record.is_trial or record.is_search:
             self.others.pop(record.key, None)
             self.others[record.key] = by_versions(
@@ -388,6 +394,7 @@ class _Collector:
             found=self.found,
             measured=[record for record in self.others.values() if not record.is_trial],
             searches=[record for record in self.others.values() if record.is_trial],
+            yardsticks=list(self.yardsticks.values()),
         )
 
     def _score_columns(self, metrics: Sequence[str]) -> Arrays:

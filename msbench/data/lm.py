@@ -8,7 +8,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from msbench.data.cache import Arrays, cached
-from msbench.data.scores import continuation, perplexity
+from msbench.data.scores import continuation, perplexity, variety
 from msbench.data.task import BEGIN, END, IGNORE, PAD, SPLITS, Ids, Scores, Split, Task
 from msbench.data.text import by_split, check_splits
 from msbench.data.tokenizer import Tokenizer as Ready
@@ -65,17 +65,21 @@ def language_modelling(
             return perplexity(predictions, [reference[:2] for reference in references])
         return continuation(*texts)
 
+    parts = by_split(make_split)
+    test: Split = parts["test"]
     return Task(
         "lm",
-        **by_split(make_split),
+        **parts,
         score=score,
         metric=metric,
+        also=("chrf", "repetition", "distinct2", "self_bleu"),
         vocabulary=tokenizer.vocabulary,
         tokenizer=vocabulary if isinstance(vocabulary, Ready) else None,
         spell=lambda outputs, references: tokenizer.texts(outputs),
         readable=readable,
         notes={
             "block": block,
+            "references": variety([text for *_, text in test.references]),
             "bytes": {n: int(arrays[f"bytes/{n}"].sum()) for n in SPLITS},
         },
     )

@@ -113,18 +113,55 @@ def perplexity(predictions: Sequence[float], references: Sequence[tuple[int, int
 
 
 def continuation(predictions: Sequence[str], references: Sequence[str]) -> Scores:
-    """chrF of generated text against the original continuation, and how much it repeats itself.
+    """chrF of generated text against the original continuation, and how varied it is.
 
-    repetition: the share of its four-word sequences that it has used before (Welleck et al.,
-    2020).
+    The rest as in `variety`.
     """
     repetition = [_repetition(text.split()) for text in predictions]
     scores = bleu_chrf(predictions, references)
     return Scores(
-        {"chrf": scores.metrics["chrf"], "repetition": _mean(repetition)},
+        {"chrf": scores.metrics["chrf"], **variety(predictions)},
         {"chrf": scores.examples["chrf"], "repetition": repetition},
         scores.signatures,
     )
+
+
+def variety(texts: Sequence[str]) -> dict[str, float]:
+    """How much texts repeat themselves and each other, as people see it.
+
+    repetition: the share of a text's four-word sequences that it has used before, a mean over texts
+    (Welleck et al., 2020). distinct1, distinct2: different words, and pairs of words, as shares of
+    all of them in all texts (Li et al., 2016). self_bleu: BLEU of each of the first texts against
+    all others of these (Zhu et al., 2018); NaN of fewer than two. All depend on how much text there
+    is, so they compare with those of as many texts of that length.
+    """
+    words = [text.split() for text in texts]
+    return {
+        "repetition": _mean([_repetition(each) for each in words]),
+        "distinct1": _distinct(words, 1),
+        "distinct2": _distinct(words, 2),
+        "self_bleu": _self_bleu(texts[:COMPARED]),
+    }
+
+
+COMPARED = 32
+"""Texts whose BLEU against each other is taken: the cost grows with their square."""
+
+
+def _distinct(texts: Sequence[Sequence[str]], n: int) -> float:
+    grams = [tuple(words[i : i + n]) for words in texts for i in range(len(words) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def _self_bleu(texts: Sequence[str]) -> float:
+    if len(texts) < 2:
+        return math.nan
+    others = [[*texts[:at], *texts[at + 1 :]] for at in range(len(texts))]
+    scores = (
+        BLEU(effective_order=True).sentence_score(text, rest)
+        for text, rest in zip(texts, others, strict=True)
+    )
+    return _mean([each.score for each in scores])
 
 
 def bleu_chrf(predictions: Sequence[str], references: Sequence[str]) -> Scores:

@@ -51,5 +51,7 @@ def without_test(task: Task) -> Task:
         input=None if test.input is None else np.full_like(test.input, PAD),
         references=Withheld(len(test)),
     )
-    texts = task.texts and replace(task.texts, splits={**task.texts.splits, "test": ()})
+    # What is read may be seen, as the arrays are: a baseline reads whole texts.
+    asked = [(source, "") for source, _ in task.texts.splits["test"]] if task.texts else []
+    texts = task.texts and replace(task.texts, splits={**task.texts.splits, "test": asked})
     return replace(task, test=hidden, texts=texts)

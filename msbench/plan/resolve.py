@@ -206,7 +206,7 @@ def _restriction_problems(suite: Suite) -> list[str]:
     known = {name for task in suite.tasks for name in (task.name, display_name(task))}
     return [
         f"{choice.where}: tasks: no task {name!r} in this suite{did_you_mean(name, known)}"
-        for choices in suite.choices().values()
+        for choices in (*suite.choices().values(), suite.yardsticks)
         for choice in choices
         for name in choice.tasks
         if name not in known

@@ -37,7 +37,8 @@ SHIPPED = Path(__file__).parents[1] / "suites"
 if not SHIPPED.is_dir():  # a source checkout; the wheel carries the folder inside the package
     SHIPPED = Path(__file__).parents[2] / "suites"
 
-KEYS = dict.fromkeys(LISTED, (*NAMED, "tasks", "per_task")) | {
+KEYS: dict[str, tuple[str, ...]] = dict.fromkeys(LISTED, (*NAMED, "tasks", "per_task")) | {
+    "yardstick": (*NAMED, "tasks"),
     "task": (*NAMED, "training"),
     "optimizer": (*NAMED, "tasks", "per_task", "space", "count"),
 }
@@ -132,7 +133,7 @@ def _suite(path: Path, table: dict[str, Any]) -> Suite:
     """The suite of a file; SuiteError if any of its tables is not what it should be."""
     problems = [f"{path}: {problem}" for problem in number_problems(table)]
     parsed = {**table, "seeds": _seeds(table["seeds"], f"{path}: seeds", problems)}
-    for key in (*LISTED, "phase"):
+    for key in (*LISTED, "yardstick", "phase"):
         if isinstance(table.get(key), list):
             parse: Any = _phase if key == "phase" else partial(parse_choice, keys=KEYS[key])
             numbered = enumerate(table[key], start=1)

@@ -15,6 +15,7 @@ from msbench.plan.modes import mode_problems
 from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plan.until_verdict import asked_for
+from msbench.plan.yardsticks import yardstick_cells, yardstick_problems
 from msbench.plugins.code import code_of
 from msbench.plugins.parts import prepared_from
 from msbench.plugins.registry import Registry
@@ -58,20 +59,23 @@ def expected(
     parts, problems = resolve_suite(suite, registry)
     problems = problems or _size_problems(suite, parts) or fit_problems(suite, registry, parts)
     problems = problems or mode_problems(suite, registry, parts)
+    problems += yardstick_problems(suite, registry, parts)
     searches, search_problems = plan_searches(suite, registry) if not problems else ({}, [])
     if problems or search_problems:
         raise SuiteError(problems or search_problems)
     keep_known()
     done = {record.key: record for record in records}
     cells = list(_cells(suite, registry, parts, fingerprint))
+    held = yardstick_cells(suite, registry, parts, fingerprint)
+    yardsticks = [cell(seed=min(suite.seeds)) for cell in held]
     trials: Iterable[Trial] = (cell(seed=seed) for seed in suite.seeds for cell in cells)
     if suite.tuning is not None:
         trials = tune(suite.tuning, cells, suite.seeds, searches, done)
     keep_known()
     every = list({trial.key: trial for trial in trials}.values())
     if suite.question.max_seeds:
-        return asked_for(suite, every, done)
-    return every
+        every = asked_for(suite, every, done)
+    return [*every, *yardsticks]
 
 
 MEASURES = "msbench.run.throughput"
@@ -86,7 +90,9 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     first = min(suite.seeds)
     for trial in trials:
         # At equal steps, or over equal examples, a strategy is as fast as at equal passes.
-        if trial.seed == first and not trial.is_search and trial.training.has_equal_passes:
+        if trial.yardstick or trial.is_search or not trial.training.has_equal_passes:
+            continue
+        if trial.seed == first:
             groups.setdefault(digest([trial.task, trial.model]), []).append(trial)
     base = suite.baseline or display_name(suite.optimizers[0])
     return [

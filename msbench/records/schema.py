@@ -87,6 +87,8 @@ class TrialData(TypedDict):
     """Fingerprint of the prepared task."""
     phases: NotRequired[list[PhaseData]]
     tuned: NotRequired[TunedData | None]
+    yardstick: NotRequired[bool]
+    """Whether it is no strategy, but what strategies are held against."""
     metrics: NotRequired[list[PartData]]
     """Registered metrics besides the task's own."""
 

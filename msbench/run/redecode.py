@@ -68,7 +68,7 @@ def chosen(
     optimizers: Sequence[str] = (),
 ) -> list[Record]:
     """The trained trials with all of this; RecordsError with the nearest name if there are none."""
-    trials = [r for r in records if r.is_trial and not r.is_search and not _is_redecoded(r)]
+    trials = [r for r in records if r.is_trained and not _is_redecoded(r)]
     filters: list[tuple[str, Sequence[Any], Callable[[Record], set[Any]]]] = [
         ("key", [key] if key else [], lambda record: {record.key}),
         ("seed", seeds, lambda record: {record.trial["seed"]}),

@@ -120,7 +120,7 @@ FAST = {"local-sgd": {"every": 3, "workers": 2}, "diloco": {"every": 3, "workers
 
 def test_every_optimizer_can_be_captured_or_says_why_not(registry: Registry) -> None:
     for entry in registry.of("optimizer"):
-        if entry.plugin == "msbench":
+        if entry.plugin == "msbench" and entry.learner == "torch":
             base = {"base": Choice("sgd")} if "base" in entry.options() else {}
             options = {**base, **FAST.get(entry.name, {})}
             part = registry.resolve("optimizer", Choice(entry.name, options))

@@ -239,7 +239,9 @@ def test_lbfgs_counts_every_pass_and_falls() -> None:
 
 # ── every optimizer of the registry ─────────────────────────────────────────────────────────
 
-NAMES = [e.name for e in load_plugins().of("optimizer") if e.plugin == "msbench"]
+NAMES = [
+    e.name for e in load_plugins().of("optimizer") if e.plugin == "msbench" and e.learner == "torch"
+]
 
 
 def build(registry: Registry, name: str, **options: Any) -> Any:

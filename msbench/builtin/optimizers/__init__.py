@@ -325,3 +325,10 @@ def register_optimizers(register: Register) -> None:
         helps="Workers far apart, with hundreds of steps between two meetings (Douillard et al., "
         "2023); on one machine it saves nothing.",
     )
+    register(
+        "linear",
+        "msbench.builtin.linear.parts:optimizer",
+        idea="How the yardstick `linear` is fitted.",
+        learner="linear",
+        helps="Nothing that can be chosen: it belongs to the yardstick.",
+    )
