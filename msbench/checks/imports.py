@@ -12,7 +12,7 @@ from time import monotonic, process_time
 from typing import Any
 
 from msbench.checks.child import Send
-from msbench.checks.findings import Finding, Skipped, Wrong, tried
+from msbench.checks.findings import Wrong, tried
 from msbench.errors import MsbenchError, PluginError, PluginWarning, did_you_mean
 from msbench.kinds import kind_of
 from msbench.plugins.loading import OWN, load_plugins

@@ -29,7 +29,9 @@ def does_every_job_once(subject: Subject) -> None:
     records = [each for each in launched if isinstance(each, Record)]
     got, keys = sorted(each.key for each in records), sorted(each.key for each in wanted)
     if got != keys:
-        raise Wrong(f"of {len(keys)} jobs {len(set(got) & set(keys))} came back, by {len(got)} records")
+        raise Wrong(
+            f"of {len(keys)} jobs {len(set(got) & set(keys))} came back, by {len(got)} records"
+        )
     if bad := [each.reason for each in records if each.status != "ok"]:
         raise Wrong(f"a job that does nothing ended with {bad[0]!r}")
 
@@ -52,7 +54,9 @@ def takes_jobs_when_it_has_room(subject: Subject) -> None:
     taken = asked
     getattr(launched, "close", lambda: None)()
     if taken == 100:
-        raise Wrong("it took all of 100 jobs before the first was done; ask for the next when needed")
+        raise Wrong(
+            "it took all of 100 jobs before the first was done; ask for the next when needed"
+        )
 
 
 CHECKS: tuple[Callable[[Subject], Any], ...] = (

@@ -63,14 +63,15 @@ def _answers(request: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def _server(request: dict[str, Any]) -> Iterator[Iterator[str]]:
     """A fresh interpreter that answers; it ends with the block."""
     path = os.pathsep.join(each or os.getcwd() for each in sys.path)  # noqa: PTH109
-    process = subprocess.Popen(  # noqa: S603 - our own module, in a process of its own
+    process = subprocess.Popen(
         [sys.executable, "-P", "-m", "msbench.checks.server"],
         env={**os.environ, "PYTHONPATH": path},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdin and process.stdout
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         process.stdin.write(json.dumps(request))
         process.stdin.close()

@@ -19,6 +19,7 @@ from typing import Any
 from msbench.checks.child import ENDED, Send, messages
 from msbench.checks.findings import Finding
 from msbench.checks.imports import import_plugin, parts_named
+from msbench.plugins.options import check_options
 from msbench.run.device import limit_threads
 
 
@@ -64,7 +65,7 @@ def answer(request: Request) -> Iterator[dict[str, Any]]:
     yield from ({"part": each.target} for each in parts)
     if request.only_names or not parts:
         return
-    _prepare()
+    _prepare({each.kind for each in parts})
     for part in parts:
         yield from _checked(part, request)
 
@@ -100,15 +101,22 @@ def _imported(plugin: str, name: str, request: Request) -> Iterator[dict[str, An
             yield message
 
 
-def _prepare() -> None:
-    """Import what every check needs, before processes are forked."""
+TRAINING = {"optimizer", "loss", "model", "decoder", "learner"}
+"""Kinds whose checks take steps."""
+
+
+def _prepare(kinds: set[str]) -> None:
+    """Import what checks of these kinds need, once, before processes are forked."""
     from msbench.checks.parts import HOMES
     from msbench.plugins.loading import OWN, load_plugins
 
-    own = load_plugins(only=[OWN])
-    wanted = [name for entry in own.of("learner") for name in (entry.module(), *entry.preload)]
-    for name in (*wanted, *HOMES.values()):
+    wanted = [module for kind, module in HOMES.items() if kind in kinds]
+    if kinds & TRAINING:
+        learners = load_plugins(only=[OWN]).of("learner")
+        wanted += [name for entry in learners for name in (entry.module(), *entry.preload)]
+    for name in wanted:
         import_module(name)
+    check_options({}, {})  # so that not every process waits for pydantic
     gc.collect()
     gc.freeze()
 

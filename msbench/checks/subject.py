@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,8 @@ class Subject:
     entry: Entry
     reference: str = ""
     """What an optimizer is compared with; see `msbench.testing.check`."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What several checks use and one of them has made."""
 
     def __str__(self) -> str:
         return f"{self.entry.kind}:{self.entry.name}"
@@ -85,7 +87,9 @@ class Subject:
         parts["optimizer"] = self.plain("optimizer", kind)
         if self.entry.kind in parts and self.entry.kind != "model":
             parts[self.entry.kind] = self.make
-        make = self.registry.build("learner", self.registry.resolve("learner", Choice(self.framework)))
+        make = self.registry.build(
+            "learner", self.registry.resolve("learner", Choice(self.framework))
+        )
         usual = {"device": "cpu", "threads": 1, "dtype": "float32", "accumulate": 1, "clip": 0.0}
         return make(task_of(kind), **{**parts, **usual, "seed": seed, **options})
 
