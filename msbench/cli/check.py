@@ -32,6 +32,9 @@ WIDTH = 100
     "none.  [default: what its name promises]",
 )
 @click.option(
+    "--only", multiple=True, metavar="CHECK", help="Only this check, such as learns (repeatable)."
+)
+@click.option(
     "--limit",
     type=Seconds(),
     metavar="S",
@@ -42,15 +45,21 @@ WIDTH = 100
 @click.option("--format", "style", type=Named(["text", "json"]), default="text", show_default=True)
 @plugin_option
 def command(
-    targets: tuple[str, ...], reference: str, limit: float, style: str, plugins: tuple[str, ...]
+    targets: tuple[str, ...],
+    reference: str,
+    only: tuple[str, ...],
+    limit: float,
+    style: str,
+    plugins: tuple[str, ...],
 ) -> None:
-    """Check that parts keep the contract; exit code 1 if one does not.
+    """Check that parts of a plugin keep the contract.
 
     NAME: a part, such as optimizer:my-adamw or my-adamw; FILE: a plugin's file; PACKAGE: an
-    installed plugin with all its parts. Each part is checked in a process of its own.
+    installed plugin with all its parts. Also a kind, such as losses. Each part is checked in a process of its own. The exit
+    code is 1 if something is wrong.
     """
     found: list[Finding] = []
-    findings = findings_of(targets, reference=reference, limit=limit, plugins=plugins)
+    findings = findings_of(targets, reference=reference, limit=limit, only=only, plugins=plugins)
     for part, group in groupby(findings, key=lambda each: each.part):
         own = list(group)
         found += own
