@@ -12,7 +12,7 @@ from time import monotonic, process_time
 from typing import Any
 
 from msbench.checks.child import Send
-from msbench.checks.findings import Wrong, tried
+from msbench.checks.findings import Skipped, Wrong, tried
 from msbench.errors import MsbenchError, PluginError, PluginWarning, did_you_mean
 from msbench.kinds import KINDS, kind_of, plural
 from msbench.plugins.loading import OWN, load_plugins
@@ -57,7 +57,11 @@ def loads(seen: Import) -> None:
 
 
 def loads_fast(seen: Import) -> None:
-    """Importing it takes less than a second: every command that lists parts waits for it."""
+    """Importing it takes less than a second: every command that lists parts waits for it.
+
+    Of a single file that imports a framework no time is taken."""
+    if seen.is_file and seen.heavy:
+        raise Skipped(f"it imports {', '.join(seen.heavy)}")
     if seen.seconds > SECONDS or seen.waited > 3 * SECONDS:
         raise Wrong(
             f"importing it takes {seen.seconds:.1f} s of the processor's time and {seen.waited:.1f}"
@@ -106,10 +110,11 @@ CHECKS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def import_plugin(plugin: str, name: str, send: Send) -> None:
+def import_plugin(plugin: str, names: Sequence[str], send: Send) -> None:
     """In a process that has imported no plugin: sends findings about the import, then the parts.
 
-    plugin: a file or the name of a distribution. name: only this KIND:NAME of its parts.
+    plugin: a file or the name of a distribution. names: KIND:NAME of the parts that are wanted, if
+    not all; one that is not there is an error.
     """
     seen = _seen(plugin)
     for check in CHECKS:
@@ -119,9 +124,12 @@ def import_plugin(plugin: str, name: str, send: Send) -> None:
             return
     assert seen.registry is not None
     owner = os.path.basename(plugin) if seen.is_file else plugin  # noqa: PTH119
-    for entry in _of(seen.registry, owner):
-        if name in ("", f"{entry.kind}:{entry.name}"):
-            send({"part": _named(entry, plugin if seen.is_file else "")})
+    entries = {f"{each.kind}:{each.name}": each for each in _of(seen.registry, owner)}
+    for name in names or entries:
+        if name in entries:
+            send({"part": _named(entries[name], plugin if seen.is_file else "")})
+        else:
+            send({"error": f"{plugin}: there is no {name!r}{did_you_mean(name, entries)}"})
 
 
 def _seen(plugin: str) -> Import:

@@ -58,12 +58,11 @@ class Named:
 def answer(request: Request) -> Iterator[dict[str, Any]]:
     """Messages: `part` for each part, `finding` for each finding, `error` for a wrong target."""
     found: list[Named] = []
-    for target in request.targets:
-        for message in _messages_on(target, request):
-            if "part" in message:
-                found.append(Named(**message["part"]))
-            else:
-                yield message
+    for message in _found(request):
+        if "part" in message:
+            found.append(Named(**message["part"]))
+        else:
+            yield message
     parts = list(dict.fromkeys(found))
     yield from ({"part": each.target} for each in parts)
     if request.only_names or not parts:
@@ -73,12 +72,21 @@ def answer(request: Request) -> Iterator[dict[str, Any]]:
         yield from _checked(part, request)
 
 
-def _messages_on(target: str, request: Request) -> Iterator[dict[str, Any]]:
-    """The parts that a target names, and what is found while its plugin is imported."""
-    file, _, name = target.rpartition("::") if "::" in target else (target, "", "")
-    if file.endswith(".py"):
-        yield from _imported(file, name, request)
-        return
+def _found(request: Request) -> Iterator[dict[str, Any]]:
+    """The parts that targets name, and what is found while plugins are imported, each once."""
+    files: dict[str, list[str]] = {}
+    for target in request.targets:
+        file, _, name = target.partition("::")
+        if file.endswith(".py"):
+            files.setdefault(file, []).append(name)
+        else:
+            yield from _named(target, request)
+    for file, names in files.items():
+        yield from _imported(file, [] if "" in names else names, request)
+
+
+def _named(target: str, request: Request) -> Iterator[dict[str, Any]]:
+    """The parts of a name or of an installed plugin."""
     plugins: list[str] = []
     work = partial(parts_named, target, list(request.plugins))
     for message in messages(work, request.limit):
@@ -89,17 +97,17 @@ def _messages_on(target: str, request: Request) -> Iterator[dict[str, Any]]:
         else:
             yield message
     for plugin in plugins:
-        yield from _imported(plugin, "", request)
+        yield from _imported(plugin, [], request)
 
 
-def _imported(plugin: str, name: str, request: Request) -> Iterator[dict[str, Any]]:
-    """A plugin in a process that has imported nothing else yet. name: only this KIND:NAME."""
-    reached = "loads"
-    work = partial(import_plugin, plugin, name)
+def _imported(plugin: str, names: Sequence[str], request: Request) -> Iterator[dict[str, Any]]:
+    """A plugin in a process that has imported nothing else yet. names: KIND:NAME of the parts that
+    are wanted, if not all."""
+    work = partial(import_plugin, plugin, names)
     for message in messages(work, request.limit):
         if ENDED in message:
             why = f"importing it {message[ENDED]}"
-            yield _finding(Finding(f"plugin:{plugin}", reached, "wrong", why))
+            yield _finding(Finding(f"plugin:{plugin}", "loads", "wrong", why))
         elif "finding" not in message or not request.only_names:
             yield message
 

@@ -54,9 +54,9 @@ def command(
 ) -> None:
     """Check that parts of a plugin keep the contract.
 
-    NAME: a part, such as optimizer:my-adamw or my-adamw; FILE: a plugin's file; PACKAGE: an
-    installed plugin with all its parts. Also a kind, such as losses. Each part is checked in a process of its own. The exit
-    code is 1 if something is wrong.
+    NAME: a part, such as optimizer:my-adamw or my-adamw, or a kind, such as losses; FILE: a
+    plugin's file; PACKAGE: an installed plugin with all its parts. Each part is checked in a
+    process of its own. The exit code is 1 if something is wrong.
     """
     found: list[Finding] = []
     findings = findings_of(targets, reference=reference, limit=limit, only=only, plugins=plugins)

@@ -1,12 +1,13 @@
 """Plugins that are wrong on purpose: each is found wrong, for the right reason."""
 
-import ast
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+from zoo.animals import ANIMALS as BREAKS
+from zoo.others import BREAKS as OTHER_BREAKS
 
 from msbench import testing
 from msbench.checks.findings import Finding
@@ -14,42 +15,25 @@ from msbench.checks.run import findings_of
 
 ZOO = Path(__file__).parent / "zoo"
 
-KINDS = {
-    "optimizers": "optimizer",
-    "losses": "loss",
-    "models": "model",
-    "decoders": "decoder",
-    "tasks": "task",
-    "learners": "learner",
-    "others": "",
-}
-
 PATIENT = 900.0
 """A limit that no busy machine reaches."""
 
+ANIMALS, OTHERS = str(ZOO / "animals.py"), str(ZOO / "others.py")
 
-def breaks(file: str) -> dict[str, str]:
-    """Part -> the check that has to find it, as a file of the zoo says; the file is not run."""
-    tree = ast.parse((ZOO / f"{file}.py").read_text())
-    (value,) = (
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BREAKS"
-    )
-    prefix = f"{KINDS[file]}:" if KINDS[file] else ""
-    return {f"{prefix}{part}": check for part, check in ast.literal_eval(value).items()}
-
-
-EXPECTED = {part: check for file in KINDS for part, check in breaks(file).items()}
+EXPECTED = {
+    **{f"{kind}:{name}": check for kind, of in BREAKS.items() for name, check in of.items()},
+    **OTHER_BREAKS,
+}
+"""Part -> the check that has to find it."""
 
 
 @pytest.fixture(scope="module")
 def zoo() -> list[Finding]:
-    """What is found in all files, in one run."""
-    learners = [f"{ZOO / 'learners.py'}::{part}" for part in breaks("learners")]
-    files = [str(ZOO / f"{file}.py") for file in KINDS if file != "learners"]
+    """What is found in both files, in one run."""
+    parts = [f"{ANIMALS}::{part}" for part in EXPECTED if part not in OTHER_BREAKS]
     only = sorted({*EXPECTED.values()} - {""})
-    return list(findings_of([*files, *learners], limit=PATIENT, only=only))
+    targets = [*parts, f"{ANIMALS}::schedule:fine", OTHERS]
+    return list(findings_of(targets, limit=PATIENT, only=only))
 
 
 def test_every_animal_is_found_wrong_for_the_right_reason(zoo: list[Finding]) -> None:
@@ -139,7 +123,7 @@ def test_wrong_targets_are_errors(call: Callable[..., Result], tmp_path: Path) -
 
 def test_one_line_in_pytest() -> None:
     with pytest.raises(AssertionError, match=r"schedule:wastes-a-step: 1 wrong\n  wastes-no-step"):
-        testing.check(f"{ZOO / 'others.py'}::schedule:wastes-a-step", limit=PATIENT)
+        testing.check(f"{OTHERS}::schedule:wastes-a-step", limit=PATIENT)
     names = testing.parts(str(ZOO / "hangs.py"))
     assert names == [f"{ZOO / 'hangs.py'}::schedule:{name}" for name in ("never-comes", "comes")]
     testing.check(names[1], limit=PATIENT)

@@ -6,26 +6,6 @@ import torch
 
 import msbench
 
-BREAKS = {
-    "reads-targets": "sees-no-answers",
-    "reads-references": "sees-no-answers",
-    "reads-the-test-split": "sees-no-answers",
-    "one-too-few": "can-be-made",
-    "no-probabilities": "predicts-what-is-scored",
-    "follows-the-crowd": "ignores-its-neighbours",
-    "unseeded": "repeats-itself",
-    "leaves-dropout-on": "leaves-the-model-alone",
-    "writes-end": "predicts-what-is-scored",
-    "never-ends": "keeps-within-limits",
-}
-
-
-@msbench.hookimpl
-def register_decoders(register):
-    for name in BREAKS:
-        kind = "seq2seq" if name in ("writes-end", "never-ends") else "classify"
-        register(name, FACTORIES[name], idea="Wrong on purpose.", fits=[kind])
-
 
 def likeliest(model, batch):
     return model(batch).argmax(-1).tolist()
@@ -88,6 +68,3 @@ def never_ends():
         return [[*output, 7] for output in outputs]
 
     return decode
-
-
-FACTORIES = {name: globals()[name.replace("-", "_")] for name in BREAKS}

@@ -3,51 +3,11 @@
 import torch
 
 import msbench
-from msbench.builtin.decoders.labels import argmax
+from msbench.builtin.decoders.labels import argmax as argmax
 from msbench.builtin.learner import TorchLearner
-from msbench.builtin.losses.pointwise import cross_entropy
+from msbench.builtin.losses.pointwise import cross_entropy as cross_entropy
 from msbench.builtin.models.bag import Bag
 from msbench.builtin.optimizers.torch_optim import sgd
-
-BREAKS = {
-    "mean-of-means": "validates-exactly",
-    "unseeded": "trains-from-its-seed",
-    "deaf": "obeys-the-rate",
-    "free": "counts-its-passes",
-    "half-saved": "saves-and-loads",
-}
-
-
-@msbench.hookimpl
-def register_learners(register):
-    for name in BREAKS:
-        register(name, FACTORIES[name], idea="Wrong on purpose.")
-
-
-def beside(register, name, factory, **facts):
-    """A part for each of the learners."""
-    for learner in BREAKS:
-        register(f"{learner}-{name}", factory, idea="x", learner=learner, **facts)
-
-
-@msbench.hookimpl
-def register_models(register):
-    beside(register, "bag", lambda task: Bag(task, width=16, dropout=0.0), fits=["classify"])
-
-
-@msbench.hookimpl
-def register_losses(register):
-    beside(register, "loss", cross_entropy)
-
-
-@msbench.hookimpl
-def register_optimizers(register):
-    beside(register, "sgd", lambda model, lr=1.0: sgd(model, lr))
-
-
-@msbench.hookimpl
-def register_decoders(register):
-    beside(register, "argmax", argmax, fits=["classify"])
 
 
 class MeanOfMeans(TorchLearner):
@@ -75,10 +35,9 @@ class HalfSaved(TorchLearner):
         return None
 
 
-FACTORIES = {
-    "mean-of-means": MeanOfMeans,
-    "unseeded": Unseeded,
-    "deaf": Deaf,
-    "free": Free,
-    "half-saved": HalfSaved,
-}
+def bag(task):
+    return Bag(task, width=16, dropout=0.0)
+
+
+def fast_sgd(model, lr=1.0):
+    return sgd(model, lr)

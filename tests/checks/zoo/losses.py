@@ -5,22 +5,6 @@ from torch.nn import functional
 
 import msbench
 
-BREAKS = {
-    "zero-outside": "validates-what-it-trains",
-    "counts-one": "counts-what-counts",
-    "means": "adds-up",
-    "counts-padding": "ignores-padding",
-    "detached": "has-the-right-gradient",
-    "edits-the-batch": "leaves-the-batch-alone",
-    "keeps-a-baseline": "adds-up",
-}
-
-
-@msbench.hookimpl
-def register_losses(register):
-    for name in BREAKS:
-        register(name, FACTORIES[name], idea="Wrong on purpose.", fits=["tag"])
-
 
 def units(model, batch, target=None):
     """(units,) cross-entropies and whether each counts."""
@@ -83,6 +67,3 @@ def keeps_a_baseline():
         return (each - sum(seen) / len(seen)).sum(), counts.sum()
 
     return loss
-
-
-FACTORIES = {name: globals()[name.replace("-", "_")] for name in BREAKS}

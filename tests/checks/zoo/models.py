@@ -7,26 +7,6 @@ from torch.nn import functional
 
 import msbench
 
-BREAKS = {
-    "reads-padding": "ignores-padding",
-    "mixes-examples": "ignores-its-neighbours",
-    "noisy": "is-the-same-again",
-    "numpys-draw": "is-drawn-from-the-seed",
-    "keeps-to-itself": "saves-and-loads",
-    "idle": "uses-every-weight",
-    "wrong-shape": "can-be-made",
-    "edits-the-batch": "leaves-the-batch-alone",
-    "sees-the-future": "sees-no-future",
-    "stale-state": "steps-as-it-reads",
-}
-
-
-@msbench.hookimpl
-def register_models(register):
-    for name in BREAKS:
-        kind = "lm" if name in ("sees-the-future", "stale-state") else "classify"
-        register(name, FACTORIES[name], idea="Wrong on purpose.", fits=[kind])
-
 
 class Bag(nn.Module):
     """The mean of embeddings, right as it stands."""
@@ -149,17 +129,3 @@ class Stale(State):
 class StaleState(Sums):
     def state(self, total):
         return Stale(total)
-
-
-FACTORIES = {
-    "reads-padding": ReadsPadding,
-    "mixes-examples": MixesExamples,
-    "noisy": Noisy,
-    "numpys-draw": NumpysDraw,
-    "keeps-to-itself": KeepsToItself,
-    "idle": Idle,
-    "wrong-shape": WrongShape,
-    "edits-the-batch": EditsTheBatch,
-    "sees-the-future": SeesTheFuture,
-    "stale-state": StaleState,
-}

@@ -3,34 +3,6 @@
 import torch
 from torch.optim import SGD, Optimizer
 
-import msbench
-
-BREAKS = {
-    "late-adamw": "equals-its-reference",
-    "skips-half": "moves-every-weight",
-    "forgets-biases": "can-be-made",
-    "no-rate": "can-be-made",
-    "two-for-one": "takes-the-passes-it-declares",
-    "beside-its-closure": "takes-the-passes-it-declares",
-    "never-asks": "takes-the-passes-it-declares",
-    "reads-first": "asks-before-it-reads",
-    "remembers-others": "repeats-itself",
-    "thaws": "leaves-frozen-weights",
-    "decays-anyway": "stands-still-at-rate-zero",
-    "deaf": "obeys-its-rate",
-    "one-rate-for-all": "obeys-its-groups",
-    "rounds-in-eval": "evaluates-without-a-trace",
-    "forgetful": "goes-on-from-its-state",
-    "climbs": "descends-a-bowl",
-}
-"""What breaks -> the check that has to find it."""
-
-
-@msbench.hookimpl
-def register_optimizers(register):
-    for name in BREAKS:
-        register(name, FACTORIES[name], idea="Wrong on purpose.")
-
 
 def weights(model):
     return [p for p in model.parameters() if p.requires_grad]
@@ -39,8 +11,8 @@ def weights(model):
 class Plain(Optimizer):
     """SGD, in pieces that can be broken."""
 
-    def __init__(self, groups, lr=0.1):
-        super().__init__(groups, {"lr": lr})
+    def __init__(self, model, lr=0.1):
+        super().__init__(weights(model), {"lr": lr})
 
     @torch.no_grad()
     def step(self, closure):
@@ -55,8 +27,11 @@ class Plain(Optimizer):
         p.sub_(group["lr"] * g)
 
 
-class LateAdamW(Plain):
+class LateAdamw(Plain):
     """Its bias correction is off by one step."""
+
+    def __init__(self, model, lr=1e-3):
+        super().__init__(model, lr)
 
     def move(self, p, g, group):
         state = self.state[p]
@@ -74,13 +49,14 @@ class SkipsHalf(Plain):
         p.view(-1)[:half].sub_(group["lr"] * g.view(-1)[:half])
 
 
-def forgets_biases(model):
-    return SGD([p for p in weights(model) if p.ndim > 1], lr=0.1)
+class ForgetsBiases(SGD):
+    def __init__(self, model):
+        super().__init__([p for p in weights(model) if p.ndim > 1], lr=0.1)
 
 
 class NoRate(Plain):
-    def __init__(self, groups):
-        Optimizer.__init__(self, groups, {"alpha": 0.1})
+    def __init__(self, model):
+        Optimizer.__init__(self, weights(model), {"alpha": 0.1})
 
 
 class TwoForOne(Plain):
@@ -93,7 +69,7 @@ class BesideItsClosure(Plain):
     """A second gradient that the learner does not see."""
 
     def __init__(self, model):
-        super().__init__(weights(model))
+        super().__init__(model)
         self.model = model
         model.register_forward_pre_hook(self.remember)
 
@@ -139,7 +115,7 @@ class RemembersOthers(Plain):
 
 class Thaws(Plain):
     def __init__(self, model):
-        super().__init__(list(model.parameters()))
+        Optimizer.__init__(self, list(model.parameters()), {"lr": 0.1})
 
     @torch.no_grad()
     def step(self, closure):
@@ -164,7 +140,8 @@ class Deaf(Plain):
 class OneRateForAll(Plain):
     def __init__(self, model):
         some = weights(model)
-        super().__init__([{"params": some[:2]}, {"params": some[2:]}])
+        groups = [{"params": some[:2]}, {"params": some[2:]}]
+        Optimizer.__init__(self, groups, {"lr": 0.1})
 
     def move(self, p, g, group):
         p.sub_(self.param_groups[-1]["lr"] * g)
@@ -191,8 +168,8 @@ class RoundsInEval(Plain):
 class Forgetful(Plain):
     """Its momentum is in no state_dict."""
 
-    def __init__(self, groups):
-        super().__init__(groups)
+    def __init__(self, model):
+        super().__init__(model)
         self.momenta = {}
 
     def move(self, p, g, group):
@@ -203,29 +180,3 @@ class Forgetful(Plain):
 class Climbs(Plain):
     def move(self, p, g, group):
         p.add_(group["lr"] * g)
-
-
-FACTORIES = {
-    "late-adamw": lambda model, lr=1e-3: LateAdamW(weights(model), lr),
-    "skips-half": lambda model: SkipsHalf(weights(model)),
-    "forgets-biases": forgets_biases,
-    "no-rate": lambda model: NoRate(weights(model)),
-    "two-for-one": lambda model: TwoForOne(weights(model)),
-    "beside-its-closure": BesideItsClosure,
-    "never-asks": lambda model: NeverAsks(weights(model)),
-    "reads-first": lambda model: ReadsFirst(weights(model)),
-    "remembers-others": lambda model: RemembersOthers(weights(model)),
-    "thaws": Thaws,
-    "decays-anyway": lambda model: DecaysAnyway(weights(model)),
-    "deaf": lambda model: Deaf(weights(model)),
-    "one-rate-for-all": OneRateForAll,
-    "rounds-in-eval": lambda model: RoundsInEval(weights(model)),
-    "forgetful": lambda model: Forgetful(weights(model)),
-    "climbs": lambda model: Climbs(weights(model)),
-}
-
-
-@msbench.hookimpl
-def register_schedules(register):
-    """Something good beside them."""
-    register("fine", lambda: lambda spent: 1 - spent, idea="Down to zero.")

@@ -6,23 +6,6 @@ import numpy as np
 
 import msbench
 
-BREAKS = {
-    "shares-examples": "keeps-its-splits-apart",
-    "orders-a-set": "is-the-same-everywhere",
-    "new-labels": "covers-its-labels",
-    "beyond-its-bounds": "scores-within-bounds",
-    "likes-the-first": "scores-in-any-order",
-    "likes-everything": "scores-answers-best",
-    "ids-too-large": "has-ids-in-range",
-    "no-task": "can-be-made",
-}
-
-
-@msbench.hookimpl
-def register_tasks(register):
-    for name in BREAKS:
-        register(name, FACTORIES[name], idea="Wrong on purpose.", fits=["classify"])
-
 
 def texts(first, count, order=sorted):
     words = order({f"word{n} {'abc'[n % 3]}" for n in range(first, first + count)})
@@ -89,6 +72,3 @@ def ids_too_large():
 
 def no_task():
     return {"train": texts(0, 10)}
-
-
-FACTORIES = {name: globals()[name.replace("-", "_")] for name in BREAKS}
