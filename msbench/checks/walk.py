@@ -28,7 +28,7 @@ class Walk:
         torch.manual_seed(0)
         self.model = small_model() if model is None else model
         self.optimizer = make(self.model)
-        self.rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.rates = [group.get("lr") for group in self.optimizer.param_groups]
         self.steps, self.taken = steps, 0
         self.passes = 0.0
         """Backward passes through the model, whoever made them, in batches."""
@@ -46,9 +46,9 @@ class Walk:
     def set_rate(self, factor: float) -> None:
         """As a schedule does."""
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(float(rate) * factor)
-            else:
+            if isinstance(rate, Tensor):
+                group["lr"] = rate.clone() * factor
+            elif rate is not None:
                 group["lr"] = float(rate) * factor
 
     def go(self, steps: int = 1) -> "Walk":
@@ -61,7 +61,7 @@ class Walk:
         return self
 
     def closure(
-        self, index: int = 0, of: int = 1, create_graph: bool = False, labels: str = ""
+        self, index: int = 0, of: int = 1, create_graph: bool = False, labels: str = "given"
     ) -> Tensor:
         """What the learner gives to `step`."""
         tokens, targets = batch_of(self.taken)
@@ -69,7 +69,7 @@ class Walk:
         self.optimizer.zero_grad()
         with torch.enable_grad():
             logits = self.model(tokens)
-            if labels:
+            if labels == "sampled":
                 targets = logits.detach().softmax(-1).multinomial(1)[:, 0]
             loss = functional.cross_entropy(logits, targets)
             loss.backward(create_graph=create_graph)

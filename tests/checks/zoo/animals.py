@@ -7,7 +7,6 @@ ANIMALS = {
         "late-adamw": "equals-its-reference",
         "skips-half": "moves-every-weight",
         "forgets-biases": "can-be-made",
-        "no-rate": "can-be-made",
         "two-for-one": "takes-the-passes-it-declares",
         "beside-its-closure": "takes-the-passes-it-declares",
         "never-asks": "takes-the-passes-it-declares",

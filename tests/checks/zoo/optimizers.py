@@ -54,11 +54,6 @@ class ForgetsBiases(SGD):
         super().__init__([p for p in weights(model) if p.ndim > 1], lr=0.1)
 
 
-class NoRate(Plain):
-    def __init__(self, model):
-        Optimizer.__init__(self, weights(model), {"alpha": 0.1})
-
-
 class TwoForOne(Plain):
     def step(self, closure):
         closure()
