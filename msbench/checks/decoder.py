@@ -190,7 +190,7 @@ def scrambled(split: Split, kind: TaskKind) -> Split:
 
     Of `lm` the prompt stays, and what follows it is another's."""
     turn = np.roll(np.arange(len(split)), len(split) // 2)
-    target, references = split.target[turn], [split.references[row] for row in turn]
+    target, references = split.target[turn], [split.references[row] for row in turn.tolist()]
     input = split.input
     if input is not None and kind == "lm":
         assert split.source is not None

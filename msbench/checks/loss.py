@@ -157,8 +157,9 @@ def _slopes(case: "Case", total: Tensor) -> tuple[float, float]:
 def leaves_the_batch_alone(subject: Subject) -> None:
     """The batch and its references are as before, and so is the mode of the model."""
     for case in _cases(subject):
-        with unchanged(case.batch, "the loss"):
-            case.loss(case.model, case.batch)
+        fresh = batch_for(case.kind)
+        with unchanged(fresh, "the loss"):
+            case.loss(case.model, fresh)
         if not case.model.training:
             raise Wrong(f"on {case.kind} it leaves the model in evaluation")
 

@@ -111,11 +111,10 @@ def leaves_frozen_weights(subject: Subject) -> None:
     """Weights with `requires_grad = False` stay, whatever decay does to others."""
     _needs_torch(subject)
     model = small_model()
-    frozen = model.get_submodule("hidden").weight
-    frozen.requires_grad_(False)  # type: ignore[operator]
-    walk, before = Walk(subject.make, model), frozen.clone()  # type: ignore[operator]
+    frozen = model.get_parameter("hidden.weight").requires_grad_(False)
+    walk, before = Walk(subject.make, model), frozen.clone()
     walk.go(5)
-    if differ([frozen], [before]):  # type: ignore[list-item]
+    if differ([frozen], [before]):
         raise Wrong("it moved a weight with requires_grad = False; leave such weights out")
 
 
@@ -215,7 +214,7 @@ def goes_on_from_its_state(subject: Subject) -> None:
 def accumulates(subject: Subject) -> None:
     """A batch in three parts, whose gradients are added up, leads where the whole batch does."""
     kind = subject.kinds[0]
-    exact = {"dtype": "float64"} if subject.is_torch else {}
+    exact: dict[str, Any] = {"dtype": "float64"} if subject.is_torch else {}
     whole, parts = (
         trained(subject.learner(kind, accumulate=number, **exact), 3) for number in (1, 3)
     )

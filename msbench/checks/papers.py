@@ -172,7 +172,8 @@ class ScheduleFreeAdamW(ScheduleFree):
         """g over the root of the corrected mean of its squares."""
         b2 = group["betas"][1]
         state["v"] = b2 * state.get("v", torch.zeros_like(g)) + (1 - b2) * g**2
-        return g / ((state["v"] / (1 - b2 ** state["t"])).sqrt() + group["eps"])
+        way: Tensor = g / ((state["v"] / (1 - b2 ** state["t"])).sqrt() + group["eps"])
+        return way
 
     def between(self, group: dict[str, Any]) -> float:
         """The paper's beta1."""

@@ -19,6 +19,7 @@ from typing import Any
 from msbench.checks.child import ENDED, Send, messages
 from msbench.checks.findings import Finding
 from msbench.checks.imports import import_plugin, parts_named
+from msbench.kinds import Kind
 from msbench.plugins.loading import OWN, load_plugins
 from msbench.plugins.options import check_options
 from msbench.run.device import limit_threads
@@ -43,7 +44,7 @@ class Request:
 class Named:
     """A part that is to be checked."""
 
-    kind: str
+    kind: Kind
     name: str
     plugin: str
     file: str = ""
@@ -117,18 +118,30 @@ TRAINING = {"optimizer", "loss", "model", "decoder", "learner"}
 
 
 def _prepare(kinds: set[str]) -> None:
-    """Import what checks of these kinds need, once, before processes are forked."""
+    """Import and find out, once, what checks of these kinds need, before processes are forked."""
     from msbench.checks.parts import HOMES
 
-    wanted = [module for kind, module in HOMES.items() if kind in kinds]
+    for kind, module in HOMES.items():
+        if kind in kinds:
+            import_module(module)
+    check_options({}, {})
     if kinds & TRAINING:
-        learners = load_plugins(only=[OWN]).of("learner")
-        wanted += [name for entry in learners for name in (entry.module(), *entry.preload)]
-    for name in wanted:
-        import_module(name)
-    check_options({}, {})  # so that not every process waits for pydantic
+        _warm_up()
     gc.collect()
     gc.freeze()
+
+
+def _warm_up() -> None:
+    """Digests of our own code, small tasks and all that is imported when a learner is made."""
+    from msbench.checks.subject import Subject
+
+    own = load_plugins(only=[OWN])
+    for entry in own.of("learner"):
+        for name in entry.preload:
+            import_module(name)
+        subject = Subject(own, entry)
+        for kind in subject.kinds:
+            subject.learner(kind)
 
 
 def _checked(part: Named, request: Request) -> Iterator[dict[str, Any]]:

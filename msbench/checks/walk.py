@@ -1,6 +1,7 @@
 """An optimizer at work on a very small model in double precision, watched from outside."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -72,7 +73,7 @@ class Walk:
             if labels == "sampled":
                 targets = logits.detach().softmax(-1).multinomial(1)[:, 0]
             loss = functional.cross_entropy(logits, targets)
-            loss.backward(create_graph=create_graph)
+            loss.backward(create_graph=create_graph)  # type: ignore[no-untyped-call]
         self.asked += 1 / of
         for reached, p in zip(self.reached, self.model.parameters(), strict=True):
             if p.grad is not None:
@@ -82,9 +83,10 @@ class Walk:
     def _watch(self, model: nn.Module, inputs: Any, logits: Tensor) -> None:
         """Whoever runs the model: a gradient that comes back through its logits is a pass."""
         if logits.requires_grad:
-            logits.register_hook(lambda _: self._count(len(logits) / ROWS))
+            count = partial(self._count, len(logits) / ROWS)
+            logits.register_hook(count)  # type: ignore[no-untyped-call]
 
-    def _count(self, share: float) -> None:
+    def _count(self, share: float, gradient: Tensor) -> None:
         self.passes += share
 
     def weights(self) -> list[Tensor]:

@@ -88,7 +88,7 @@ class Wrapper(Optimizer):
 class Averaging(Wrapper):
     """Evaluates on other weights (`average`) than it trains."""
 
-    kept = ("average", "trained", "steps", "_count")
+    kept: tuple[str, ...] = ("average", "trained", "steps", "_count")
 
     def __init__(self, base: Optimizer):
         super().__init__(base)
