@@ -28,7 +28,7 @@ check: .venv/dev  ## format, lint, types, floors, generated documents, identitie
 	$(BIN)/lint-imports
 	$(BIN)/cog --check -r README.md docs/*.md
 	$(BIN)/msbench selftest
-	$(BIN)/msbench check optimizers losses schedules models decoders learners launchers commands \
+	$(BIN)/msbench check optimizers losses schedules models decoders metrics learners launchers observers commands \
 		numbers-fr numbers-de stories-qa
 	$(MAKE) test
 

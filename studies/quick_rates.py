@@ -98,11 +98,16 @@ def _lines(name: str, rows: Sequence[Row]) -> list[str]:
     """`per_task.bbc-news = { lr = 0.1 }` for every task."""
     return [
         f"per_task.{row['task']} = {{ "
-        + ", ".join(f"{json.dumps(option)} = {value!r}" for option, value in row["options"].items())
+        + ", ".join(f"{_key(option)} = {value!r}" for option, value in row["options"].items())
         + " }"
         for row in rows
         if row["optimizer"] == name
     ]
+
+
+def _key(option: str) -> str:
+    """As TOML has it: a name with a dot is quoted."""
+    return json.dumps(option) if "." in option else option
 
 
 if __name__ == "__main__":

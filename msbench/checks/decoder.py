@@ -6,7 +6,7 @@ little, through a learner as in a trial.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,8 @@ from msbench.checks.endless import Endless
 from msbench.checks.findings import Skipped, Wrong
 from msbench.checks.learning import need_kinds, trained
 from msbench.checks.subject import Subject
-from msbench.data.task import BEGIN, END, PAD, Batch, Split, Task
+from msbench.data.task import BEGIN, END, PAD, Batch, Task
+from msbench.data.withheld import blind, without_test
 from msbench.microbench.tasks import task_of
 from msbench.plugins.options import supplied
 from msbench.spec import TaskKind
@@ -113,31 +114,27 @@ def ignores_its_neighbours(subject: Subject) -> str:
 
 
 def sees_no_answers(subject: Subject) -> str:
-    """With the targets and references of other examples in their place, it predicts the same.
+    """With targets and references withheld, as in trials, it predicts the same.
 
-    Looked for in the batch, in its split and in the task's test split. A decoder that sees what it
-    is scored against wins everything."""
-    scores = False
+    They are withheld in the batch, in its split and in the task's test split. A decoder that sees
+    what it is scored against would win everything. One that is registered with `reads_targets`
+    scores texts, and needs them."""
+    if subject.entry.reads_targets:
+        raise Skipped("it is registered with reads_targets")
     for case in _cases(subject):
-        if isinstance(case.usual[0], float) and case.kind == "lm":
-            scores = True
-            continue
-        hidden = scrambled(case.task.test, case.kind)
-        batch = hidden.batch(case.batch.rows)
-        told = replace(case.task, test=hidden)
         try:
-            found = case.predictions(batch, told)
+            found = case.predictions(blind(case.batch), without_test(case.task))
         except Exception as error:
             raise Wrong(
-                f"on {case.kind} it fails where the answers are those of other examples: "
+                f"on {case.kind} it fails where targets and references are withheld: "
                 f"{type(error).__name__}: {error}"
             ) from error
         if not same(case.usual, found):
             raise Wrong(
-                f"on {case.kind} it predicts otherwise where targets and references are those of "
-                f"other examples: it reads what it is scored against"
+                f"on {case.kind} it predicts otherwise where targets and references are withheld: "
+                f"it reads what it is scored against"
             )
-    return "of lm it scores the text itself" if scores else ""
+    return ""
 
 
 def keeps_within_limits(subject: Subject) -> str:
@@ -183,22 +180,6 @@ CHECKS: tuple[Callable[[Subject], Any], ...] = (
     keeps_within_limits,
     leaves_the_model_alone,
 )
-
-
-def scrambled(split: Split, kind: TaskKind) -> Split:
-    """The split with each example's answer replaced by another one's.
-
-    Of `lm` the prompt stays, and what follows it is another's."""
-    turn = np.roll(np.arange(len(split)), len(split) // 2)
-    target, references = split.target[turn], [split.references[row] for row in turn.tolist()]
-    input = split.input
-    if input is not None and kind == "lm":
-        assert split.source is not None
-        behind = np.arange(input.shape[1]) > (split.source != PAD).sum(axis=1)[:, None]
-        input = np.where(behind & (input != PAD), input[turn], input)
-    elif input is not None:
-        input = input[turn]
-    return replace(split, target=target, references=references, input=input)
 
 
 def same(one: Sequence[Any], other: Sequence[Any], close: float = 0.0) -> bool:

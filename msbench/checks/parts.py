@@ -16,8 +16,8 @@ from msbench.kinds import Kind
 HOMES: dict[Kind, str] = {
     kind: f"msbench.checks.{kind}"
     for kind in (
-        *("optimizer", "loss", "schedule", "model", "decoder", "task", "learner"),
-        *("launcher", "command"),
+        *("optimizer", "loss", "schedule", "model", "decoder", "task", "metric"),
+        *("learner", "launcher", "observer", "command"),
     )
 }
 """The module with the checks of a kind: in `CHECKS`, in the order they are run in. Unless the first

@@ -26,6 +26,7 @@ from msbench.version import __version__
 HELP = {
     "run": "Run a suite and print its tables.",
     "challenge": "Tune and run a new optimizer against the records of others.",
+    "merge": "Put the records of several runs of one suite together.",
     "decode": "Decode again from kept weights, without training.",
     "compare": "Compare strategies and print the tables.",
     "claims": "Test common claims about multi-step strategies.",

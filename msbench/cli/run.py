@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,9 +10,12 @@ from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import Stop, quit_on_interrupt
 from msbench.cli.options import (
     device_option,
+    models_option,
+    optimizers_option,
     out_option,
     plugin_option,
     suite_argument,
+    tasks_option,
     workers_option,
 )
 from msbench.cli.output import NOT_OK, SHOWN, echo, leave, say, say_skipped, write
@@ -20,6 +23,7 @@ from msbench.paths import inside
 from msbench.spec import AXES, FIRST_LOOK, display_name
 
 if TYPE_CHECKING:
+    from msbench.plan.shards import Shard
     from msbench.records.record import Record
     from msbench.run.events import Planned
     from msbench.spec import Suite
@@ -28,10 +32,37 @@ MAX_SEEDS = 12
 """Seeds that are added at most, unless told otherwise."""
 
 
+class OneOf(click.ParamType["Shard"]):
+    """Which of how many parts."""
+
+    name = "N/M"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Shard":
+        """`2/8`."""
+        from msbench.plan.shards import Shard
+
+        try:
+            return Shard.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 @click.command("run")
 @suite_argument
 @out_option("records in DIR/SUITE/")
 @workers_option
+@click.option(
+    "-o",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Instead of what the suite says, as optimizer.adamw.lr=3e-3 (repeatable).",
+)
+@tasks_option
+@models_option
+@optimizers_option
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
@@ -49,19 +80,37 @@ MAX_SEEDS = 12
     metavar="N",
     help=f"Add seeds up to N in all.  [default: {MAX_SEEDS}]",
 )
+@click.option(
+    "--shard",
+    type=OneOf(),
+    help="Run this part of the trials alone, as 2/8; `msbench merge` puts records together.",
+)
 @device_option
 @plugin_option
+@click.option(
+    "--observe",
+    "observers",
+    multiple=True,
+    metavar="NAME",
+    help="Tell this observer what happens, such as json-lines (repeatable).",
+)
 @click.option("--dry-run", is_flag=True, help="List the trials to run, and run nothing.")
 @click.option("--retry", is_flag=True, help="Run trials again that did not end ok.")
 def command(
     suite: str,
     out: Path,
     workers: int | None,
+    settings: tuple[str, ...],
+    tasks: tuple[str, ...],
+    models: tuple[str, ...],
+    optimizers: tuple[str, ...],
     seeds: int | None,
     until_verdict: bool,
     max_seeds: int | None,
+    shard: "Shard | None",
     device: str | None,
     plugins: tuple[str, ...],
+    observers: tuple[str, ...],
     dry_run: bool,
     retry: bool,
 ) -> None:
@@ -73,18 +122,21 @@ def command(
     """
     from msbench.cli.progress import show_progress
     from msbench.data.download import fetch_with_bar
-    from msbench.plan.suite import load_suite
+    from msbench.plan.overrides import restricted
+    from msbench.plan.suite import choice_of, load_suite
     from msbench.plan.trials import with_overrides
     from msbench.run.device import limit_threads
     from msbench.run.driver import run_suite
     from msbench.run.events import Done, Planned
+    from msbench.run.observers import build_observers, observed
 
     if (max_seeds and not until_verdict) or (until_verdict and seeds):
         raise click.UsageError("--max-seeds goes with --until-verdict, and neither with --seeds")
     limit_threads(1)
     quit_on_interrupt()
     registry = load_registry(plugins)
-    chosen = load_suite(suite)
+    only = {"task": tasks, "model": models, "optimizer": optimizers}
+    chosen = restricted(load_suite(suite, settings), only)
     if until_verdict:
         max_seeds = max_seeds or chosen.question.max_seeds or MAX_SEEDS
     chosen = with_overrides(
@@ -93,7 +145,18 @@ def command(
     folder = inside(out, chosen.name)
     fetch = None if dry_run else fetch_with_bar
     stop = Stop()
-    events = run_suite(chosen, registry, folder, retry=retry, fetch=fetch, stopping=stop.is_wanted)
+    watching = [choice_of(text, "--observe") for text in observers]
+    told = build_observers(registry, watching, folder)
+    run = run_suite(
+        chosen,
+        registry,
+        folder,
+        retry=retry,
+        fetch=fetch,
+        stopping=stop.is_wanted,
+        shard=shard,
+    )
+    events = observed(run, told)
     planned = next(events)
     assert isinstance(planned, Planned)
     say_skipped(planned.problems, planned.unsealed)
@@ -106,6 +169,9 @@ def command(
     _print_progress_before(planned, folder)
     done = show_progress(events, stop)
     assert isinstance(done, Done)
+    if shard:
+        echo(f"shard {shard.number} of {shard.of} is done: {folder}")
+        echo("when all are: msbench merge FOLDER ... -o DIR, then msbench run to measure speeds")
     if done.lost:
         total = len(done.records) + done.lost
         leave(NOT_OK, f"{done.lost} of {total} left no record: the launcher lost them")

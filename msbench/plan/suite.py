@@ -13,6 +13,7 @@ from typing import Any
 from msbench.errors import MsbenchError, SuiteError, did_you_mean
 from msbench.paths import exists, inside, read_file
 from msbench.plan.limits import MOST, number_problems, size_problems, too_many
+from msbench.plan.overrides import overridden
 from msbench.plan.question import question_problems
 from msbench.plan.tables import NAMED, by_task, parse_choice, parse_fields
 from msbench.spec import (
@@ -69,11 +70,14 @@ def find_suite(name: str) -> Path:
     return path
 
 
-def load_suite(name: str) -> Suite:
-    """The suite of that name or path; SuiteError lists everything that is wrong with it."""
+def load_suite(name: str, settings: Sequence[str] = ()) -> Suite:
+    """The suite of that name or path; SuiteError lists everything that is wrong with it.
+
+    settings: what is said instead of the file, as `training.passes=500`; see `overridden`.
+    """
     path = find_suite(name)
     _check_name(path)
-    suite = _suite(path, {**DEFAULTS, **_toml(path)})
+    suite = _suite(path, overridden({**DEFAULTS, **_toml(path)}, settings))
     if problems := list(dict.fromkeys(_contradictions(suite))):
         raise SuiteError([f"{path}: {problem}" for problem in problems])
     return suite

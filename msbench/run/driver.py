@@ -20,6 +20,7 @@ from msbench.paths import exists
 from msbench.plan.known import known_fingerprint
 from msbench.plan.modes import mode_notes
 from msbench.plan.question import question_of
+from msbench.plan.shards import Shard, check_shards
 from msbench.plan.trials import Fingerprint, expected, measurements
 from msbench.plan.tuning import tuning_notes
 from msbench.plan.versions import replaced
@@ -50,6 +51,7 @@ def run_suite(
     retry: bool = False,
     fetch: Callable[[Source], Any] | None = fetch,
     stopping: Callable[[], bool] = lambda: False,
+    shard: Shard | None = None,
 ) -> Generator[Event, None, None]:
     """Run what of the suite has no record in `folder`; `Planned` comes first and `Done` last.
 
@@ -58,18 +60,22 @@ def run_suite(
     for: a caller that stops after `Planned` has made a dry run. retry: also do trials again that
     did not end ok. fetch: brings the archives of tasks; None leaves them, and the data of a
     trial is then unknown (""). stopping: once it is true no job is started any more, and
-    KeyboardInterrupt is raised when the running ones are recorded.
+    KeyboardInterrupt is raised when the running ones are recorded. shard: run this part of the
+    trials alone, and measure no throughput.
 
     Raises SuiteError with all that is wrong with the suite, StoreError if records cannot be kept.
     """
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch))
     looked = seeds_looked_for(folder)
     _check_looks(suite, folder, looked)
+    if shard:
+        check_shards(suite)
     leases = Leases(folder)  # before records are read: what is recorded meanwhile is news
     stored = stored_in(folder)
     kept = [record for record in stored.records if record.status == "ok" or not retry]
-    every = expected(suite, registry, kept, fingerprint)
-    trials, timed = _missing(every, kept), _missing(measurements(suite, every), kept)
+    plan = partial(_planned, suite, registry, fingerprint, shard)
+    every, measured = plan(kept)
+    trials, timed = _missing(every, kept), _missing(measured, kept)
     outdated = replaced(trials, stored.records)
     modes = mode_notes([*trials, *(t for each in timed for t in each.strategies)], registry)
     notes = [*tuning_notes(suite), *modes]
@@ -89,11 +95,10 @@ def run_suite(
             tried |= {trial.key for trial in trials}
             records = stored_in(folder).records
             kept = [r for r in records if r.status == "ok" or not retry or r.key in tried]
-            every = expected(suite, registry, kept, fingerprint)
+            every, measured = plan(kept)
             trials = _missing(every, kept)
             _keep_question(suite, folder, every, looked)  # of a search, only winners have decoders
             fault("planned")
-        measured = measurements(suite, every)
         if timed := _missing(measured, kept):
             yield from launch(timed, Choice("processes", {"workers": 1}), "throughput")
             records = stored_in(folder).records
@@ -102,6 +107,18 @@ def run_suite(
     finished = [record for record in records if record.key in keys]
     fault("done")
     yield Done(finished, len(keys) - len(finished))
+
+
+def _planned(
+    suite: Suite,
+    registry: Registry,
+    fingerprint: Fingerprint,
+    shard: Shard | None,
+    kept: Sequence[Record],
+) -> tuple[list[Trial], list[Measurement]]:
+    """All trials of the suite, or of a shard of it, and what is measured when they are done."""
+    every = expected(suite, registry, kept, fingerprint)
+    return (shard.of_suite(every), []) if shard else (every, measurements(suite, every))
 
 
 def launch_jobs(
@@ -205,24 +222,37 @@ def entries_of(registry: Registry, trials: Sequence[Trial]) -> list[Entry]:
     return [registry.find(kind, name) for kind, name in sorted(names)]
 
 
-def fingerprint_of(registry: Registry, part: Part, *, fetch: Callable[[Source], Any] | None) -> str:
-    """The fingerprint of a task's data, fetched first if need be; "" if it is not to be had."""
+def fingerprint_of(
+    registry: Registry,
+    part: Part,
+    model: Part | None = None,
+    *,
+    fetch: Callable[[Source], Any] | None,
+) -> str:
+    """The fingerprint of a task's data, fetched first if need be; "" if it is not to be had.
+
+    model: one that brings a tokenizer, which may come from files anywhere, so nothing of it is
+    remembered.
+    """
     for source in registry.sources(part):
         if check(source) != "ok":
             if fetch is None:
                 return ""
             fetch(source)
-    return known_fingerprint(registry, part, partial(_fingerprint, registry, part))
+    find = partial(_fingerprint, registry, part, model)
+    return find() if model else known_fingerprint(registry, part, find)
 
 
-def _fingerprint(registry: Registry, part: Part) -> str:
+def _fingerprint(registry: Registry, part: Part, model: Part | None) -> str:
     try:
-        fingerprint: str = registry.build("task", part)().fingerprint()
+        task = registry.make_task(part, model) if model else registry.build("task", part)()
+        fingerprint: str = task.fingerprint()
     except MsbenchError:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f"task {part.name!r} of plugin {part.plugin} cannot be prepared: "
+            f"task {part.name!r} of plugin {part.plugin} cannot be prepared"
+            f"{f' for model {model.name!r}' if model else ''}: "
             f"{type(error).__name__}: {error}"
         ) from error
     return fingerprint
@@ -232,10 +262,10 @@ def cache_by_part(function: Fingerprint) -> Fingerprint:
     """`function`, asked once per part."""
     known: dict[str, str] = {}
 
-    def ask(part: Part) -> str:
-        if repr(part) not in known:
-            known[repr(part)] = function(part)
-        return known[repr(part)]
+    def ask(*parts: Part) -> str:
+        if repr(parts) not in known:
+            known[repr(parts)] = function(*parts)
+        return known[repr(parts)]
 
     return ask
 

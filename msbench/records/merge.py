@@ -1,0 +1,122 @@
+"""Several folders of records -> one, line by line as they were written."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from msbench.errors import RecordsError, StoreError
+from msbench.paths import write_whole
+from msbench.records.question import FILE
+from msbench.records.record import Record
+from msbench.records.store import THROUGHPUT, TRIALS, prepare_folder, read
+
+SHOWN = 5
+"""Trials that contradict each other, of which a message names at most so many."""
+
+CLOCKED = ("seconds", "setup_seconds", "peak_memory", "tokens_per_second")
+"""Results that two runs of one trial do not have in common."""
+
+
+@dataclass
+class Merged:
+    """What a merge did."""
+
+    records: int = 0
+    twice: int = 0
+    """Trials that several folders had, with equal results."""
+    weights: int = 0
+    problems: list[str] = field(default_factory=list)
+    """A sentence for every line that is no record, and is left out."""
+
+
+def merge(folders: Sequence[Path], into: Path) -> Merged:
+    """Put the records of all folders into a new one, with their question and kept weights.
+
+    A trial that several folders have must have the same results in all of them, whatever time it
+    took; of one that ended ok only somewhere, that record is kept. RecordsError if results
+    contradict each other, folders answer different questions, or the new one has records;
+    StoreError if it cannot be written.
+    """
+    if any((into / name).exists() for name in (TRIALS, THROUGHPUT)):
+        raise RecordsError(f"{into}: has records already: name a new folder")
+    merged, kept, contradictions = Merged(), dict[str, Record](), list[str]()
+    for folder in folders:
+        stored = read(folder)
+        merged.problems += stored.problems
+        for record in stored.records:
+            other = kept.get(record.key)
+            merged.twice += other is not None
+            if other is None or (other.status != "ok" and record.status == "ok"):
+                kept[record.key] = record
+            elif record.is_trial and record.status == "ok" and not same_results(other, record):
+                contradictions.append(f"{record.key} in {folder}")
+    if contradictions:
+        told = ", ".join(contradictions[:SHOWN]) + (", ..." if len(contradictions) > SHOWN else "")
+        raise RecordsError(
+            f"{len(contradictions)} trials have other results than in a folder named before: {told}"
+            "; the machines or what is installed there differ in a way that no version tells"
+        )
+    question = _question(folders)
+    prepare_folder(into)
+    _write(into, list(kept.values()), question)
+    merged.records, merged.weights = len(kept), _copy_weights(folders, into, kept)
+    return merged
+
+
+def same_results(one: Record, other: Record) -> bool:
+    """Whether two records of a trial have equal losses, scores and counts."""
+    return _unclocked(one.results) == _unclocked(other.results)
+
+
+def _unclocked(value: Any) -> Any:
+    """Results without what clocks and machines say."""
+    if isinstance(value, Mapping):
+        return {
+            name: _unclocked(each)
+            for name, each in value.items()
+            if name not in CLOCKED and not name.endswith("_seconds")
+        }
+    return [_unclocked(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _question(folders: Sequence[Path]) -> bytes:
+    """The one that all folders have; nothing if none has one."""
+    found = {
+        folder: (folder / FILE).read_bytes() for folder in folders if (folder / FILE).is_file()
+    }
+    if len(set(found.values())) > 1:
+        named = ", ".join(map(str, found))
+        raise RecordsError(f"{named}: their suites ask different questions ({FILE})")
+    return next(iter(found.values()), b"")
+
+
+def _write(into: Path, records: Sequence[Record], question: bytes) -> None:
+    """Files that are whole or not there."""
+    lines: dict[str, list[str]] = {TRIALS: [], THROUGHPUT: []}
+    for record in records:
+        lines[TRIALS if record.is_trial else THROUGHPUT].append(record.to_json() + "\n")
+    try:
+        for name, own in lines.items():
+            write_whole(into / name, "".join(own).encode())
+        if question:
+            write_whole(into / FILE, question)
+    except OSError as error:
+        raise StoreError(f"cannot write to {into}: {error.strerror or error}") from error
+
+
+def _copy_weights(folders: Sequence[Path], into: Path, kept: Mapping[str, Record]) -> int:
+    """Kept weights of the trials, those of the first folder that has them."""
+    count = 0
+    try:
+        for folder in folders:
+            for file in sorted((folder / "weights").glob("*.safetensors")):
+                target = into / "weights" / file.name
+                if file.stem in kept and not target.exists():
+                    target.parent.mkdir(exist_ok=True)
+                    shutil.copy2(file, target)
+                    count += 1
+    except OSError as error:
+        raise StoreError(f"cannot write to {into}: {error.strerror or error}") from error
+    return count
