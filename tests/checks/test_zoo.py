@@ -115,7 +115,7 @@ def test_what_never_comes_is_given_up(call: Callable[..., Result]) -> None:
 def test_wrong_targets_are_errors(call: Callable[..., Result], tmp_path: Path) -> None:
     for target, said in (
         ("no-such-file.py", "there is no file"),
-        ("optimizer:adamv", "did you mean 'adamw'?"),
+        ("optimizer:adamww", "did you mean 'adamw'?"),
         ("no-such-thing", "there is no part, file or package 'no-such-thing'"),
     ):
         assert said in call("check", target, check=2).stderr
