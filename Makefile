@@ -28,6 +28,8 @@ check: .venv/dev  ## format, lint, types, floors, generated documents, identitie
 	$(BIN)/lint-imports
 	$(BIN)/cog --check -r README.md docs/*.md plugins/*/README.md
 	$(BIN)/msbench selftest
+	$(BIN)/msbench check optimizers losses schedules models decoders metrics learners launchers observers commands \
+		numbers-fr numbers-de stories-qa
 	$(MAKE) test
 
 bench: .venv/dev  ## how fast the pieces are (the ratios have scripts of their own)
