@@ -36,6 +36,7 @@ HELP = {
     "plot": "Draw one picture, and describe it in words.",
     "list": "List parts (tasks, models, optimizers, ...) and suites.",
     "info": "Explain one part: idea, costs, options, data and licence.",
+    "new": "Begin a plugin: a package with its test and a tiny suite.",
 }
 """Our own commands, in the order they are used in. Their modules are imported when they run."""
 
