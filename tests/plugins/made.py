@@ -1,0 +1,42 @@
+"""Packages that `msbench new` made, as if pip had installed them: a test installs nothing."""
+
+import tomllib
+from pathlib import Path
+
+from msbench.plugins.loading import load_plugins
+from msbench.plugins.scaffold import RECIPES, make_package
+
+
+def every_recipe() -> list[tuple[str, str]]:
+    """Kinds and variants."""
+    return [(what, variant) for what, variants in RECIPES.items() for variant in variants]
+
+
+def name_of(what: str, variant: str) -> str:
+    return "-".join(filter(None, ("some", variant, what)))
+
+
+def make_all(parent: Path) -> dict[str, Path]:
+    """A package of every recipe: name of its part -> its folder, where Python finds it."""
+    registry = load_plugins()
+    made = {}
+    for what, variant in every_recipe():
+        name = name_of(what, variant)
+        made[name] = make_package(RECIPES[what][variant], name, parent, registry)
+        install(made[name])
+    return made
+
+
+def install(folder: Path) -> None:
+    """Write what `pip install -e` would write elsewhere, so that the folder on the path will do."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    name, version = project["name"].replace("-", "_"), project["version"]
+    info = folder / f"{name}-{version}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {version}\n"
+    )
+    points = project["entry-points"]["msbench"]
+    lines = [f"{point} = {value}" for point, value in points.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[msbench]", *lines, ""]))
+    (info / "top_level.txt").write_text(f"{name}\n")
