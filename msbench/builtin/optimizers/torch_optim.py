@@ -16,6 +16,7 @@ from torch.torch_version import TorchVersion
 from msbench.builtin.optimizers.capturing import is_capturable, note_replay, step_kinds
 from msbench.builtin.optimizers.decay import Decay, decayed, decoupled
 from msbench.builtin.optimizers.inspection import is_steady
+from msbench.builtin.optimizers.states import State, load_state, state_of
 from msbench.builtin.types import (
     DecayExponent,
     Iterations,
@@ -189,13 +190,25 @@ def lbfgs(
     the last `history` updates is kept, although they come from other batches: L-BFGS is made for
     full-batch training, and is included to show that.
     """
-    return LBFGS(
+    return WolfeLBFGS(
         [p for p in model.parameters() if p.requires_grad],
         lr=lr,
         max_iter=iterations,
         history_size=history,
         line_search_fn="strong_wolfe",
     )
+
+
+class WolfeLBFGS(LBFGS):
+    """torch's, whose line search would divide by a rate of 0."""
+
+    steady = True
+
+    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
+        """One step; at rate 0 only the gradient."""
+        if not self.param_groups[0]["lr"]:
+            return closure()
+        return super().step(closure)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class Orthogonal(Muon):
@@ -247,6 +260,15 @@ class Together(Optimizer):
         """Forward to all of them."""
         for part in self.parts:
             note_replay(part)
+
+    def state_dict(self) -> State:
+        """Of all of them."""
+        return state_of(self, self.parts, ())
+
+    def load_state_dict(self, state: State) -> None:
+        """To all of them."""
+        load_state(self, self.parts, state)
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
 
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One gradient, then a step of each."""

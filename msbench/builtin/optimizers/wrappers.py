@@ -19,6 +19,7 @@ from msbench.builtin.optimizers.capturing import (
     step_kind,
 )
 from msbench.builtin.optimizers.inspection import is_steady
+from msbench.builtin.optimizers.states import State, load_state, state_of
 from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.types import PositiveShare, Share, Steps, UpTo10
 
@@ -34,6 +35,8 @@ class Wrapper(Optimizer):
     """
 
     _spent = 0.0
+    kept: tuple[str, ...] = ()
+    """The attributes that change from step to step."""
 
     def __init__(self, base: Optimizer):
         super().__init__(unshared(base).param_groups, {})
@@ -72,9 +75,20 @@ class Wrapper(Optimizer):
         """Of the base."""
         return int(getattr(self.base, "sent_bytes", 0))
 
+    def state_dict(self) -> State:
+        """That of the base, and what is kept besides."""
+        return state_of(self, [self.base], self.kept)
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state, with the weights that belong to it."""
+        load_state(self, [self.base], state)
+        self.param_groups = self.base.param_groups
+
 
 class Averaging(Wrapper):
     """Evaluates on other weights (`average`) than it trains."""
+
+    kept = ("average", "trained", "steps", "_count")
 
     def __init__(self, base: Optimizer):
         super().__init__(base)
@@ -171,6 +185,8 @@ class EMA(Averaging):
 class SWA(Averaging):
     """Stochastic weight averaging (Izmailov et al., 2018): the plain mean of the weights, taken
     after every `every` steps of the last part of the budget, from the share `start` on."""
+
+    kept = (*Averaging.kept, "averaged")
 
     def __init__(self, model: nn.Module, base: Base, start: Share = 0.75, every: Steps = 1):
         super().__init__(base(model))
