@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import msbench
+from msbench.builtin.passes import add_gradient
 
 Make = Callable[[nn.Module], Optimizer]
 
@@ -49,11 +50,16 @@ def state_bytes(make: Make) -> float:
     getattr(optimizer, "train", lambda: None)()
     tokens = torch.arange(64).remainder(256)
 
-    def closure(index: int = 0, of: int = 1) -> Tensor:
+    def closure(
+        index: int = 0, of: int = 1, *, create_graph: bool = False, labels: str = "given"
+    ) -> Tensor:
         optimizer.zero_grad()
         with torch.enable_grad():
             loss = nn.functional.cross_entropy(model(tokens[index::of]), tokens[index::of] % 2)
-            loss.backward()  # type: ignore[no-untyped-call]
+            if create_graph:
+                add_gradient(loss, list(model.parameters()))
+            else:
+                loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     for step in range(20):

@@ -235,9 +235,9 @@ class SAM(Wrapper):
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One step of the base along the gradient at the worst point nearby."""
 
-        def uphill_closure() -> Tensor:
+        def uphill_closure(*shard: int, **asked: Any) -> Tensor:
             with self._replayed():
-                loss = closure()
+                loss = closure(*shard)
             weights = [p for p in parameters(self.base) if p.grad is not None]
             before = [p.detach().clone() for p in weights]
             with torch.no_grad():
@@ -246,7 +246,7 @@ class SAM(Wrapper):
                 torch._foreach_mul_(gradients, self.rho / (norm + 1e-12))  # not needed any more
                 torch._foreach_add_(weights, gradients)
             del gradients
-            closure()
+            closure(*shard, **asked)
             with torch.no_grad():
                 torch._foreach_copy_(weights, before)
             return loss
@@ -286,7 +286,7 @@ class Extragradient(Wrapper):
         loss = self.base.step(closure)  # type: ignore[arg-type]
         returned = False
 
-        def ahead() -> Tensor:
+        def ahead(*shard: int, **asked: Any) -> Tensor:
             nonlocal returned
             if returned:  # a second gradient would no longer be taken a step ahead
                 raise msbench.MsbenchError(
@@ -294,7 +294,7 @@ class Extragradient(Wrapper):
                     f"and {type(self.base).__name__} takes several"
                 )
             returned = True
-            loss_ahead = closure()
+            loss_ahead = closure(*shard, **asked)
             with torch.no_grad():
                 torch._foreach_copy_(weights, before)
             return loss_ahead
