@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from keyword import iskeyword
+from keyword import kwlist, softkwlist
 from pathlib import Path
 from typing import Any
 
@@ -36,27 +36,65 @@ class Recipe:
     """Of templates, besides the one that all packages share."""
     module: str
     """The file that has the part."""
+    idea: str
+    """What the part does until it is replaced."""
     needs: tuple[str, ...] = ("torch",)
     """Distributions that its code imports, besides msbench."""
 
 
 RECIPES: dict[str, dict[str, Recipe]] = {
     "optimizer": {
-        "": Recipe("optimizer", ("optimizer",), "optimizer"),
-        "two-pass": Recipe("optimizer", ("optimizer", "two-pass"), "optimizer"),
-        "averaging": Recipe("optimizer", ("optimizer", "averaging"), "optimizer"),
+        "": Recipe("optimizer", ("optimizer",), "optimizer", "an optimizer with a memory: Lion"),
+        "two-pass": Recipe(
+            "optimizer", ("optimizer", "two-pass"), "optimizer", "two gradients a step: SAM"
+        ),
+        "averaging": Recipe(
+            "optimizer",
+            ("optimizer", "averaging"),
+            "optimizer",
+            "other weights in evaluation than in training: a moving average",
+        ),
+        "hessian": Recipe(
+            "optimizer",
+            ("optimizer", "hessian"),
+            "optimizer",
+            "gradients that are differentiated again: Newton steps along a diagonal",
+        ),
     },
-    "wrapper": {"": Recipe("optimizer", ("optimizer", "wrapper"), "wrapper")},
-    "loss": {"": Recipe("loss", ("loss",), "loss")},
-    "schedule": {"": Recipe("schedule", ("schedule",), "schedule", needs=())},
+    "wrapper": {
+        "": Recipe(
+            "optimizer",
+            ("optimizer", "wrapper"),
+            "wrapper",
+            "an optimizer around any other: gradient centralization",
+        )
+    },
+    "loss": {"": Recipe("loss", ("loss",), "loss", "a loss for every kind of task: Poly-1")},
+    "schedule": {
+        "": Recipe("schedule", ("schedule",), "schedule", "a polynomial decay with warm-up", ())
+    },
     "model": {
-        "": Recipe("model", ("classify", "model"), "model"),
-        "generating": Recipe("model", ("generating",), "model"),
+        "": Recipe("model", ("classify", "model"), "model", "a classifier: words with attention"),
+        "generating": Recipe(
+            "model", ("generating",), "model", "a sequence-to-sequence model that is decoded"
+        ),
     },
-    "decoder": {"": Recipe("decoder", ("decoder",), "decoder")},
-    "task": {"": Recipe("task", ("task",), "task", needs=())},
-    "learner": {"": Recipe("learner", ("classify", "learner"), "learner", needs=("numpy",))},
-    "launcher": {"": Recipe("launcher", ("launcher",), "launcher", needs=())},
+    "decoder": {
+        "": Recipe("decoder", ("decoder",), "decoder", "greedy decoding that avoids repetitions")
+    },
+    "task": {"": Recipe("task", ("task",), "task", "a classification task, generated", ())},
+    "learner": {
+        "": Recipe(
+            "learner",
+            ("classify", "learner"),
+            "learner",
+            "another framework with parts of its own: gradients by hand in numpy",
+            ("numpy", "safetensors"),
+        )
+    },
+    "launcher": {
+        "": Recipe("launcher", ("launcher",), "launcher", "trials in fresh processes", ())
+    },
 }
 """What can be made, each in its variants; "" is the one that is made if none is asked for."""
 
@@ -106,10 +144,10 @@ def check_name(recipe: Recipe, name: str, registry: Registry) -> None:
     if find_spec(package(name)) is not None:
         raise MsbenchError(f"a package {package(name)!r} is installed already: choose another name")
     words = words_for(name)
-    if taken := [each for each in (words["function"], words["classname"]) if _taken(each, recipe)]:
+    if taken := {words["function"], words["classname"]} & _taken(recipe):
         raise MsbenchError(
-            f"{taken[0]!r} means something else in Python or in the new code: choose another name, "
-            f"such as 'my-{name}'"
+            f"{min(taken)!r} means something else in Python, or in the new code: choose another "
+            f"name, such as 'my-{name}'"
         )
 
 
@@ -173,23 +211,19 @@ def _place(path: str, words: Mapping[str, str]) -> str:
     return path.replace("NAME", words["name"])
 
 
-def _taken(word: str, recipe: Recipe) -> bool:
-    """Whether the word could not be that of a function or a class in the new code."""
-    return iskeyword(word) or hasattr(builtins, word) or word in _identifiers(recipe)
-
-
-def _identifiers(recipe: Recipe) -> set[str]:
-    """Every name in the code of a package, but those that are made of the part's name."""
+def _taken(recipe: Recipe) -> set[str]:
+    """What a function or a class in the new code cannot be called."""
     texts = render(recipe, EXAMPLE)
     code = [text for path, text in texts.items() if path.endswith(".py")]
-    own = words_for(EXAMPLE).values()
-    return {each for text in code for each in _names(ast.parse(text))} - set(own)
+    own = {str(word) for word in words_for(EXAMPLE).values()}
+    used = {each for text in code for each in _identifiers(ast.parse(text))} - own
+    return used | {*kwlist, *softkwlist, *dir(builtins)}
 
 
 EXAMPLE = "some-part"
 
 
-def _names(tree: ast.AST) -> Iterator[str]:
+def _identifiers(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             yield node.id

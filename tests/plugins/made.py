@@ -1,8 +1,12 @@
 """Packages that `msbench new` made, as if pip had installed them: a test installs nothing."""
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
+from msbench.cache import remember
+from msbench.plugins.code import code_of
+from msbench.plugins.first_load import FACTS
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.scaffold import RECIPES, make_package
 
@@ -17,7 +21,7 @@ def name_of(what: str, variant: str) -> str:
 
 
 def make_all(parent: Path) -> dict[str, Path]:
-    """A package of every recipe: name of its part -> its folder, where Python finds it."""
+    """A package of every recipe: name of its part -> its folder, to be put on the path."""
     registry = load_plugins()
     made = {}
     for what, variant in every_recipe():
@@ -40,3 +44,10 @@ def install(folder: Path) -> None:
     lines = [f"{point} = {value}" for point, value in points.items()]
     (info / "entry_points.txt").write_text("\n".join(["[msbench]", *lines, ""]))
     (info / "top_level.txt").write_text(f"{name}\n")
+
+
+def remember_first_loads(folders: Iterable[Path]) -> None:
+    """That these packages, which are on the path, can be loaded: a process for each of them would
+    find that out, and tests of that are elsewhere."""
+    packages = [folder.name.replace("-", "_") for folder in folders]
+    remember(FACTS, {f"{each} {code_of([each]).digest}": "" for each in packages})
