@@ -78,6 +78,13 @@ RECIPES: dict[str, dict[str, Recipe]] = {
         "generating": Recipe(
             "model", ("generating",), "model", "a sequence-to-sequence model that is decoded"
         ),
+        "hugging-face": Recipe(
+            "model",
+            ("generating", "hugging-face"),
+            "model",
+            "the same from the transformers library: T5",
+            ("torch", "transformers>=5.23"),
+        ),
     },
     "decoder": {
         "": Recipe("decoder", ("decoder",), "decoder", "greedy decoding that avoids repetitions")

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from msbench.cache import remember
@@ -16,15 +17,24 @@ def every_recipe() -> list[tuple[str, str]]:
     return [(what, variant) for what, variants in RECIPES.items() for variant in variants]
 
 
+def runnable() -> list[tuple[str, str]]:
+    """Those whose package can be imported with what is installed here."""
+    return [(w, v) for w, v in every_recipe() if all(map(is_there, RECIPES[w][v].needs))]
+
+
+def is_there(requirement: str) -> bool:
+    return find_spec(requirement.partition(">")[0]) is not None
+
+
 def name_of(what: str, variant: str) -> str:
     return "-".join(filter(None, ("some", variant, what)))
 
 
 def make_all(parent: Path) -> dict[str, Path]:
-    """A package of every recipe: name of its part -> its folder, to be put on the path."""
+    """A package of every recipe that can be run: name of its part -> its folder, to be put on the path."""
     registry = load_plugins()
     made = {}
-    for what, variant in every_recipe():
+    for what, variant in runnable():
         name = name_of(what, variant)
         made[name] = make_package(RECIPES[what][variant], name, parent, registry)
         install(made[name])

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from made import every_recipe, make_all, name_of, remember_first_loads
+from made import runnable, make_all, name_of, remember_first_loads
 
 import msbench
 from msbench.cli import inputs
 
 ROOT = Path(__file__).parents[2]
 
-NAMES = [name_of(*each) for each in every_recipe()]
+NAMES = [name_of(*each) for each in runnable()]
 
 
 @pytest.fixture(scope="module")

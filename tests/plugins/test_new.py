@@ -1,5 +1,6 @@
 """`msbench new`: names that cannot be, what it says, and its templates."""
 
+import ast
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -77,3 +78,7 @@ def test_nothing_is_left_to_fill_in(what: str, variant: str) -> None:
         assert not {"NAME", "PACKAGE"} & {*Path(path).parts}
         assert "{{" not in text
         assert "{%" not in text
+        if path.endswith(".py"):
+            ast.parse(text)
+        elif path.endswith(".toml"):
+            tomllib.loads(text)
