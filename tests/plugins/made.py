@@ -31,7 +31,7 @@ def name_of(what: str, variant: str) -> str:
 
 
 def make_all(parent: Path) -> dict[str, Path]:
-    """A package of every recipe that can be run: name of its part -> its folder, to be put on the path."""
+    """A package of every recipe that can be run, by the name of its part: folders for the path."""
     registry = load_plugins()
     made = {}
     for what, variant in runnable():

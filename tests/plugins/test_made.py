@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from made import runnable, make_all, name_of, remember_first_loads
+from made import make_all, name_of, remember_first_loads, runnable
 
 import msbench
 from msbench.cli import inputs
