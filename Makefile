@@ -32,6 +32,8 @@ check: .venv/dev  ## format, lint, types, floors, generated documents, identitie
 	$(BIN)/lint-imports
 	$(BIN)/cog --check -r README.md docs/*.md
 	$(BIN)/msbench selftest
+	$(BIN)/msbench check optimizers losses schedules models decoders learners launchers commands \
+		numbers-fr numbers-de stories-qa
 	$(MAKE) test
 
 bench: .venv/dev  ## how fast the pieces are (the ratios have scripts of their own)

@@ -53,7 +53,11 @@ class Case:
         self.learner.reseed("calibrate")
         self.learner.calibrate(decoder)
         self.learner.reseed(seed)
-        return list(self.learner.predict(batch, decoder))
+        found = list(self.learner.predict(batch, decoder))
+        if self.kind != "tag" or len(found) != len(batch.rows):
+            return found
+        sizes = (np.asarray(batch.source) != PAD).sum(axis=1).tolist()  # what counts of each
+        return [list(tags)[:size] for tags, size in zip(found, sizes, strict=True)]
 
     @cached_property
     def usual(self) -> list[Any]:

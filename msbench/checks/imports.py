@@ -14,7 +14,7 @@ from typing import Any
 from msbench.checks.child import Send
 from msbench.checks.findings import Wrong, tried
 from msbench.errors import MsbenchError, PluginError, PluginWarning, did_you_mean
-from msbench.kinds import kind_of
+from msbench.kinds import KINDS, kind_of, plural
 from msbench.plugins.loading import OWN, load_plugins
 from msbench.plugins.registry import Entry, Registry
 
@@ -193,10 +193,13 @@ def parts_named(target: str, files: Sequence[str], send: Send) -> None:
 
 
 def _entries(registry: Registry, target: str) -> list[Entry]:
-    """The part of a KIND:NAME, or all parts of that name; PluginError if there is none."""
+    """The part of a KIND:NAME, all parts of a kind, or all of a name; PluginError if there is
+    none."""
     kind, colon, name = target.partition(":")
     if colon:
         return [registry.find(kind_of(kind), name)]
+    if target in (*KINDS, *map(plural, KINDS)):
+        return registry.of(kind_of(target))
     found = [entry for entry in registry.entries.values() if entry.name == target]
     if not found:
         known = {entry.name for entry in registry.entries.values()}

@@ -13,7 +13,6 @@ from torch import Tensor
 from msbench.checks.findings import Skipped, Wrong
 from msbench.checks.learning import learns, need_kinds
 from msbench.checks.small import (
-    CLOSE,
     apart,
     batch_for,
     gradients,
@@ -27,6 +26,9 @@ from msbench.data.task import IGNORE, Batch
 from msbench.microbench.tasks import task_of
 from msbench.plugins.options import supplied
 from msbench.spec import TaskKind
+
+CLOSE = 1e-6
+"""The largest difference that may be rounding: rewards are in single precision."""
 
 
 def can_be_made(subject: Subject) -> None:
@@ -45,7 +47,7 @@ def can_be_made(subject: Subject) -> None:
                 f"on {case.kind} its sum is no tensor of one number; add up what units give"
             )
         if not bool(total.isfinite()) or not float(count) > 0:
-            raise Wrong(f"on {case.kind} it gives the sum {float(total)} of {float(count)} units")
+            raise Wrong(f"on {case.kind} its sum is {shown(total)}, of {float(count):g} units")
 
 
 def counts_what_counts(subject: Subject) -> None:
@@ -81,8 +83,8 @@ def adds_up(subject: Subject) -> str:
         added = torch.stack([each for each, _ in parts]).sum()
         if apart(total.detach(), added.detach()) > CLOSE:
             raise Wrong(
-                f"on {case.kind} the sums of three parts add up to {float(added):.9g}, not to "
-                f"{float(total):.9g}: return the sum over units, not a mean, and keep nothing"
+                f"on {case.kind} the sums of three parts add up to {shown(added)}, not to "
+                f"{shown(total)}: return the sum over units, not a mean, and keep nothing"
             )
         if total.requires_grad:
             whole, summed = (gradients(case.model, each) for each in (total, added))
@@ -107,8 +109,8 @@ def ignores_padding(subject: Subject) -> str:
         drawn += case.draws
         if not case.draws and apart(total.detach(), other.detach()) > CLOSE:
             raise Wrong(
-                f"on {case.kind} padding changes its sum from {float(total):.9g} to "
-                f"{float(other):.9g}: leave out units whose target is IGNORE"
+                f"on {case.kind} padding changes its sum from {shown(total)} to "
+                f"{shown(other)}: leave out units whose target is IGNORE"
             )
     return "sums that are drawn at random were not compared" if drawn else ""
 
@@ -176,12 +178,12 @@ def validates_what_it_trains(subject: Subject) -> str:
         drawn += case.draws
         if not case.draws and (apart(total.detach(), held.detach()) > CLOSE or count != number):
             raise Wrong(
-                f"on {case.kind}, without dropout, it gives {float(total):.6g} in training and "
-                f"{float(held):.6g} in validation"
+                f"on {case.kind}, without dropout, it gives {shown(total)} in training and "
+                f"{shown(held)} in validation"
             )
-        if float(held) == 0:
+        if float(held.detach()) == 0:
             raise Wrong(f"on {case.kind} it is 0 in validation")
-        if float(held) != float(again):
+        if float(held.detach()) != float(again.detach()):
             raise Wrong(f"on {case.kind} it differs in validation, where nothing is random")
     return "it draws at random in training" if drawn else ""
 
@@ -203,6 +205,11 @@ CHECKS: tuple[Callable[[Subject], Any], ...] = (
     validates_what_it_trains,
     is_learned,
 )
+
+
+def shown(total: Tensor) -> str:
+    """A sum, for people."""
+    return f"{float(total.detach()):.9g}"
 
 
 class Case:

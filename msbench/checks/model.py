@@ -167,8 +167,8 @@ def saves_and_loads(subject: Subject) -> None:
         other.load(path)
     if loss != float(other.validate(held_out(other))):
         raise Wrong(
-            "loaded into another model, the saved weights give another loss: it keeps state that is "
-            "neither a parameter nor a buffer"
+            "loaded into another model, the saved weights give another loss: it keeps state that "
+            "is neither a parameter nor a buffer"
         )
 
 

@@ -140,7 +140,7 @@ class ScheduleFree(Paper):
 
 
 class ScheduleFreeSGD(ScheduleFree):
-    """Its SGD."""
+    """Defazio et al., 2024, The road less scheduled, its SGD."""
 
     def __init__(
         self, params: Iterable[Any], lr: float = 1.0, momentum: float = 0.9, weight_decay: float = 0
@@ -153,7 +153,10 @@ class ScheduleFreeSGD(ScheduleFree):
 
 
 class ScheduleFreeAdamW(ScheduleFree):
-    """Its AdamW: z moves along g / sqrt(v), the mean of squares corrected for its start."""
+    """Defazio et al., 2024, The road less scheduled, its AdamW.
+
+    z moves along g / sqrt(v), the mean of squares corrected for its start.
+    """
 
     def __init__(
         self,

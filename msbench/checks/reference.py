@@ -98,10 +98,7 @@ def reference_of(wanted: str) -> tuple[str, Any]:
         raise Skipped("no reference is known by its name; --reference module:factory compares it")
     if wanted in KNOWN:
         factory, told = KNOWN[wanted]
-        name = f"{factory.__module__}.{factory.__qualname__}".replace(
-            "msbench.checks.", "msbench's "
-        )
-        return name, partial(factory, **told) if told else factory
+        return title(wanted), partial(factory, **told) if told else factory
     module, colon, attribute = wanted.partition(":")
     if not colon:
         raise MsbenchError(
@@ -111,6 +108,15 @@ def reference_of(wanted: str) -> tuple[str, Any]:
         return wanted, getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise MsbenchError(f"--reference {wanted}: {error}") from error
+
+
+def title(name: str) -> str:
+    """What a known reference is, in words."""
+    factory, told = KNOWN[name]
+    if factory.__module__ == papers.__name__:
+        return str(inspect.getdoc(factory)).partition("\n")[0].rstrip(".")
+    options = ", ".join(f"{key}={value}" for key, value in told.items())
+    return f"torch.optim.{factory.__name__}" + (f"({options})" if options else "")
 
 
 def promised(subject: Subject) -> str:

@@ -21,13 +21,21 @@ def findings_of(
     *,
     reference: str = "",
     limit: float = LIMIT,
+    only: Sequence[str] = (),
     plugins: Sequence[str] = (),
 ) -> Iterator[Finding]:
     """Findings as they are made; MsbenchError if there is no such part, file or package.
 
-    targets, reference, plugins: see `msbench.testing.check`. limit: seconds for one check.
+    targets, reference, plugins: see `msbench.testing.check`. limit: seconds for one check. only:
+    names of checks, if not all are wanted.
     """
-    request = {"targets": [*targets], "plugins": [*plugins], "reference": reference, "limit": limit}
+    request = {
+        "targets": [*targets],
+        "plugins": [*plugins],
+        "reference": reference,
+        "limit": limit,
+        "only": [*only],
+    }
     for message in _answers(request):
         if "finding" in message:
             yield Finding(**message["finding"])

@@ -19,6 +19,7 @@ from typing import Any
 from msbench.checks.child import ENDED, Send, messages
 from msbench.checks.findings import Finding
 from msbench.checks.imports import import_plugin, parts_named
+from msbench.plugins.loading import OWN, load_plugins
 from msbench.plugins.options import check_options
 from msbench.run.device import limit_threads
 
@@ -32,6 +33,8 @@ class Request:
     """Files to load besides those that are targets."""
     reference: str = ""
     limit: float = 60.0
+    only: Sequence[str] = ()
+    """Names of checks, if not all are wanted."""
     only_names: bool = False
     """Tell which parts there are, and check nothing."""
 
@@ -108,7 +111,6 @@ TRAINING = {"optimizer", "loss", "model", "decoder", "learner"}
 def _prepare(kinds: set[str]) -> None:
     """Import what checks of these kinds need, once, before processes are forked."""
     from msbench.checks.parts import HOMES
-    from msbench.plugins.loading import OWN, load_plugins
 
     wanted = [module for kind, module in HOMES.items() if kind in kinds]
     if kinds & TRAINING:
@@ -123,11 +125,9 @@ def _prepare(kinds: set[str]) -> None:
 
 def _checked(part: Named, request: Request) -> Iterator[dict[str, Any]]:
     """What is found about one part, in a process of its own."""
-    from msbench.checks.parts import check_part
-
     named, reached = f"{part.kind}:{part.name}", "loads"
     files = list(dict.fromkeys([part.file, *request.plugins] if part.file else request.plugins))
-    work = partial(_check, check_part, part, files, request.reference)
+    work = partial(_check, part, files, request)
     for message in messages(work, request.limit):
         if "begun" in message:
             reached = message["begun"]
@@ -137,9 +137,14 @@ def _checked(part: Named, request: Request) -> Iterator[dict[str, Any]]:
             yield message
 
 
-def _check(check: Any, part: Named, files: list[str], reference: str, send: Send) -> None:
+def _check(part: Named, files: list[str], request: Request, send: Send) -> None:
+    from msbench.checks.parts import check_part  # late: plugins are imported without numpy
+    from msbench.checks.subject import Subject
+
     plugins = [part.plugin, *(os.path.basename(file) for file in files)]  # noqa: PTH119
-    check(part.kind, part.name, plugins, files, reference, send)
+    registry = load_plugins(files, only=plugins)
+    subject = Subject(registry, registry.find(part.kind, part.name), request.reference)
+    check_part(subject, request.only, send)
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -149,6 +154,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 def main() -> None:
     """Answer the request on the standard input with lines on the standard output."""
     limit_threads(1)
+    load_plugins(only=[OWN])  # once for all processes
     request = Request(**json.load(sys.stdin))
     for message in answer(request):
         print(json.dumps(message), flush=True)

@@ -36,6 +36,7 @@ class Walk:
         """Those of them that the closure made."""
         self.reached = [torch.zeros_like(p, dtype=torch.bool) for p in self.model.parameters()]
         """Which numbers had a gradient so far."""
+        self.model.register_forward_hook(self._watch)
         self.switch("train")
 
     def switch(self, mode: str) -> None:
@@ -68,7 +69,6 @@ class Walk:
         self.optimizer.zero_grad()
         with torch.enable_grad():
             logits = self.model(tokens)
-            logits.register_hook(lambda _: self._count(len(tokens) / ROWS))
             if labels:
                 targets = logits.detach().softmax(-1).multinomial(1)[:, 0]
             loss = functional.cross_entropy(logits, targets)
@@ -78,6 +78,11 @@ class Walk:
             if p.grad is not None:
                 reached |= p.grad.detach() != 0
         return loss.detach()
+
+    def _watch(self, model: nn.Module, inputs: Any, logits: Tensor) -> None:
+        """Whoever runs the model: a gradient that comes back through its logits is a pass."""
+        if logits.requires_grad:
+            logits.register_hook(lambda _: self._count(len(logits) / ROWS))
 
     def _count(self, share: float) -> None:
         self.passes += share

@@ -35,6 +35,7 @@ HELP = {
     "report": "Write a page of verdicts, tables, pictures and failures.",
     "plot": "Draw one picture, and describe it in words.",
     "list": "List parts (tasks, models, optimizers, ...) and suites.",
+    "check": "Check that parts of a plugin keep the contract.",
     "info": "Explain one part: idea, costs, options, data and licence.",
     "new": "Begin a plugin: a package with its test and a tiny suite.",
 }
