@@ -23,7 +23,7 @@ Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
 AXES: tuple[Axis, ...] = get_args(Axis)
 """A trial has one part of each; decoders are measured within a trial."""
 
-LISTED: tuple[Kind, ...] = (*AXES, "decoder")
+LISTED: tuple[Kind, ...] = (*AXES, "decoder", "metric")
 """What a suite lists, as `[[optimizer]]`."""
 
 STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
@@ -326,6 +326,8 @@ class Suite:
     """Per task (by label, else name)."""
     seeds: tuple[int, ...] = field(metadata={"strict": False, "min_length": 1})
     phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
+    metrics: tuple[Choice, ...] = field(default=(), metadata={"key": "metric"})
+    """Registered metrics that predictions are measured by besides their tasks' own."""
     tuning: Tuning | None = None
     tuned_by: str = ""
     """Who chose the options of its strategies on validation, where it does not search itself, such
@@ -380,6 +382,8 @@ class Trial:
     """Stages of training, in order; none = one with all that is the trial's own."""
     tuned: Tuned | None = None
     """Where the optimizer's options come from, if they were searched."""
+    metrics: tuple[Part, ...] = ()
+    """Registered metrics that predictions are measured by besides the task's own."""
 
     @property
     def is_search(self) -> bool:
@@ -402,7 +406,7 @@ class Trial:
         phases = [(each.passes, *(p.work for p in each.parts().values())) for each in self.phases]
         return (
             *(part.work for part in parts),
-            *sorted(part.work for part in self.decoders),
+            *sorted(part.work for part in (*self.decoders, *self.metrics)),
             tuple(phases),
             self.training,
             self.tuned and self.tuned.stage,
@@ -424,6 +428,7 @@ class Trial:
         tuned = data.get("tuned")
         revived = {
             "decoders": tuple(map(Part.of, data["decoders"])),
+            "metrics": tuple(map(Part.of, data.get("metrics", ()))),
             "training": Training(**data["training"]),
             "phases": tuple(Phase(**_revived(each)) for each in data.get("phases", ())),
             "tuned": tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])}),
@@ -542,6 +547,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "count": ("passes",),
     "phases": ((), []),
     "tuned": (None,),
+    "metrics": ((), []),
     "narrow": (0,),
     "details": (False,),
     "code": ("",),

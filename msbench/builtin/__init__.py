@@ -5,7 +5,9 @@ from msbench import Register
 from msbench.builtin.commands import register_commands
 from msbench.builtin.decoders import register_decoders
 from msbench.builtin.losses import register_losses
+from msbench.builtin.metrics import register_metrics
 from msbench.builtin.models import register_models
+from msbench.builtin.observers import register_observers
 from msbench.builtin.optimizers import register_optimizers
 from msbench.builtin.schedules import register_schedules
 from msbench.builtin.settings import SETTINGS
@@ -17,7 +19,9 @@ __all__ = [
     "register_launchers",
     "register_learners",
     "register_losses",
+    "register_metrics",
     "register_models",
+    "register_observers",
     "register_optimizers",
     "register_schedules",
     "register_tasks",

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 import msbench
-from msbench import Batch, Decoder, Prepared, Step, Task, derive
+from msbench import Batch, Decoder, Prepared, Seen, Step, Task, derive
 from msbench.builtin.capture import CudaGraphs, Record
 from msbench.builtin.compiling import Compiled
 from msbench.builtin.memory import Alive, stored_bytes
+from msbench.builtin.movement import Movement
 from msbench.builtin.operations import Aside, Work, untouched
-from msbench.builtin.optimizers.capturing import make_capturable, set_lr
+from msbench.builtin.optimizers.capturing import make_capturable, rates_of, set_lr
 from msbench.builtin.optimizers.inspection import (
     Make,
     check_complete,
@@ -91,6 +92,7 @@ class TorchLearner:
         self.model = model(task).to(self.device, getattr(torch, dtype))
         if precision == "bfloat16":
             promote_logits(self.model)
+        self._movement, self._single = Movement(self.model), list[bool]()
         self._why_eager = self.why_eager("model", model, task.kind) if self._captures else ""
         self.begin(loss, optimizer)
         self.reseed("dropout")
@@ -102,7 +104,7 @@ class TorchLearner:
         self.optimizer = optimizer(self.model)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         check_complete(self.model, self.optimizer)
-        self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self._rates = rates_of(self.optimizer)
         self._factor = 1.0
         self._work = Work(
             self.model,
@@ -291,7 +293,8 @@ class TorchLearner:
         """
         if factor != self._factor:
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-                set_lr(group, rate * factor)
+                if rate is not None:
+                    set_lr(group, rate * factor)
             self._factor = factor
         if hasattr(self.optimizer, "spent"):
             self.optimizer.spent = spent
@@ -305,6 +308,8 @@ class TorchLearner:
             for batch in batches:
                 batch_total, batch_count = self.loss(self.model, self._place(batch))
                 total, count = total + float(batch_total), count + float(batch_count)
+                if len(batch.rows) > 1:
+                    self._single.append(float(batch_count) == 1)
         return total / max(1.0, count)
 
     def calibrate(self, decoder: Decoder) -> None:
@@ -419,6 +424,10 @@ class TorchLearner:
             captured.replayed if captured else 0,
             compiled.backend if compiled else "",
         )
+
+    def seen(self) -> Seen:
+        """Which weights have moved since they were drawn, and what the loss counts."""
+        return Seen(*self._movement.seen(), bool(self._single) and all(self._single))
 
     def parameters(self) -> int:
         """Number of trained weights."""

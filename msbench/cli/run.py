@@ -51,6 +51,13 @@ MAX_SEEDS = 12
 )
 @device_option
 @plugin_option
+@click.option(
+    "--observe",
+    "observers",
+    multiple=True,
+    metavar="NAME",
+    help="Tell this observer what happens, such as json-lines (repeatable).",
+)
 @click.option("--dry-run", is_flag=True, help="List the trials to run, and run nothing.")
 @click.option("--retry", is_flag=True, help="Run trials again that did not end ok.")
 def command(
@@ -62,6 +69,7 @@ def command(
     max_seeds: int | None,
     device: str | None,
     plugins: tuple[str, ...],
+    observers: tuple[str, ...],
     dry_run: bool,
     retry: bool,
 ) -> None:
@@ -73,11 +81,12 @@ def command(
     """
     from msbench.cli.progress import show_progress
     from msbench.data.download import fetch_with_bar
-    from msbench.plan.suite import load_suite
+    from msbench.plan.suite import choice_of, load_suite
     from msbench.plan.trials import with_overrides
     from msbench.run.device import limit_threads
     from msbench.run.driver import run_suite
     from msbench.run.events import Done, Planned
+    from msbench.run.observers import build_observers, observed
 
     if (max_seeds and not until_verdict) or (until_verdict and seeds):
         raise click.UsageError("--max-seeds goes with --until-verdict, and neither with --seeds")
@@ -93,7 +102,10 @@ def command(
     folder = inside(out, chosen.name)
     fetch = None if dry_run else fetch_with_bar
     stop = Stop()
-    events = run_suite(chosen, registry, folder, retry=retry, fetch=fetch, stopping=stop.is_wanted)
+    watching = [choice_of(text, "--observe") for text in observers]
+    told = build_observers(registry, watching, folder)
+    run = run_suite(chosen, registry, folder, retry=retry, fetch=fetch, stopping=stop.is_wanted)
+    events = observed(run, told)
     planned = next(events)
     assert isinstance(planned, Planned)
     say_skipped(planned.problems, planned.unsealed)

@@ -85,6 +85,8 @@ class Columns:
     """Which point of which search a trial is."""
     reasons: Mapping[int, str]
     """Why a trial is not ok."""
+    found: Mapping[int, Sequence[str]]
+    """What guards found in a trial, in sentences."""
     measured: Sequence[Record]
     """Throughput measurements, whatever their status."""
     searches: Sequence[Record]
@@ -240,6 +242,7 @@ class _Collector:
         self.machines: list[Mapping[str, Any]] = []
         self.tuned: dict[int, TunedData] = {}
         self.reasons: dict[int, str] = {}
+        self.found: dict[int, Sequence[str]] = {}
         self.last: dict[str, int] = {}
         self.others: dict[str, Record] = {}
 
@@ -260,6 +263,8 @@ class _Collector:
             self.tuned[trial] = tuned
         if record.status != "ok":
             self.reasons[trial] = record.reason
+        if found := results.get("guards", {}).get("found"):
+            self.found[trial] = found
         seed = self.seeds.setdefault(job["seed"], len(self.seeds))
         redecoded = results.get("weights_of", record.key) != record.key
         status, machine = STATUSES.index(record.status), self._machine(record.machine)
@@ -380,6 +385,7 @@ class _Collector:
             machines=self.machines,
             tuned=self.tuned,
             reasons=self.reasons,
+            found=self.found,
             measured=[record for record in self.others.values() if not record.is_trial],
             searches=[record for record in self.others.values() if record.is_trial],
         )

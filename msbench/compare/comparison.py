@@ -13,9 +13,11 @@ from msbench.compare.curves import curve_rows
 from msbench.compare.labels import Labels, machine_names
 from msbench.compare.notes import (
     failed_trials,
+    guarded_trials,
     hidden_tasks,
     lost_measurements,
     missing_evidence,
+    seen_in_training,
 )
 from msbench.compare.provenance import failure_rows, machine_rows, part_rows
 from msbench.compare.ranks import profile_rows, rank_rows
@@ -119,6 +121,8 @@ def compare(
             *missing_evidence(accuracy),
             *hidden_tasks(accuracy, metric),
             *failed_trials(columns, labels, trials.trial.tolist()),
+            *guarded_trials(columns, labels, trials.trial.tolist()),
+            *seen_in_training(columns, labels),
             *of_other_losses,
             *lost_measurements(columns),
             *replaced,

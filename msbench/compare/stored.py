@@ -38,7 +38,7 @@ READERS = (
 TABLES = ("trials", "curve", "scores", "decoded")
 RECORDS = ("groups", "measured", "searches")
 PLAIN = ("tasks", "seeds", "metrics", "machines")
-BY_TRIAL = ("tuned", "reasons")
+BY_TRIAL = ("tuned", "reasons", "found")
 """Fields of `Columns` by what they hold: arrays by name, records, plain data, and plain data by
 trial. `kept` and `examples` are the others."""
 

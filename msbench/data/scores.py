@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from nltk.stem.porter import PorterStemmer
+from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics.bleu import BLEU
@@ -35,8 +36,7 @@ def label_scores(
     """
     from sklearn.metrics import f1_score
 
-    predicted = np.asarray(predictions)
-    ids = predicted.argmax(axis=1) if predicted.ndim == 2 else predicted
+    predicted, ids = np.asarray(predictions), class_ids(predictions)
     correct = np.asarray(ids == np.asarray(references), float)
     macro = f1_score(
         references, ids, labels=sorted(set(references)), average="macro", zero_division=0.0
@@ -49,6 +49,12 @@ def label_scores(
         metrics |= {"nll": _mean(nll), "calibration": calibration_error(confidence, correct)}
         examples["nll"] = nll.tolist()
     return Scores(metrics, examples)
+
+
+def class_ids(predictions: Sequence[int] | Sequence[Sequence[float]]) -> NDArray[np.int64]:
+    """Class ids, or log-probabilities of all classes -> class ids."""
+    predicted = np.asarray(predictions)
+    return predicted.argmax(axis=1) if predicted.ndim == 2 else predicted
 
 
 def calibration_error(confidence: Any, correct: Any, bins: int = 15) -> float:

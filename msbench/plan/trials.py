@@ -15,6 +15,7 @@ from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_su
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plan.until_verdict import asked_for
 from msbench.plugins.code import code_of
+from msbench.plugins.parts import prepared_from
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.spec import (
@@ -29,8 +30,8 @@ from msbench.spec import (
     display_name,
 )
 
-Fingerprint = Callable[[Part], str]
-"""Task part -> fingerprint of its prepared data."""
+Fingerprint = Callable[..., str]
+"""Task part, and that of a model if it brings a tokenizer -> fingerprint of the prepared data."""
 
 
 def plan(
@@ -143,18 +144,19 @@ def _cells(
     }
     phases = tuple(_resolved_phase(registry, phase) for phase in suite.phases)
     for task in parts["task"]:
-        data = fingerprint(task.part)
         fitting = [[each for each in parts[axis] if fits(each, task)] for axis in AXES[1:]]
         for combination in product(*fitting):
             chosen = dict(zip(AXES, (task, *combination), strict=True))
             framework = chosen["model"].entry.learner
             if {chosen["loss"].entry.learner, chosen["optimizer"].entry.learner} != {framework}:
                 continue
+            data = fingerprint(*prepared_from(registry, task.part, chosen["model"].part))
             own: dict[str, Any] = {axis: each.part for axis, each in chosen.items()}
             yield partial(
                 Trial,
                 **own,
                 decoders=_decoders(parts["decoder"], task, framework),
+                metrics=_unique([each.part for each in parts["metric"] if fits(each, task)]),
                 learner=learners[framework],
                 training=replace(
                     suite.training[display_name(task.choice)],
@@ -170,8 +172,12 @@ def _cells(
 
 def _decoders(decoders: Sequence[Resolved], task: Resolved, framework: str) -> tuple[Part, ...]:
     """The decoders for a task, ordered by digest; one that two entries name counts once."""
-    fitting = [d.part for d in decoders if fits(d, task) and d.entry.learner == framework]
-    unique = {digest(part): part for part in fitting}
+    return _unique([d.part for d in decoders if fits(d, task) and d.entry.learner == framework])
+
+
+def _unique(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts ordered by digest, each once."""
+    unique = {digest(part): part for part in parts}
     return tuple(unique[each] for each in sorted(unique))
 
 

@@ -85,6 +85,8 @@ class TrialData(TypedDict):
     """Fingerprint of the prepared task."""
     phases: NotRequired[list[PhaseData]]
     tuned: NotRequired[TunedData | None]
+    metrics: NotRequired[list[PartData]]
+    """Registered metrics besides the task's own."""
 
 
 class ThroughputData(TypedDict):
@@ -162,6 +164,8 @@ class TrainingData(TypedDict):
     diverged: str
     """Why training was stopped early; empty if it was not."""
     curve: list[PointData]
+    touched: NotRequired[bool]
+    """Whether a step was seen to change the batch that it was given."""
 
 
 class ComputeData(TypedDict):
@@ -208,6 +212,18 @@ class DecodedData(TypedDict):
     """Share of the outputs."""
 
 
+class GuardsData(TypedDict):
+    """What is found on the side, because some wrong plugins win."""
+
+    moved: Number
+    """Of the trained numbers, the share that training has changed; rows of an embedding that are as
+    they were are left out."""
+    still: list[str]
+    """Names of the weights in which it has changed nothing."""
+    found: list[str]
+    """In sentences, what readers of the scores must know; nothing if all is as it should be."""
+
+
 class LossesData(TypedDict):
     """The loss at the end, on the test split and on as much of the training split."""
 
@@ -229,6 +245,7 @@ class TrialResults(TypedDict, total=False):
     longest batch."""
     decoding: list[DecodedData]
     losses: LossesData
+    guards: GuardsData
     weights_of: str
     """The key of the trial whose weights were decoded again."""
 

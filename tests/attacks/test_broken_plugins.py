@@ -119,9 +119,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (about / "entry_points.txt").write_text(f"[msbench]\n{name} = {module}\n")
 
-    inputs.installed.cache_clear()
+    inputs._allowed.cache_clear()
     yield install
-    inputs.installed.cache_clear()
+    inputs._allowed.cache_clear()
     for module in modules:
         sys.modules.pop(module, None)
 

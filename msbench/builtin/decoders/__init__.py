@@ -63,6 +63,7 @@ def register_decoders(register: Register) -> None:
         where + "likelihood:likelihood",
         idea="How likely the text is as it stands: perplexity and bits per byte.",
         fits=["lm"],
+        reads_targets=True,
         helps="Texts that are scored, not written.",
     )
     generate(
