@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from msbench.cache import remember
+from msbench.cli import inputs
 from msbench.plugins.code import code_of
 from msbench.plugins.first_load import FACTS
 from msbench.plugins.loading import load_plugins
@@ -61,3 +62,8 @@ def remember_first_loads(folders: Iterable[Path]) -> None:
     find that out, and tests of that are elsewhere."""
     packages = [folder.name.replace("-", "_") for folder in folders]
     remember(FACTS, {f"{each} {code_of([each]).digest}": "" for each in packages})
+
+
+def forget_installed() -> None:
+    """Commands that this process calls look again for what is installed, as programs do."""
+    inputs._allowed.cache_clear()

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from made import make_all, name_of, remember_first_loads, runnable
+from made import forget_installed, make_all, name_of, remember_first_loads, runnable
 
 import msbench
-from msbench.cli import inputs
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,9 +28,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]:
         for path in paths[:-1]:
             patch.syspath_prepend(path)
         remember_first_loads(folders.values())
-        inputs.installed.cache_clear()
+        forget_installed()
         yield folders
-    inputs.installed.cache_clear()
+    forget_installed()
 
 
 def test_their_code_is_as_clean_as_ours(made: dict[str, Path]) -> None:

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
         (["optimizer", "m" * 51], "at most 50 characters"),
         (["optimizer", "adamw"], "optimizer 'adamw' is that of plugin msbench"),
         (["wrapper", "adamw"], "optimizer 'adamw' is that of plugin msbench"),
-        (["loss", "lambda"], "'lambda' means something else in Python or in the new code"),
+        (["loss", "lambda"], "'lambda' means something else in Python, or in the new code"),
         (["loss", "sum"], "choose another name, such as 'my-sum'"),
         (["loss", "batch"], "'Batch' means something else"),
         (["optimizer", "mine", "--variant", "two-passes"], "did you mean 'two-pass'?"),

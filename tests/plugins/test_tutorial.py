@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from made import install, remember_first_loads
+from made import forget_installed, install, remember_first_loads
 
 import msbench
-from msbench.cli import inputs
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +47,7 @@ def author(
 
 def forget() -> None:
     """What a program of its own would not know."""
-    inputs.installed.cache_clear()
+    forget_installed()
     for name in [name for name in sys.modules if name.startswith("msbench_my_optimizer")]:
         del sys.modules[name]
 
