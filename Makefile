@@ -15,8 +15,8 @@ run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 test: .venv/dev  ## all tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(TESTS)
 
-test-plugins: .venv/plugins  ## every package in plugins/ and what it needs, all together, and their tests
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal plugins
+test-plugins: .venv/plugins  ## every package in plugins/ and what it needs, all together, and their tests; templates
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not large' plugins tests/plugins/test_made.py
 
 large: .venv/dev  ## the tests that fetch more than 15 MB (73 MB)
 	$(BIN)/python -m pytest -q -m large $(TESTS)
