@@ -24,7 +24,8 @@ TRANSCRIPT = ROOT / "results/reference/first-plugin.txt"
 
 SHIM = """#!{python}
 from msbench.cli import main
-main()
+if __name__ == "__main__":  # workers import this file
+    main()
 """
 
 
@@ -41,7 +42,8 @@ def make_environment(folder: Path) -> Path:
     folder of programs."""
     venv.create(folder, with_pip=True)
     (site,) = folder.glob("lib/*/site-packages")
-    (site / "outer.pth").write_text(f"{ROOT}\n{sysconfig.get_path('purelib')}\n")
+    outer = sysconfig.get_path("purelib")
+    (site / "outer.pth").write_text(f"{ROOT}\nimport site; site.addsitedir({outer!r})\n")
     program = folder / "bin/msbench"
     program.write_text(SHIM.format(python=folder / "bin/python"))
     program.chmod(0o755)
