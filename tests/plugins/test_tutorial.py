@@ -72,3 +72,12 @@ def test_the_tutorial_runs(author: Callable[[str], str], tmp_path: Path) -> None
     assert {record.status for record in records} == {"ok"}
     versions = {(part["name"], part["version"]) for r in records for part in [r.trial["optimizer"]]}
     assert sorted(name for name, _ in versions) == ["adamw", "my-optimizer", "my-optimizer"]
+
+
+def test_the_transcript_is_of_these_commands() -> None:
+    text = (ROOT / "results/reference/first-plugin.txt").read_text()
+    shown = re.findall(r"^\$ (.*)", text, re.MULTILINE)
+    (first, *_) = BLOCK.findall((ROOT / "docs/plugins.md").read_text())
+    assert shown == first[1].splitlines()
+    assert len(shown) <= 5
+    assert re.search(r"^# took less than [1-9] minutes?$", text, re.MULTILINE)
