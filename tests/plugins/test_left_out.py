@@ -43,7 +43,9 @@ def test_every_folder_is_installed_to_be_tested() -> None:
     command = ["make", "--dry-run", "--always-make", "test-plugins"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     (line,) = [
-        line for line in done.stdout.splitlines() if "plugins/" in line and "dev" not in line
+        line
+        for line in done.stdout.splitlines()
+        if "--editable plugins" in line and "dev" not in line
     ]
     folders = {path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml")}
     assert {word for word in line.split() if word.startswith("plugins/")} == {
