@@ -3,16 +3,20 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests plugins
+PLUGINS = $(wildcard plugins/*/pyproject.toml)
 TORTURE = $(CURDIR)/results/reference/torture.jsonl
 PICTURES = quick-curves quick-decoders optimizers-pareto optimizers-tuning optimizers-profile optimizers-ranks
 
-.PHONY: run test large torture check bench docs pictures references browser format wheel clean
+.PHONY: run test test-plugins large torture check bench docs pictures references browser format wheel clean
 
 run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
 
 test: .venv/dev  ## all tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(TESTS)
+
+test-plugins: .venv/plugins  ## every package in plugins/ and what it needs, all together, and their tests; templates
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not large' plugins tests/plugins/test_made.py
 
 large: .venv/dev  ## the tests that fetch more than 15 MB (73 MB)
 	$(BIN)/python -m pytest -q -m large $(TESTS)
@@ -70,4 +74,8 @@ clean:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) torch
 	$(PIP) $(PACKAGES)
+	touch $@
+
+.venv/plugins: .venv/dev $(PLUGINS)
+	$(PIP) $(PLUGINS:%/pyproject.toml=--editable %)
 	touch $@
