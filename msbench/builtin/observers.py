@@ -12,22 +12,12 @@ from msbench import (
     Event,
     Finished,
     Planned,
-    Register,
     Stage,
     Started,
     Trial,
     Waiting,
     inside,
 )
-
-
-@msbench.hookimpl
-def register_observers(register: Register) -> None:
-    register(
-        "json-lines",
-        "msbench.builtin.observers:json_lines",
-        idea="Every event of a run as a line of JSON, in a file beside its records.",
-    )
 
 
 def json_lines(folder: Path, file: str = "events.ndjson") -> Callable[[Event], None]:

@@ -97,7 +97,7 @@ LIST = """
 import sys
 from msbench.cli import main
 main(["list"], standalone_mode=False)
-heavy = {"torch", "tensorflow", "keras", "jax", "transformers", "sklearn"} & {*sys.modules}
+heavy = {"numpy", "torch", "tensorflow", "keras", "jax", "transformers", "sklearn"} & {*sys.modules}
 assert not heavy, heavy
 """
 
