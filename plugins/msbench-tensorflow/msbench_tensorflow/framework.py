@@ -18,15 +18,15 @@ def _imported(name: str) -> Any:
 
 
 def _quietly() -> tuple[Any, Any]:
-    """TensorFlow tells of its build on stderr unless it is told not to before it is imported."""
-    names = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(names)
+    """TensorFlow tells of its build on stderr unless it is told not to before it is imported, and
+    leaves words of its own in the environment, which nothing reads later."""
+    before = dict(os.environ)
+    os.environ.update({"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"})
     try:
         return _imported("tensorflow"), _imported("keras")
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        os.environ.clear()
+        os.environ.update(before)
 
 
 tf, keras = _quietly()
