@@ -136,7 +136,7 @@ def command(
     quit_on_interrupt()
     registry = load_registry(plugins)
     only = {"task": tasks, "model": models, "optimizer": optimizers}
-    chosen = restricted(load_suite(suite, settings), only)
+    chosen = restricted(load_suite(suite, settings), only, registry)
     if until_verdict:
         max_seeds = max_seeds or chosen.question.max_seeds or MAX_SEEDS
     chosen = with_overrides(

@@ -6,15 +6,27 @@ the outcome is told as of any suite.
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
 from msbench.errors import SuiteError, did_you_mean
-from msbench.spec import LISTED, Suite, display_name
+from msbench.kinds import Kind
+from msbench.plugins.registry import Registry
+from msbench.spec import LISTED, Choice, Question, Suite, display_name
 
 Table = dict[str, Any]
+
+FITTED: dict[str, Kind] = {
+    "models": "model",
+    "losses": "loss",
+    "optimizers": "optimizer",
+    "schedules": "schedule",
+    "decoders": "decoder",
+    "yardsticks": "model",
+}
+"""Fields of a suite whose parts are for some tasks, and of which kind they are."""
 
 
 def overridden(table: Mapping[str, Any], settings: Sequence[str]) -> Table:
@@ -35,25 +47,68 @@ def overridden(table: Mapping[str, Any], settings: Sequence[str]) -> Table:
     return changed
 
 
-def restricted(suite: Suite, only: Mapping[str, Sequence[str]]) -> Suite:
-    """The suite with these of its parts alone, by kind and name; of a kind without names, all."""
+def restricted(suite: Suite, only: Mapping[str, Sequence[str]], registry: Registry) -> Suite:
+    """The suite with these of its parts alone, by kind and name; of a kind without names, all.
+
+    Tasks that no model is left for go, too, and parts that no task is left for.
+    """
     problems, kept = list[str](), dict[str, Any]()
     for kind, names in only.items():
-        field = f"{kind}s"
-        choices = getattr(suite, field)
-        known = {name for each in choices for name in (each.name, display_name(each))}
+        choices = getattr(suite, f"{kind}s")
+        known = {name for each in choices for name in _names(each)}
         problems += [
             f"--{kind} {name}: the suite has none{did_you_mean(name, known)}"
             for name in names
             if name not in known
         ]
         if names:
-            kept[field] = tuple(
-                each for each in choices if {each.name, display_name(each)} & {*names}
-            )
+            kept[f"{kind}s"] = tuple(each for each in choices if _names(each) & {*names})
     if problems:
         raise SuiteError(problems)
-    return replace(suite, **kept)
+    return _fitting(replace(suite, **kept), registry) if kept else suite
+
+
+def _fitting(suite: Suite, registry: Registry) -> Suite:
+    """Without tasks that have no model, and without what is for other tasks."""
+    tasks = tuple(
+        task
+        for task in suite.tasks
+        if any(_is_for(registry, "model", model, task) for model in suite.models)
+    )
+    left = {name for task in tasks for name in _names(task)}
+    kept: dict[str, Any] = {"tasks": tasks, "question": _question(suite.question, left)}
+    for field, kind in FITTED.items():
+        kept[field] = tuple(
+            replace(each, tasks=tuple(name for name in each.tasks if name in left))
+            for each in getattr(suite, field)
+            if any(_is_for(registry, kind, each, task) for task in tasks)
+        )
+    targets = {name: value for name, value in suite.targets.items() if name in left}
+    return replace(suite, **kept, targets=targets)
+
+
+def _is_for(registry: Registry, kind: Kind, choice: Choice, task: Choice) -> bool:
+    """Whether a part is meant for a task and works on its kind; what is unknown is told later."""
+    if choice.tasks and not _names(task) & {*choice.tasks}:
+        return False
+    known = registry.entries
+    entry, of_task = known.get((kind, choice.name)), known.get(("task", task.name))
+    if entry is None or of_task is None or not entry.fits or not of_task.fits:
+        return True
+    return bool({*entry.fits} & {*of_task.fits})
+
+
+def _question(question: Question, tasks: Container[str]) -> Question:
+    """Of these tasks alone."""
+    metric, decoder = (
+        {name: each for name, each in by_task.items() if name in tasks}
+        for by_task in (question.metric, question.decoder)
+    )
+    return replace(question, metric=metric, decoder=decoder)
+
+
+def _names(choice: Choice) -> set[str]:
+    return {choice.name, display_name(choice)}
 
 
 def _parsed(setting: str) -> tuple[list[str], Any]:

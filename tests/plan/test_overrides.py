@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from msbench import SuiteError, load_suite
+from msbench import Registry, SuiteError, load_suite
 from msbench.plan.overrides import overridden, restricted
+from msbench.plan.trials import plan
 
 SUITE = {
     "training": {"passes": 100},
@@ -74,10 +75,12 @@ def test_the_outcome_is_checked_as_any_suite(write_suite: Callable[..., Path]) -
         load_suite(path, ["training.passes=many"])
 
 
-def test_parts_are_left_out(write_suite: Callable[..., Path], call: Callable[..., Any]) -> None:
+def test_parts_are_left_out(
+    write_suite: Callable[..., Path], call: Callable[..., Any], registry: Registry
+) -> None:
     path = write_suite()
     suite = load_suite(str(path))
-    only = restricted(suite, {"optimizer": ["sam"], "task": []})
+    only = restricted(suite, {"optimizer": ["sam"], "task": []}, registry)
     assert [each.name for each in only.optimizers] == ["sam"]
     assert only.tasks == suite.tasks
     words = ("run", path, "--dry-run")
@@ -85,3 +88,18 @@ def test_parts_are_left_out(write_suite: Callable[..., Path], call: Callable[...
     assert "tiny: 2 of 2 trials to do" in said
     missing = call(*words, "--model", "encoder", check=2).stderr
     assert "--model encoder: the suite has none; did you mean 'encoder-decoder'?" in missing
+
+
+def test_what_no_task_or_model_is_left_for_goes_too(registry: Registry) -> None:
+    quick = load_suite("quick")
+    news = restricted(quick, {"task": ["bbc-news"]}, registry)
+    assert [task.name for task in news.tasks] == ["bbc-news"]
+    assert [model.name for model in news.models] == ["encoder"]
+    assert [decoder.name for decoder in news.decoders] == ["argmax"]
+    assert {task for each in news.optimizers for task in each.tasks} == {"bbc-news"}
+    for only in ({"task": ["bbc-news"]}, {"model": ["encoder"]}):
+        trials = plan(restricted(quick, only, registry), registry, (), lambda part: "data")
+        assert {trial.task.name for trial in trials} == {"bbc-news"}
+        assert len(trials) == 6 * len(quick.seeds)
+    whole = {trial.key for trial in plan(quick, registry, (), lambda part: "data")}
+    assert {trial.key for trial in trials} < whole, "they are the suite's own trials"
