@@ -32,7 +32,7 @@ check: .venv/dev  ## format, lint, types, floors, generated documents, identitie
 	$(BIN)/lint-imports
 	$(BIN)/cog --check -r README.md docs/*.md plugins/*/README.md
 	$(BIN)/msbench selftest
-	$(BIN)/msbench check optimizers losses schedules models decoders metrics learners launchers observers commands \
+	$(BIN)/msbench check --no-plugins optimizers losses schedules models decoders metrics learners launchers observers commands \
 		numbers-fr numbers-de stories-qa
 	$(MAKE) test
 

@@ -5,8 +5,8 @@ from msbench import METRICS, Measure
 
 
 def bleu_chrf() -> Measure:
-    """`bleu` and `chrf`, in points."""
-    return Measure(msbench.bleu_chrf, {name: METRICS[name] for name in ("bleu", "chrf")})
+    """`bleu` and `chrf`, in points, and `exact`, the share of outputs that are the reference."""
+    return Measure(msbench.bleu_chrf, {name: METRICS[name] for name in ("bleu", "chrf", "exact")})
 
 
 def rouge() -> Measure:

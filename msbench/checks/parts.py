@@ -8,7 +8,7 @@ from typing import Any
 
 from msbench.checks import registration
 from msbench.checks.child import Send
-from msbench.checks.findings import Wrong, check_name, tried
+from msbench.checks.findings import Finding, Wrong, check_name, tried
 from msbench.checks.subject import Subject
 from msbench.errors import PluginWarning
 from msbench.kinds import Kind
@@ -41,12 +41,20 @@ def check_part(subject: Subject, only: Collection[str], send: Send) -> None:
             if only and check is not first and check_name(check) not in only:
                 continue
             send({"begun": check_name(check)})
-            finding = tried(str(subject), check, subject)
+            finding = _found(subject, check, whole=check in registration.CHECKS)
             send({"finding": asdict(finding)})
             if check is first and finding.verdict != "ok":
                 break
     said = [str(each.message) for each in caught if each.category is PluginWarning]
     send({"finding": asdict(tried(str(subject), leaves_no_trace, said))})
+
+
+def _found(subject: Subject, check: Check, *, whole: bool) -> Finding:
+    """What a check says; most ask for steps of training, and `whole` ones do not."""
+    if not whole and subject.fits_once:
+        why = "its learner fits all in one step: there is no training to look at"
+        return Finding(str(subject), check_name(check), "skipped", why)
+    return tried(str(subject), check, subject)
 
 
 def leaves_no_trace(said: Sequence[str]) -> None:

@@ -50,6 +50,9 @@ KNOWN: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
 }
 """Names whose steps are known -> torch's own optimizer, or a transcription, and what it is told."""
 
+OTHERS = ("cautious-adamw", "dadapt-adam")
+"""Names that end in a known one, and are those of other methods that papers have."""
+
 SPELLINGS = {
     "betas": ("beta1", "beta2"),
     "alpha": ("alpha", "rho", "beta2"),
@@ -128,7 +131,7 @@ def promised(subject: Subject) -> str:
     entry = subject.entry
     ending = [name for name in KNOWN if f"-{entry.name}".endswith(f"-{name}")]
     best = max(ending, key=len, default="")
-    if "base" in entry.options():
+    if "base" in entry.options() or entry.name in OTHERS:
         return ""
     other = entry.steps in ("slow-weights", "batch", "passes")
     return "" if other and best != entry.name and not best.startswith("schedulefree") else best

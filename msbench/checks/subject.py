@@ -21,6 +21,9 @@ SMALL: Mapping[str, Any] = {"width": 16, "layers": 1, "heads": 2, "dropout": 0.0
 KINDS: tuple[TaskKind, ...] = ("tag", "classify", "seq2seq", "lm")
 """Of tasks; on the first one a model learns most in few steps."""
 
+TRAINED: tuple[Kind, ...] = ("learner", "model", "loss", "optimizer", "decoder")
+"""Kinds whose checks train something."""
+
 
 @dataclass
 class Subject:
@@ -46,6 +49,14 @@ class Subject:
         """Whether its inside can be looked at: parts of other frameworks are checked by what their
         learner tells."""
         return self.framework == "torch"
+
+    @cached_property
+    def fits_once(self) -> bool:
+        """Whether it is of a learner that is fitted as a whole, and takes no steps."""
+        if self.entry.kind not in TRAINED:
+            return False
+        learner = self.registry.entries.get(("learner", self.framework))
+        return learner is not None and getattr(learner.load(), "fits_once", False)
 
     @cached_property
     def part(self) -> Part:

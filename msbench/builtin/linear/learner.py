@@ -34,6 +34,9 @@ class LinearLearner:
     One step is the whole fit, whatever batch it is given, and counts as one pass.
     """
 
+    fits_once = True
+    """What training in steps promises is not asked of it by `msbench check`."""
+
     def __init__(
         self,
         task: Task,

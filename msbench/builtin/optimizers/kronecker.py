@@ -166,16 +166,20 @@ def inverse_roots(sides: Sides, ridge: float) -> Sides:
     roots: list[Tensor | None] = []
     for side in sides:
         if side is not None:
-            values, vectors = torch.linalg.eigh(side)
+            values, vectors = torch.linalg.eigh(side.double())
             values = values.clamp(min=0) + ridge * values[-1].clamp(min=1e-30)
-            side = (vectors * values.pow(power)) @ vectors.T
+            side = ((vectors * values.pow(power)) @ vectors.T).to(side.dtype)
         roots.append(side)
     return roots
 
 
 def eigenvectors(side: Tensor) -> Tensor:
-    """As columns, the largest first, in which order the power iteration keeps them."""
-    vectors: Tensor = torch.linalg.eigh(side)[1]
+    """As columns, the largest first, in which order the power iteration keeps them.
+
+    In double precision: of few gradients, most eigenvalues are nearly equal, and single precision
+    may find no eigenvectors at all.
+    """
+    vectors: Tensor = torch.linalg.eigh(side.double())[1].to(side.dtype)
     return vectors.flip(1)
 
 
