@@ -66,8 +66,7 @@ clean:
 
 # torch first and pinned: resolved together with others, it can pull in gigabytes of another build.
 .venv/run: PACKAGES = --editable .
-.venv/dev: PACKAGES = --editable '.[dev]' --editable plugins/msbench-schedulefree \
-	--editable plugins/msbench-pytorch-optimizer --editable plugins/msbench-heavyball
+.venv/dev: PACKAGES = --editable '.[dev]' --editable plugins/msbench-schedulefree
 
 .venv/run .venv/dev: constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "msbench needs Python 3.11 or newer")'
