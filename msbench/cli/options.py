@@ -12,6 +12,7 @@ from msbench.spec import COMPARED, FORMATS
 
 if TYPE_CHECKING:
     from msbench.compare.targets import Target
+    from msbench.plan.shards import Shard
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -68,6 +69,23 @@ class Place(click.Path):
         if "\0" in str(value):
             self.fail("a path has no NUL in it", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class ShardName(click.ParamType["Shard"]):
+    """Which of how many parts of a suite."""
+
+    name = "N/M"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Shard":
+        """`2/8`."""
+        from msbench.plan.shards import Shard
+
+        try:
+            return Shard.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 suite_argument = click.argument("suite")

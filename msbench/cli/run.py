@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from msbench.cli.inputs import load_registry
 from msbench.cli.interrupts import Stop, quit_on_interrupt
 from msbench.cli.options import (
+    ShardName,
     device_option,
     models_option,
     optimizers_option,
@@ -30,23 +31,6 @@ if TYPE_CHECKING:
 
 MAX_SEEDS = 12
 """Seeds that are added at most, unless told otherwise."""
-
-
-class OneOf(click.ParamType["Shard"]):
-    """Which of how many parts."""
-
-    name = "N/M"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> "Shard":
-        """`2/8`."""
-        from msbench.plan.shards import Shard
-
-        try:
-            return Shard.parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command("run")
@@ -82,7 +66,7 @@ class OneOf(click.ParamType["Shard"]):
 )
 @click.option(
     "--shard",
-    type=OneOf(),
+    type=ShardName(),
     help="Run this part of the trials alone, as 2/8; `msbench merge` puts records together.",
 )
 @device_option

@@ -1,4 +1,4 @@
-"""Several folders of records -> one, line by line as they were written."""
+"""Several folders of records -> a new one, if they do not contradict each other."""
 
 import shutil
 from collections.abc import Mapping, Sequence

@@ -29,6 +29,8 @@ class Place:
     awaited: Any
     """What it does: first tells its versions, then jobs; None if it is free."""
     job: Any = None
+    refused: bool = False
+    """Its node is left out; it stays known, so that no other slot is made for it."""
 
 
 @dataclass
@@ -59,7 +61,7 @@ class Jobs:
             self.again.append(job)
             return None
         last = str(why).strip().splitlines()[-1:]
-        return record(job, "crashed", f"lost {ATTEMPTS} times with its node: {' '.join(last)}")
+        return record(job, "crashed", f"lost {ATTEMPTS} times, at last by: {' '.join(last)}")
 
 
 def on_ray(
@@ -95,7 +97,8 @@ def on_ray(
         try:
             while True:
                 _grow(ray, places, make, cpus, workers)
-                for place in [place for place in places if place.awaited is None]:
+                free = [p for p in places if p.awaited is None and not p.refused]
+                for place in free:
                     if (job := queue.next()) is None:
                         break
                     place.job = job
@@ -106,7 +109,7 @@ def on_ray(
                 busy = {place.awaited: place for place in places if place.awaited is not None}
                 for done in ray.wait(list(busy), timeout=LOOK)[0] if busy else ():
                     yield from _ended(ray, busy[done], places, queue)
-                if not places:
+                if all(place.refused for place in places):
                     raise msbench.MsbenchError("no node of the Ray cluster can run trials")
         finally:
             for place in places:
@@ -123,6 +126,7 @@ def _ended(ray: Any, place: Place, places: list[Place], queue: Jobs) -> Iterator
         given = ray.get(awaited)
     except ray.exceptions.RayError as error:
         places.remove(place)
+        ray.kill(place.actor)  # what it raised may have left it alive, and its CPUs taken
         if job is not None and (gone := queue.lost(job, error)):
             yield gone
         return
@@ -130,7 +134,7 @@ def _ended(ray: Any, place: Place, places: list[Place], queue: Jobs) -> Iterator
         yield Record.from_json(given)
     elif problem := _difference(given):
         print(f"msbench-ray: a node is left out: {problem}", file=sys.stderr)
-        places.remove(place)
+        place.refused = True
         ray.kill(place.actor)
 
 
@@ -166,9 +170,7 @@ def _connect(ray: Any, address: str, dashboard: bool) -> None:
     if ray.is_initialized():
         return
     try:
-        context = ray.init(
-            address=address or None, include_dashboard=dashboard or None, log_to_driver=False
-        )
+        context = ray.init(address=address or None, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise msbench.MsbenchError(
             f"ray: no cluster at {address or 'this machine'}: {error}"
