@@ -222,24 +222,37 @@ def entries_of(registry: Registry, trials: Sequence[Trial]) -> list[Entry]:
     return [registry.find(kind, name) for kind, name in sorted(names)]
 
 
-def fingerprint_of(registry: Registry, part: Part, *, fetch: Callable[[Source], Any] | None) -> str:
-    """The fingerprint of a task's data, fetched first if need be; "" if it is not to be had."""
+def fingerprint_of(
+    registry: Registry,
+    part: Part,
+    model: Part | None = None,
+    *,
+    fetch: Callable[[Source], Any] | None,
+) -> str:
+    """The fingerprint of a task's data, fetched first if need be; "" if it is not to be had.
+
+    model: one that brings a tokenizer, which may come from files anywhere, so nothing of it is
+    remembered.
+    """
     for source in registry.sources(part):
         if check(source) != "ok":
             if fetch is None:
                 return ""
             fetch(source)
-    return known_fingerprint(registry, part, partial(_fingerprint, registry, part))
+    find = partial(_fingerprint, registry, part, model)
+    return find() if model else known_fingerprint(registry, part, find)
 
 
-def _fingerprint(registry: Registry, part: Part) -> str:
+def _fingerprint(registry: Registry, part: Part, model: Part | None) -> str:
     try:
-        fingerprint: str = registry.build("task", part)().fingerprint()
+        task = registry.make_task(part, model) if model else registry.build("task", part)()
+        fingerprint: str = task.fingerprint()
     except MsbenchError:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f"task {part.name!r} of plugin {part.plugin} cannot be prepared: "
+            f"task {part.name!r} of plugin {part.plugin} cannot be prepared"
+            f"{f' for model {model.name!r}' if model else ''}: "
             f"{type(error).__name__}: {error}"
         ) from error
     return fingerprint
@@ -249,10 +262,10 @@ def cache_by_part(function: Fingerprint) -> Fingerprint:
     """`function`, asked once per part."""
     known: dict[str, str] = {}
 
-    def ask(part: Part) -> str:
-        if repr(part) not in known:
-            known[repr(part)] = function(part)
-        return known[repr(part)]
+    def ask(*parts: Part) -> str:
+        if repr(parts) not in known:
+            known[repr(parts)] = function(*parts)
+        return known[repr(parts)]
 
     return ask
 
