@@ -1,20 +1,15 @@
 """A bag of embeddings: the fastest classifier that reads the whole text."""
 
-from typing import Annotated
-
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from msbench import PAD, Batch, Task
 from msbench.builtin.models.dropout import Dropout
 from msbench.builtin.models.layers import initialize, pooled, pooled_width
-from msbench.builtin.types import Share, Size
+from msbench.builtin.types import Ngrams, Share, Size
 
 PRIME = 1_000_003
 """What a hash of tokens is multiplied by before the next one is added."""
-
-Ngrams = Annotated[int, Field(ge=1, le=5)]
 
 
 class Bag(nn.Module):
