@@ -74,7 +74,7 @@ def run_suite(
     stored = stored_in(folder)
     kept = [record for record in stored.records if record.status == "ok" or not retry]
     plan = partial(_planned, suite, registry, fingerprint, shard)
-    every, measured = plan(kept)
+    whole, every, measured = plan(kept)
     trials, timed = _missing(every, kept), _missing(measured, kept)
     outdated = replaced(trials, stored.records)
     modes = mode_notes([*trials, *(t for each in timed for t in each.strategies)], registry)
@@ -83,7 +83,7 @@ def run_suite(
     if trials or timed:
         prepare_folder(folder)
     if folder.is_dir():
-        _keep_question(suite, folder, every, looked)
+        _keep_question(suite, folder, whole, looked)
     fault("prepared")
     with leases:
         launch = partial(_launch_jobs, registry, suite, folder, leases, stopping)
@@ -95,9 +95,9 @@ def run_suite(
             tried |= {trial.key for trial in trials}
             records = stored_in(folder).records
             kept = [r for r in records if r.status == "ok" or not retry or r.key in tried]
-            every, measured = plan(kept)
+            whole, every, measured = plan(kept)
             trials = _missing(every, kept)
-            _keep_question(suite, folder, every, looked)  # of a search, only winners have decoders
+            _keep_question(suite, folder, whole, looked)  # of a search, only winners have decoders
             fault("planned")
         if timed := _missing(measured, kept):
             yield from launch(timed, Choice("processes", {"workers": 1}), "throughput")
@@ -115,10 +115,12 @@ def _planned(
     fingerprint: Fingerprint,
     shard: Shard | None,
     kept: Sequence[Record],
-) -> tuple[list[Trial], list[Measurement]]:
-    """All trials of the suite, or of a shard of it, and what is measured when they are done."""
-    every = expected(suite, registry, kept, fingerprint)
-    return (shard.of_suite(every), []) if shard else (every, measurements(suite, every))
+) -> tuple[list[Trial], list[Trial], list[Measurement]]:
+    """All trials of the suite, those to run, of a shard or all, and what is measured then."""
+    whole = expected(suite, registry, kept, fingerprint)
+    return (
+        (whole, shard.of_suite(whole), []) if shard else (whole, whole, measurements(suite, whole))
+    )
 
 
 def launch_jobs(
