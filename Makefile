@@ -3,16 +3,20 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TESTS ?= tests plugins
+PLUGINS = $(wildcard plugins/*/pyproject.toml)
 TORTURE = $(CURDIR)/results/reference/torture.jsonl
 PICTURES = quick-curves quick-decoders optimizers-pareto optimizers-tuning optimizers-profile optimizers-ranks
 
-.PHONY: run test large torture check bench docs pictures references browser format wheel clean
+.PHONY: run test test-plugins large torture check bench docs pictures references browser format wheel clean
 
 run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
 
 test: .venv/dev  ## all tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(TESTS)
+
+test-plugins: .venv/plugins  ## every package in plugins/ and what it needs, all together, and their tests; templates
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not large' plugins tests/plugins/test_made.py
 
 large: .venv/dev  ## the tests that fetch more than 15 MB (73 MB)
 	$(BIN)/python -m pytest -q -m large $(TESTS)
@@ -26,15 +30,17 @@ check: .venv/dev  ## format, lint, types, floors, generated documents, identitie
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check -r README.md docs/*.md
+	$(BIN)/cog --check -r README.md docs/*.md plugins/*/README.md
 	$(BIN)/msbench selftest
+	$(BIN)/msbench check --no-plugins optimizers losses schedules models decoders metrics learners launchers observers commands \
+		numbers-fr numbers-de stories-qa
 	$(MAKE) test
 
 bench: .venv/dev  ## how fast the pieces are (the ratios have scripts of their own)
 	$(BIN)/python -m pytest -q --benchmark-enable benchmarks/parts.py
 
 docs: .venv/dev  ## fill in the generated parts of the documents
-	$(BIN)/cog -r README.md docs/*.md
+	$(BIN)/cog -r README.md docs/*.md plugins/*/README.md
 
 pictures: .venv/run  ## draw the pictures of the documents again, from results/reference
 	for theme in light dark; do for picture in $(PICTURES); do \
@@ -67,4 +73,8 @@ clean:
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) torch
 	$(PIP) $(PACKAGES)
+	touch $@
+
+.venv/plugins: .venv/dev $(PLUGINS)
+	$(PIP) $(PLUGINS:%/pyproject.toml=--editable %)
 	touch $@

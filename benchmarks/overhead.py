@@ -8,12 +8,16 @@ its mean over rounds is printed, with the 95 % interval. Beside it, the
 optimizer's own part: such steps with a closure that leaves the gradients as they are. Run it alone.
 Those with a limit are written to results/performance/overhead.json. `--all`: also optimizers that
 are not wrapped around AdamW; torch's Muon computes in bfloat16, which takes seconds on processors
-without it.
+without it. `--every`: all built-in optimizers, and what docs/optimizers.md shows of them goes to
+results/reference/optimizer-costs.json; `--every --rounds 0` renews the bytes of their state alone.
 """
 
 import argparse
+import json
 from functools import partial
-from statistics import median
+from pathlib import Path
+from statistics import geometric_mean, median
+from typing import Any
 
 from msbench.run.device import limit_threads
 
@@ -35,14 +39,21 @@ STEPS, SIZE = 5, 16
 LIMITS = {"lookahead": 1.10, "ema": 1.10, "sam": 2.15}
 """The highest ratios to AdamW that are wanted."""
 
+COSTS = Path(__file__).parents[1] / "results/reference/optimizer-costs.json"
+
 AROUND_ADAMW = ("lookahead", "ema", "swa", "sam", "extragradient", "diloco")
 OTHERS = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "nadam", "adafactor", "muon")
 
 
+def choice_of(registry: Registry, name: str) -> Choice:
+    """An optimizer, around AdamW if it needs a base."""
+    has_base = "base" in registry.find("optimizer", name).options()
+    return Choice(name, {"base": Choice("adamw")} if has_base else {})
+
+
 def make_learner(registry: Registry, task: Task, name: str) -> TorchLearner:
     """Of the model of 4 M parameters."""
-    options = {"base": Choice("adamw")} if name in AROUND_ADAMW else {}
-    part = registry.resolve("optimizer", Choice(name, options))
+    part = registry.resolve("optimizer", choice_of(registry, name))
     learner = TorchLearner(
         task,
         model=partial(EncoderDecoder, width=256, layers=2, dropout=0.0),
@@ -87,13 +98,38 @@ def limited(name: str, whole: list[float], base: list[float]) -> Figure:
     )
 
 
+def save_costs(registry: Registry, ratios: dict[str, float]) -> None:
+    """Bytes of state per weight of every built-in optimizer, and ratios of step times to AdamW's;
+    those that were not measured now stay."""
+    costs: dict[str, Any] = json.loads(COSTS.read_text()) if COSTS.exists() else {}
+    for name in built_in(registry):
+        part = registry.resolve("optimizer", choice_of(registry, name))
+        held = TorchLearner.state_bytes(registry.build("optimizer", part))
+        costs.setdefault(name, {})["state_bytes"] = round(held, 2)
+        if name in ratios:
+            costs[name]["step_over_adamw"] = round(ratios[name], 2)
+    COSTS.write_text(json.dumps(costs, indent=1, sort_keys=True) + "\n")
+
+
+def built_in(registry: Registry) -> list[str]:
+    """Names of msbench's own optimizers, AdamW first."""
+    own = [each.name for each in registry.of("optimizer") if each.plugin == "msbench"]
+    return sorted(own, key=lambda name: (name != "adamw", name))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--every", action="store_true")
     asked = parser.parse_args()
-    registry, task = load_plugins(), numbers_fr()
-    names = ("adamw", *AROUND_ADAMW, *OTHERS * asked.all)
+    registry = load_plugins()
+    if asked.every and not asked.rounds:
+        save_costs(registry, {})
+        raise SystemExit
+    task = numbers_fr()
+    names = ["adamw", *AROUND_ADAMW, *OTHERS * asked.all]
+    names = built_in(registry) if asked.every else names
     learners = {name: make_learner(registry, task, name) for name in names}
     drawn = training_batches(task.train, SIZE, np.random.default_rng(0))
     batches = [next(drawn) for _ in range(STEPS)]  # the same for all
@@ -106,3 +142,6 @@ if __name__ == "__main__":
     headers = ["optimizer", "step", "optimizer alone", "against adamw", "95 % interval", ""]
     print(tabulate(rows, headers, disable_numparse=True))
     save("overhead", [limited(name, whole[name], whole["adamw"]) for name in LIMITS])
+    if asked.every:
+        pairs = {name: zip(whole[name], whole["adamw"], strict=True) for name in names}
+        save_costs(registry, {n: geometric_mean(a / b for a, b in p) for n, p in pairs.items()})

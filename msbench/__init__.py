@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from msbench.errors import DataError, MsbenchError, PluginError, SuiteError, printable
-from msbench.paths import read_file
+from msbench.paths import inside, read_file
 from msbench.plugins.hookspecs import Register, hookimpl
 from msbench.version import __version__
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from msbench.data.classify import classification
     from msbench.data.download import fetch, fetch_with_bar
     from msbench.data.lm import language_modelling
-    from msbench.data.metrics import POINTS, Metric
+    from msbench.data.measures import Measure
+    from msbench.data.metrics import METRICS, POINTS, Metric
     from msbench.data.scores import (
         TEXT_SCORES,
         bleu_chrf,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     )
     from msbench.data.tag import tagging
     from msbench.data.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task, Texts
+    from msbench.data.tokenizer import Tokenizer
     from msbench.plan.suite import load_suite
     from msbench.plugins.loading import load_plugins
     from msbench.plugins.options import supplied
@@ -50,8 +52,9 @@ if TYPE_CHECKING:
     from msbench.report.frames import frames
     from msbench.run.device import PeakMemory
     from msbench.run.driver import run_suite
+    from msbench.run.events import Done, Event, Finished, Planned, Stage, Started, Waiting
     from msbench.run.job import run_job
-    from msbench.run.learner import Decoder, Learner, Prepared, Schedule, Step
+    from msbench.run.learner import Decoder, Learner, Prepared, Schedule, Seen, Step
     from msbench.run.meter import Meter
     from msbench.run.seeds import derive, stream
     from msbench.spec import (
@@ -71,13 +74,15 @@ _LATE = {
     "data.classify": "classification",
     "data.download": "fetch fetch_with_bar",
     "data.lm": "language_modelling",
-    "data.metrics": "POINTS Metric",
+    "data.measures": "Measure",
+    "data.metrics": "METRICS POINTS Metric",
     "data.scores": "TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
     "data.seq2seq": "summarization translation",
     "data.sources": "Source check open_source",
     "data.splits": "linked mislabel passages plain sentences shuffled split take",
     "data.tag": "tagging",
     "data.task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
+    "data.tokenizer": "Tokenizer",
     "plan.suite": "load_suite",
     "plugins.loading": "load_plugins",
     "plugins.options": "supplied",
@@ -87,8 +92,9 @@ _LATE = {
     "report.frames": "frames",
     "run.device": "PeakMemory",
     "run.driver": "run_suite",
+    "run.events": "Done Event Finished Planned Stage Started Waiting",
     "run.job": "run_job",
-    "run.learner": "Decoder Learner Prepared Schedule Step",
+    "run.learner": "Decoder Learner Prepared Schedule Seen Step",
     "run.meter": "Meter",
     "run.seeds": "derive stream",
     "spec": "Choice Measurement Part Suite TaskKind Trial job_from_json job_to_json",
@@ -99,6 +105,7 @@ __all__ = [
     "BEGIN",
     "END",
     "IGNORE",
+    "METRICS",
     "PAD",
     "POINTS",
     "TEXT_SCORES",
@@ -106,13 +113,18 @@ __all__ = [
     "Choice",
     "DataError",
     "Decoder",
+    "Done",
+    "Event",
+    "Finished",
     "Learner",
+    "Measure",
     "Measurement",
     "Meter",
     "Metric",
     "MsbenchError",
     "Part",
     "PeakMemory",
+    "Planned",
     "PluginError",
     "Prepared",
     "Record",
@@ -120,15 +132,20 @@ __all__ = [
     "Registry",
     "Schedule",
     "Scores",
+    "Seen",
     "Source",
     "Split",
+    "Stage",
+    "Started",
     "Step",
     "Suite",
     "SuiteError",
     "Task",
     "TaskKind",
     "Texts",
+    "Tokenizer",
     "Trial",
+    "Waiting",
     "__version__",
     "bleu_chrf",
     "cached",
@@ -141,6 +158,7 @@ __all__ = [
     "fetch_with_bar",
     "frames",
     "hookimpl",
+    "inside",
     "job_from_json",
     "job_to_json",
     "label_scores",

@@ -27,7 +27,7 @@ class PluginError(MsbenchError):
 
 
 class PluginWarning(UserWarning):
-    """What a plugin did that it should not do, and that was undone."""
+    """What a plugin did that it should not do, or that its users should know."""
 
 
 class DataError(MsbenchError):

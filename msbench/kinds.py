@@ -5,7 +5,17 @@ from typing import Literal, get_args
 from msbench.errors import MsbenchError, did_you_mean
 
 Kind = Literal[
-    "task", "model", "loss", "optimizer", "schedule", "decoder", "learner", "launcher", "command"
+    "task",
+    "model",
+    "loss",
+    "optimizer",
+    "schedule",
+    "decoder",
+    "metric",
+    "learner",
+    "launcher",
+    "observer",
+    "command",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Each has a hook of its own, `register_<plural>`."""

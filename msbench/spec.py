@@ -23,7 +23,7 @@ Axis = Literal["task", "model", "loss", "optimizer", "schedule"]
 AXES: tuple[Axis, ...] = get_args(Axis)
 """A trial has one part of each; decoders are measured within a trial."""
 
-LISTED: tuple[Kind, ...] = (*AXES, "decoder")
+LISTED: tuple[Kind, ...] = (*AXES, "decoder", "metric")
 """What a suite lists, as `[[optimizer]]`."""
 
 STRATEGY: tuple[Axis, ...] = ("loss", "optimizer", "schedule")
@@ -58,6 +58,9 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 Count = Literal["passes", "steps"]
 """What a budget in passes counts for one strategy."""
 
+Equal = Literal["passes", "examples"]
+"""What is equal where batch sizes are compared."""
+
 Precision = Literal["float32", "tf32", "bfloat16"]
 """How training steps multiply numbers of float32."""
 
@@ -85,6 +88,10 @@ class Choice:
     """Of an optimizer: the search space instead of the one that its plugin declares."""
     count: Count = "passes"
     """Of an optimizer: what its budget counts, as in `Training`."""
+    batch_size: int = field(default=0, metadata={"key": ""})
+    """Of an optimizer, where batch sizes are compared: its own; 0 = the first of them."""
+    equal: Equal = field(default="passes", metadata={"key": ""})
+    """What its budget has in common with that of the first batch size."""
     per_task: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By task (name or label), options instead of these; those of a base as `base.lr`."""
     others: tuple[str, ...] = field(default=(), metadata={"key": ""})
@@ -185,6 +192,14 @@ class Training:
     count: Count = field(default="passes", metadata={"key": ""})
     """What `passes` counts: gradients; or the steps of a strategy that is compared at equal steps,
     so that one of two passes a step computes twice as many gradients as others do."""
+    compared: tuple[int, ...] = field(default=(), metadata={"key": ""})
+    """Batch size and passes of the strategies that this one is compared with, where its own are
+    others; empty where they are the same."""
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Training":
+        """What `asdict` turned into `data`."""
+        return cls(**{**data, "compared": tuple(data.get("compared", ()))})
 
     @property
     def modes(self) -> dict[str, Any]:
@@ -192,6 +207,11 @@ class Training:
         return {
             name: value for name in MODES if (value := getattr(self, name)) not in _UNUSED[name]
         }
+
+    @property
+    def has_equal_passes(self) -> bool:
+        """Whether it has as many passes as the strategies that it is compared with."""
+        return self.count == "passes" and self.compared[1:] in ((), (self.passes,))
 
     @property
     def budget(self) -> tuple[Unit, float]:
@@ -325,7 +345,12 @@ class Suite:
     training: Mapping[str, Training]
     """Per task (by label, else name)."""
     seeds: tuple[int, ...] = field(metadata={"strict": False, "min_length": 1})
+    yardsticks: tuple[Choice, ...] = field(default=(), metadata={"key": "yardstick"})
+    """Models that no strategy trains, fitted once on every task that they fit: what strategies
+    should beat."""
     phases: tuple[Phase, ...] = field(default=(), metadata={"key": "phase"})
+    metrics: tuple[Choice, ...] = field(default=(), metadata={"key": "metric"})
+    """Registered metrics that predictions are measured by besides their tasks' own."""
     tuning: Tuning | None = None
     tuned_by: str = ""
     """Who chose the options of its strategies on validation, where it does not search itself, such
@@ -380,6 +405,10 @@ class Trial:
     """Stages of training, in order; none = one with all that is the trial's own."""
     tuned: Tuned | None = None
     """Where the optimizer's options come from, if they were searched."""
+    yardstick: bool = False
+    """Whether it is no strategy, but what strategies are held against."""
+    metrics: tuple[Part, ...] = ()
+    """Registered metrics that predictions are measured by besides the task's own."""
 
     @property
     def is_search(self) -> bool:
@@ -402,7 +431,7 @@ class Trial:
         phases = [(each.passes, *(p.work for p in each.parts().values())) for each in self.phases]
         return (
             *(part.work for part in parts),
-            *sorted(part.work for part in self.decoders),
+            *sorted(part.work for part in (*self.decoders, *self.metrics)),
             tuple(phases),
             self.training,
             self.tuned and self.tuned.stage,
@@ -424,7 +453,8 @@ class Trial:
         tuned = data.get("tuned")
         revived = {
             "decoders": tuple(map(Part.of, data["decoders"])),
-            "training": Training(**data["training"]),
+            "metrics": tuple(map(Part.of, data.get("metrics", ()))),
+            "training": Training.of(data["training"]),
             "phases": tuple(Phase(**_revived(each)) for each in data.get("phases", ())),
             "tuned": tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])}),
         }
@@ -470,9 +500,13 @@ def plain(job: Job) -> dict[str, Any]:
         data = {**_used(data), "throughput": _used(data["throughput"])}
     for trial in data.get("strategies", [data]):
         own = trial.get("training", {})
-        for name in (*MODES, "count"):
+        for name in (*MODES, "count", "compared"):
             if name in own and own[name] in _UNUSED[name]:
                 del own[name]
+        if not trial.get("yardstick"):
+            trial.pop("yardstick", None)
+        if not trial.get("metrics"):
+            trial.pop("metrics", None)
     return data
 
 
@@ -540,11 +574,14 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "compile": (False,),
     "graph": (False,),
     "count": ("passes",),
+    "compared": ((), []),
     "phases": ((), []),
     "tuned": (None,),
+    "metrics": ((), []),
     "narrow": (0,),
     "details": (False,),
     "code": ("",),
+    "yardstick": (False,),
 }
 """Fields that trials and measurements got later -> the values that mean they are not used."""
 

@@ -1,26 +1,32 @@
-"""What the default model learns in each suite's budget, beside a predictor that learns nothing.
+"""What models learn in each suite's budget, beside what learns nothing and what is linear.
 
     python studies/learned.py [FOLDER]
 
-Reads the records under results/reference (or FOLDER) and results/reference/trivial.json. One row a
-suite and task: the trivial score, adamw with the better of its models and decoders (mean and
-standard deviation over seeds), how many standard errors over seeds lie between, and the best.
+Reads the records under results/reference (or FOLDER), and trivial.json and yardsticks.json there.
+One row a suite and task: the trivial score, the yardstick's, adamw with the better of its models
+and decoders, and the best strategy. Verdicts are against the yardstick, over seeds on these test
+examples: of two seeds there is none, nor an interval. The best was chosen by the same scores.
 """
 
 import json
-import math
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tabulate import tabulate
 
 from msbench import Record, load_suite, read
+from msbench.compare.judge import judge
+from msbench.compare.stats import mean_interval
 from msbench.plan.suite import shipped_suites
 
 REFERENCE = Path(__file__).parent.parent / "results/reference"
+
+LEAST = 3
+"""Seeds of which an interval is shown: that of two is no statement."""
 
 Scores = dict[tuple[str, str], list[float]]
 """(optimizer, decoder) -> score of every seed."""
@@ -29,6 +35,7 @@ Scores = dict[tuple[str, str], list[float]]
 def rows(folder: Path) -> Iterator[dict[str, str]]:
     """One table row per suite and task that has records and a trivial predictor."""
     trivial = json.loads((REFERENCE / "trivial.json").read_text())["suites"]
+    linear = json.loads((REFERENCE / "yardsticks.json").read_text())
     for name in sorted(shipped_suites()):
         if (folder / name).is_dir() and name in trivial:
             records = read(folder / name).records
@@ -36,56 +43,76 @@ def rows(folder: Path) -> Iterator[dict[str, str]]:
                 task = choice.label or choice.name
                 known = trivial[name].get(task)
                 if known:
-                    scores, lower = scores_of(records, task, known["data"])
+                    scores, about = scores_of(records, task, known["data"])
                     if scores:
-                        yield row(name, task, known, scores, lower)
+                        yield row(name, task, known, linear.get(known["data"]), scores, about)
 
 
-def scores_of(records: Sequence[Record], task: str, data: str) -> tuple[Scores, bool]:
-    """Scores in the task's own metric, and whether lower is better.
+def scores_of(records: Sequence[Record], task: str, data: str) -> tuple[Scores, dict[str, Any]]:
+    """Scores in the task's own metric, and what is known of that.
 
-    Only of trials on the data that the trivial predictor was scored on.
+    Only of strategies on the data that the trivial predictor was scored on.
     """
     scores: Scores = {}
-    lower = False
+    known: dict[str, Any] = {}
     for record in records:
         part = record.job.get("task", {})
         same = record.job.get("data") == data and task in (part.get("label"), part.get("name"))
-        if record.status == "ok" and same:
+        if record.status == "ok" and same and record.is_trained:
             about = record.results["task"]
-            metric = about["metric"]
-            lower = metric in about["lower_is_better"]
+            metric, known = about["metric"], about["metrics"][about["metric"]]
             model = record.job["model"]["label"]
             strategy = " ".join(filter(None, (model, _name(record.job["optimizer"]))))
             for decoded in record.results["decoding"]:
                 if metric in decoded["metrics"]:
                     key = strategy, _name(decoded["decoder"])
                     scores.setdefault(key, []).append(decoded["metrics"][metric])
-    return scores, lower
+    return scores, known
 
 
 def row(
-    suite: str, task: str, known: dict[str, Any], scores: Scores, lower: bool
+    suite: str,
+    task: str,
+    known: dict[str, Any],
+    held: dict[str, Any] | None,
+    scores: Scores,
+    about: dict[str, Any],
 ) -> dict[str, str]:
-    """The trivial score, the default's and the best."""
-    sign = -1 if lower else 1
+    """The trivial score, the yardstick's, the default's and the best."""
+    sign = -1 if about["lower_is_better"] else 1
     means = {key: sign * statistics.fmean(values) for key, values in scores.items()}
     default = max((key for key in means if key[0].split()[-1] == "adamw"), key=lambda k: means[k])
     best = max(means, key=lambda key: means[key])
-    values = scores[default]
-    mean = statistics.fmean(values)
-    spread = statistics.stdev(values) if len(values) > 1 else math.nan
-    error = spread / len(values) ** 0.5 or math.nan
-    gain = sign * (mean - known["trivial"]["score"]) / error
     return {
         "suite": suite,
         "task": task,
         "metric": known["metric"],
         "trivial": f"{known['trivial']['score']:.3g} ({known['trivial']['name']})",
-        "default (adamw)": f"{mean:.3g} ± {spread:.2g}, n = {len(values)}, {default[1]}",
-        "gain in SE": f"{gain:.1f}",
+        "linear": f"{held['score']:.3g}" if held else "-",
+        "default (adamw)": f"{interval(scores[default])}, {default[1]}",
+        "against linear": verdict(scores[default], held, about),
         "best": f"{sign * means[best]:.3g} ({best[0]}, {best[1]})",
+        "best against linear": verdict(scores[best], held, about),
     }
+
+
+def interval(values: Sequence[float]) -> str:
+    """The mean with its 95 % interval over seeds, of so many."""
+    mean, low, high = mean_interval(values)
+    bounds = f" [{low:.3g}, {high:.3g}]" if len(values) >= LEAST else ""
+    return f"{mean:.3g}{bounds}, n = {len(values)}"
+
+
+def verdict(values: Sequence[float], held: dict[str, Any] | None, about: dict[str, Any]) -> str:
+    """That of the one judge on the differences to the yardstick's score."""
+    if held is None:
+        return "-"
+    differences = np.array(values) - held["score"]
+    if len(values) < LEAST:
+        return f"{differences.mean():+.3g}, too few seeds"
+    share = abs(held["score"]) if about["relative"] else 1.0
+    found = judge([differences], [0], about["margin"] * share, about["lower_is_better"])
+    return f"{differences.mean():+.3g}, {found.verdicts[0]}"
 
 
 def _name(part: dict[str, Any]) -> str:

@@ -1,11 +1,12 @@
 """The short search behind the options of suites/quick.toml: the bracket of `[tuning]`, per task.
 
-    python studies/quick_rates.py [--trials N] [--workers N] [--out FOLDER]
+    python studies/quick_rates.py [--task NAME ...] [--trials N] [--workers N] [--out FOLDER]
 
 Every strategy of the suite is searched over all that it declares, on each task by itself, with the
 seeds of a search, which the suite does not use, and with one validation at the end. Prints the
 winners, writes them to results/reference/quick-rates.json, and writes the suite's options by task.
-An interrupted search goes on where it was.
+Without --task on all tasks; with it, the winners of the others stay. An interrupted search goes on
+where it was.
 """
 
 import argparse
@@ -19,10 +20,11 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msbench import Choice, Registry, Trial, load_plugins, load_suite, read, run_suite
+from msbench import Choice, Record, Registry, Trial, load_plugins, load_suite, read, run_suite
 from msbench.cli.interrupts import Stop
 from msbench.cli.progress import show_progress
 from msbench.data.download import fetch
+from msbench.plan.overrides import restricted
 from msbench.plan.trials import expected, with_overrides
 from msbench.run.device import limit_threads
 from msbench.run.driver import cache_by_part, fingerprint_of
@@ -33,6 +35,7 @@ SUITE = Path("suites/quick.toml")
 TUNED_BY = 'tuned_by = "studies/quick_rates.py"'
 
 Row = Mapping[str, Any]
+Found = dict[str, Any]
 
 
 def untuned(suite: Suite, trials: int) -> Suite:
@@ -42,6 +45,7 @@ def untuned(suite: Suite, trials: int) -> Suite:
     return replace(
         suite,
         optimizers=tuple(general),
+        yardsticks=(),
         training=training,
         tuned_by="",
         tuning=Tuning(trials=trials),
@@ -75,6 +79,22 @@ def _row(final: Trial) -> Row:
         "options": dict(final.tuned.options),
         "edge": list(final.tuned.edge),
     }
+
+
+def costs(records: Sequence[Record]) -> Found:
+    """By task: the trials of the search and their passes."""
+    found: Found = {}
+    for record in records:
+        sums = found.setdefault(record.trial["task"]["name"], {"trials": 0, "passes": 0})
+        sums["trials"] += 1
+        sums["passes"] += round(record.trial_results["training"]["passes"] or 0)
+    return found
+
+
+def merged(known: Found, rows: Sequence[Row], cost: Found) -> Found:
+    """What a search found, and what is known of the tasks that it left out."""
+    kept = [row for row in known["winners"] if row["task"] not in cost]
+    return {"cost": known["cost"] | cost, "winners": [*rows, *kept]}
 
 
 def with_winners(text: str, rows: Sequence[Row]) -> str:
@@ -112,6 +132,7 @@ def _key(option: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--task", action="append", default=[], metavar="NAME")
     parser.add_argument("--trials", type=int, default=14, help="of each search")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("results/quick-rates"), help="records")
@@ -119,16 +140,12 @@ if __name__ == "__main__":
     limit_threads(1)
     registry, suite = load_plugins(), untuned(load_suite("quick"), asked.trials)
     suite = with_overrides(suite, seeds=None, device=None, workers=asked.workers)
+    suite = restricted(suite, {"task": asked.task}, registry)
     events = run_suite(suite, registry, asked.out)
     next(events)
     show_progress(events, Stop())
     rows = winners(suite, registry, asked.out)
-    records = read(asked.out).records
-    cost = {
-        "trials": len(records),
-        "passes": round(sum(record.trial_results["training"]["passes"] or 0 for record in records)),
-        "seconds": round(sum(record.seconds for record in records)),
-    }
-    OUT.write_text(json.dumps({"cost": cost, "winners": rows}, indent=1) + "\n")
-    print(tabulate(rows, headers="keys", disable_numparse=True), cost, sep="\n")
+    print(tabulate(rows, headers="keys", disable_numparse=True))
+    found = costs(read(asked.out).records)
+    OUT.write_text(json.dumps(merged(json.loads(OUT.read_text()), rows, found), indent=1) + "\n")
     SUITE.write_text(with_winners(SUITE.read_text(), rows))

@@ -193,7 +193,11 @@ def table(figures: Mapping[str, Any]) -> str:
 def of_suite() -> list[Curve]:
     """The curves of the reference records."""
     registry = load_plugins()
-    found = {entry.name: entry.space or {} for entry in registry.of("optimizer")}
+    found = {
+        entry.name: entry.space or {}
+        for entry in registry.of("optimizer")
+        if entry.learner == "torch"
+    }
     rates = {name: {"lr": space["lr"]} for name, space in found.items() if "lr" in space}
     bases = {"local-sgd": "sgd"}
     spaces = {name: rates.get(name, rates[bases.get(name, "adamw")]) for name in found}

@@ -35,22 +35,27 @@ FORBIDDEN_CALLS: dict[str, tuple[str, ...]] = {
     "import_module": (
         *("__init__.py", "plugins/registry.py", "report/plots/__init__.py"),
         "run/preloaded.py",  # modules of registered parts, by name from the driver
+        *("checks/parts.py", "checks/server.py"),  # our own, and those that learners preload
+        "checks/reference.py",  # what the author of a plugin names on the command line
     ),
     "subprocess.Popen": (
         "data/download.py",
         "plugins/first_load.py",  # msbench itself, to try an installed plugin
+        *("checks/run.py", "checks/task.py"),  # msbench itself, to check one
     ),
-    "print": (),
+    "print": ("checks/server.py", "checks/task.py"),  # to the process that asked
 }
 """Calls that no file may make but those named."""
 
 FORBIDDEN_MODULES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "yaml"), ()),
-    **dict.fromkeys(("code", "codeop", "runpy", "dbm", "xmlrpc", "pty"), ()),
+    **dict.fromkeys(("code", "codeop", "dbm", "xmlrpc", "pty"), ()),
+    "runpy": ("plugins/first_load.py",),  # a file that is named with --plugin
     **dict.fromkeys(("urllib", "http", "requests", "httpx", "ftplib", "smtplib", "webbrowser"), ()),
     "subprocess": (
         "data/download.py",
         "plugins/first_load.py",
+        *("checks/run.py", "checks/task.py"),
         "run/gpus.py",  # nvidia-smi, and nothing that a suite says
     ),
 }

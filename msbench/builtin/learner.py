@@ -14,18 +14,27 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 import msbench
-from msbench import Batch, Decoder, Prepared, Step, Task, derive
+from msbench import Batch, Decoder, Prepared, Seen, Step, Task, derive
 from msbench.builtin.capture import CudaGraphs, Record
 from msbench.builtin.compiling import Compiled
 from msbench.builtin.memory import Alive, stored_bytes
+from msbench.builtin.movement import Movement
 from msbench.builtin.operations import Aside, Work, untouched
-from msbench.builtin.optimizers.capturing import make_capturable, set_lr
+from msbench.builtin.optimizers.capturing import make_capturable, rates_of, set_lr
 from msbench.builtin.optimizers.inspection import (
     Make,
     check_complete,
     check_optimizer,
     held_bytes,
     state_bytes,
+)
+from msbench.builtin.passes import (
+    Unannounced,
+    add_gradient,
+    clipping,
+    cut_loose,
+    differentiable_twice,
+    scale_gradient,
 )
 from msbench.builtin.pieces import matrix_peak, pieces
 from msbench.builtin.placing import Resident, placed
@@ -38,10 +47,14 @@ from msbench.builtin.precision import (
     switched,
 )
 from msbench.builtin.replaying import why_eager
+from msbench.builtin.sampled import on_sampled_labels
 from msbench.builtin.scoring import scores_of
 from msbench.builtin.steps import CapturedSteps, OnStream, Shard
 
 Loss = Callable[[Any, Batch], tuple[Tensor, Tensor]]
+
+LABELS = ("given", "sampled")
+"""What a pass can be on."""
 
 
 class TorchLearner:
@@ -79,6 +92,7 @@ class TorchLearner:
         self.model = model(task).to(self.device, getattr(torch, dtype))
         if precision == "bfloat16":
             promote_logits(self.model)
+        self._movement, self._single = Movement(self.model), list[bool]()
         self._why_eager = self.why_eager("model", model, task.kind) if self._captures else ""
         self.begin(loss, optimizer)
         self.reseed("dropout")
@@ -90,14 +104,15 @@ class TorchLearner:
         self.optimizer = optimizer(self.model)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         check_complete(self.model, self.optimizer)
-        self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
+        self._rates = rates_of(self.optimizer)
         self._factor = 1.0
         self._work = Work(
             self.model,
             self.loss,
             self.optimizer,
-            lambda batch: self._gradient(self._place(batch), self.loss),
+            self._again,
         )
+        self._unannounced = Unannounced()
         self._compiled = Compiled(self.loss, self.device) if self.compile else None
         self._captured = self._capture_steps() if self._captures else None
 
@@ -154,10 +169,13 @@ class TorchLearner:
         torch.manual_seed(derive(self.seed, purpose))
 
     def train_step(self, batch: Batch, aside: Aside | None = None) -> Step:
-        """One optimizer step; every call of the closure counts as one pass.
+        """One optimizer step; every call of the closure counts as one pass, and so does every
+        backward pass that does without it.
 
         `closure(index, of)` computes the gradient of every `of`-th example from the one at `index`
-        on and counts as that share of a pass, for optimizers that simulate several workers.
+        on and counts as that share of a pass, for optimizers that simulate several workers. With
+        `create_graph=True` the gradient can be differentiated itself, and with `labels="sampled"`
+        it is that of the loss on labels which the model draws (`on_sampled_labels`).
         """
         with switched(self.precision, self.device):
             if self._captured is not None:
@@ -172,9 +190,15 @@ class TorchLearner:
         passes = Fraction(0)
         shards: list[Shard] = []
         first_losses: dict[int, Tensor] = {}
+        graphs = False
+        self._unannounced.passes = Fraction(0)
 
-        def closure(index: int = 0, of: int = 1) -> Tensor:
-            nonlocal passes
+        def closure(
+            index: int = 0, of: int = 1, *, create_graph: bool = False, labels: str = "given"
+        ) -> Tensor:
+            nonlocal passes, graphs
+            if labels not in LABELS:
+                raise msbench.MsbenchError(f"labels are one of {LABELS}, not {labels!r}")
             if of > len(batch.rows):
                 raise msbench.MsbenchError(
                     f"a batch of {len(batch.rows)} examples has no shard for each of {of} workers"
@@ -182,20 +206,36 @@ class TorchLearner:
             self.optimizer.zero_grad(set_to_none=True)
             whole = of == 1
             own, part = (each if whole else each.shard(index, of) for each in (batch, on_device))
-            self._warm_up(part, aside)
+            graphs |= create_graph
+            self._unannounced.share = Fraction(1, of)
+            loss_of = self.loss
+            if labels == "sampled":
+                loss_of = on_sampled_labels(loss_of)
+            elif not create_graph and self._compiled is not None:
+                self._warm_up(part, aside)
+                loss_of = self._compiled
             with self._work.of_pass(own, aside), torch.enable_grad():
-                loss = self._gradient(part, self._compiled or self.loss)
-            if self.clip:
-                clip_grad_norm_(self._trained, self.clip)
-            first_losses.setdefault(index, loss / of)  # the loss before the step
+                loss = self._gradient(part, loss_of, create_graph)
+                if self.clip and create_graph:
+                    scale_gradient(self._trained, clipping(self._trained, self.clip))
+                elif self.clip:
+                    clip_grad_norm_(self._trained, self.clip)
+            if labels == "given":
+                first_losses.setdefault(index, loss / of)  # the loss before the step
             passes += Fraction(1, of)  # exact: three thirds add up to one
             shards.append((index, of))
             return loss
 
-        with self._work.of_step(aside):
+        with self._work.of_step(aside), self._unannounced.counted():
             self.optimizer.step(closure)  # type: ignore[arg-type]
-        if not passes:
-            raise msbench.MsbenchError("the optimizer took a step without calling its closure")
+        if not first_losses:
+            raise msbench.MsbenchError(
+                "the optimizer took a step without calling its closure"
+                + (" for the given labels" if passes else "")
+            )
+        if graphs:
+            cut_loose(self._trained)
+        passes += self._unannounced.passes
         return Step(float(passes), sum(first_losses.values())), shards
 
     def _warm_up(self, batch: Batch, aside: Aside | None) -> None:
@@ -203,16 +243,26 @@ class TorchLearner:
         if self._compiled is None or self._compiled.knows(batch):
             return
         kept = untouched(self.model, self.model.buffers())
-        with (aside or nullcontext)(), self._work.uncounted(), kept:
+        with (aside or nullcontext)(), self._work.uncounted(), self._unannounced.announced(), kept:
             self._compiled.warm_up(batch, self._gradient)
 
-    def _gradient(self, batch: Batch, loss_of: Loss) -> Tensor:
+    def _again(self, batch: Batch) -> Tensor:
+        """A pass that only counting needs."""
+        with self._unannounced.announced():
+            return self._gradient(self._place(batch), self.loss)
+
+    def _gradient(self, batch: Batch, loss_of: Loss, create_graph: bool = False) -> Tensor:
         """Put the gradient of the mean loss into the weights' `grad`; return that loss."""
+        with differentiable_twice() if create_graph else nullcontext():
+            return self._summed(batch, loss_of, create_graph)
+
+    def _summed(self, batch: Batch, loss_of: Loss, create_graph: bool) -> Tensor:
+        """As `_gradient`, part by part."""
         if self.accumulate == 1:
             with casting(self.precision, self.device):
                 total, count = loss_of(self.model, batch)
             loss = total / count
-            loss.backward()  # type: ignore[no-untyped-call]
+            self._backward(loss, create_graph)
             return loss.detach()
         # Sums are added and divided once by the number of target units: a mean of means would give
         # the units of a short part more weight.
@@ -220,10 +270,21 @@ class TorchLearner:
         for index in range(min(self.accumulate, len(batch.rows))):
             with casting(self.precision, self.device):
                 total, count = loss_of(self.model, batch.shard(index, self.accumulate))
-            total.backward()  # type: ignore[no-untyped-call]
+            self._backward(total, create_graph)
             sums, units = sums + total.detach(), units + count
-        torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
+        if create_graph:
+            scale_gradient(self._trained, 1 / units)
+        else:
+            torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
         return sums / units
+
+    def _backward(self, loss: Tensor, create_graph: bool) -> None:
+        """Add the gradient of a loss to the weights' `grad`."""
+        with self._unannounced.announced():
+            if create_graph:
+                add_gradient(loss, self._trained)
+            else:
+                loss.backward()  # type: ignore[no-untyped-call]
 
     def set_rate(self, factor: float, spent: float) -> None:
         """Set every group's learning rate to its initial one times `factor`.
@@ -232,7 +293,8 @@ class TorchLearner:
         """
         if factor != self._factor:
             for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
-                set_lr(group, rate * factor)
+                if rate is not None:
+                    set_lr(group, rate * factor)
             self._factor = factor
         if hasattr(self.optimizer, "spent"):
             self.optimizer.spent = spent
@@ -246,6 +308,8 @@ class TorchLearner:
             for batch in batches:
                 batch_total, batch_count = self.loss(self.model, self._place(batch))
                 total, count = total + float(batch_total), count + float(batch_count)
+                if len(batch.rows) > 1:
+                    self._single.append(float(batch_count) == 1)
         return total / max(1.0, count)
 
     def calibrate(self, decoder: Decoder) -> None:
@@ -360,6 +424,10 @@ class TorchLearner:
             captured.replayed if captured else 0,
             compiled.backend if compiled else "",
         )
+
+    def seen(self) -> Seen:
+        """Which weights have moved since they were drawn, and what the loss counts."""
+        return Seen(*self._movement.seen(), bool(self._single) and all(self._single))
 
     def parameters(self) -> int:
         """Number of trained weights."""

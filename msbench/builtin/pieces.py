@@ -59,7 +59,7 @@ def pieces(learner: Steps, batch: Batch) -> dict[str, Callable[[], Any]]:
         return loss
 
     def optimizer() -> None:
-        learner.optimizer.step(lambda *shard: loss)
+        learner.optimizer.step(lambda *shard, **asked: loss)
 
     @torch.inference_mode()
     def model() -> Tensor:

@@ -12,6 +12,7 @@ Size = Annotated[int, Field(ge=1)]
 Steps = Annotated[int, Field(ge=1, le=1000)]
 Iterations = Annotated[int, Field(ge=1, le=100)]
 NewtonSchulzSteps = Annotated[int, Field(ge=1, le=20)]
+Ngrams = Annotated[int, Field(ge=1, le=5)]
 Workers = Annotated[int, Field(ge=2, le=64)]
 
 Share = Annotated[float, Field(ge=0, lt=1)]

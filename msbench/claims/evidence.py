@@ -15,6 +15,7 @@ from msbench.compare.rows import StrategyKey
 from msbench.compare.searches import without_replaced
 from msbench.compare.verdicts import Scored, Settled, scored, settle
 from msbench.compare.versions import versions_apart
+from msbench.compare.yardsticks import against_rows, headlines, yardstick_rows
 from msbench.records.record import Record
 from msbench.records.schema import TrialData
 from msbench.spec import Question
@@ -82,6 +83,9 @@ def gather(
     metrics = metrics_of(columns, labels, question)
     scores = scored(columns, labels, metrics, metric)
     meant = asked(question, scores.cells, metrics, labels, measured, metric=metric)
+    yardsticks = yardstick_rows(columns, labels, scores)
+    against = against_rows(columns, labels, scores, meant, yardsticks)
+    held = headlines(yardsticks, against, meant.by)
     return Evidence(
         columns=columns,
         labels=labels,
@@ -91,7 +95,7 @@ def gather(
         trials=_trials(columns, labels, machines),
         cells=_cells(scores),
         machines=machines,
-        notes=[*meant.notes, *outdated, *versions_apart(columns.groups), *differences],
+        notes=[*meant.notes, *held, *outdated, *versions_apart(columns.groups), *differences],
     )
 
 

@@ -1,6 +1,7 @@
 """`msbench challenge`."""
 
 import shlex
+from functools import partial
 from pathlib import Path
 
 import click
@@ -63,7 +64,7 @@ def command(
     suite = with_newcomers(own, names, file)
     others = records or find_results(suite.name)
     folder = inside(out / "challenges", f"{suite.name}-{Path(file).stem}")
-    fingerprint = cache_by_part(lambda part: fingerprint_of(registry, part, fetch=fetch_with_bar))
+    fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch_with_bar))
     taken = take_records(suite, registry, fingerprint, names, others, folder)
     stop = Stop()
     events = run_suite(suite, registry, folder, fetch=fetch_with_bar, stopping=stop.is_wanted)

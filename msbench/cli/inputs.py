@@ -1,5 +1,6 @@
 """What commands read: plugins and records."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
     from msbench.spec import Question
 
 
-@cache
 def installed() -> "Registry":
     """The parts of all installed plugins; those that cannot be loaded are not mentioned."""
+    from msbench.plugins.loading import ALLOW_LIST
+
+    return _allowed(os.environ.get(ALLOW_LIST))
+
+
+@cache
+def _allowed(listed: str | None) -> "Registry":
+    """Those that MSBENCH_PLUGINS allows, which is `listed` now."""
     from msbench.plugins.loading import load_plugins
 
     return load_plugins()
@@ -25,14 +33,21 @@ def installed() -> "Registry":
 def load_registry(files: Sequence[str]) -> "Registry":
     """The parts of all installed plugins and of the given files.
 
-    Prints a message for every installed plugin that cannot be loaded.
+    Prints a message for every installed plugin that cannot be loaded. PluginError names a file that
+    cannot be.
     """
+    from msbench.plugins.first_load import check_first_file
     from msbench.plugins.loading import ALLOW_LIST, load_plugins
 
+    for file in files:
+        check_first_file(file)
     registry = load_plugins(dict.fromkeys(files)) if files else installed()
     for name, reason in registry.broken.items():
         say(f"plugin {name} is not loaded: {reason}")
-        say(f"without this message: pip uninstall {name}, or {ALLOW_LIST} with the plugins to load")
+        say(
+            f"without this message: pip uninstall {name}, {ALLOW_LIST} with the plugins to load, "
+            f"or --no-plugins"
+        )
     return registry
 
 

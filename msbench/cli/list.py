@@ -25,8 +25,8 @@ TABLE = ("kind", "name", "plugin", "idea")
 def command(kind: str | None, style: str, plugins: tuple[str, ...]) -> None:
     """List parts (tasks, models, optimizers, ...) and suites.
 
-    KIND: only these: tasks, models, losses, optimizers, schedules, decoders, learners, launchers,
-    commands or suites.
+    KIND: only these: tasks, models, losses, optimizers, schedules, decoders, metrics, learners,
+    launchers, observers, commands or suites.
     """
     suites = kind in ("suite", "suites")
     kinds = KINDS if kind is None else () if suites else (kind_of(kind),)

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -94,13 +95,41 @@ suite_argument = click.argument("suite")
 results_argument = click.argument("results")
 """RESULTS: a folder or file of records, or the name of a suite that was run."""
 
-plugin_option = click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="FILE",
-    help="Also load this plugin file (repeatable).",
-)
+
+def _without_plugins(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    """Load msbench's own parts and files alone, in this process and those that it starts."""
+    if wanted and not context.resilient_parsing:
+        from msbench.plugins.loading import ALLOW_LIST
+
+        before = os.environ.get(ALLOW_LIST)
+        os.environ[ALLOW_LIST] = ""
+        context.call_on_close(
+            lambda: (
+                os.environ.pop(ALLOW_LIST)
+                if before is None
+                else os.environ.update({ALLOW_LIST: before})
+            )
+        )
+
+
+def plugin_option(command: Command) -> Command:
+    """Which plugins the command loads."""
+    command = click.option(
+        "--no-plugins",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_without_plugins,
+        help="Load no installed plugin.",
+    )(command)
+    return click.option(
+        "--plugin",
+        "plugins",
+        multiple=True,
+        metavar="FILE",
+        help="Also load this plugin file (repeatable).",
+    )(command)
+
 
 format_option = click.option(
     "--format",

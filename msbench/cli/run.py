@@ -71,6 +71,13 @@ MAX_SEEDS = 12
 )
 @device_option
 @plugin_option
+@click.option(
+    "--observe",
+    "observers",
+    multiple=True,
+    metavar="NAME",
+    help="Tell this observer what happens, such as json-lines (repeatable).",
+)
 @click.option("--dry-run", is_flag=True, help="List the trials to run, and run nothing.")
 @click.option("--retry", is_flag=True, help="Run trials again that did not end ok.")
 def command(
@@ -87,6 +94,7 @@ def command(
     shard: "Shard | None",
     device: str | None,
     plugins: tuple[str, ...],
+    observers: tuple[str, ...],
     dry_run: bool,
     retry: bool,
 ) -> None:
@@ -99,11 +107,12 @@ def command(
     from msbench.cli.progress import show_progress
     from msbench.data.download import fetch_with_bar
     from msbench.plan.overrides import restricted
-    from msbench.plan.suite import load_suite
+    from msbench.plan.suite import choice_of, load_suite
     from msbench.plan.trials import with_overrides
     from msbench.run.device import limit_threads
     from msbench.run.driver import run_suite
     from msbench.run.events import Done, Planned
+    from msbench.run.observers import build_observers, observed
 
     if (max_seeds and not until_verdict) or (until_verdict and seeds):
         raise click.UsageError("--max-seeds goes with --until-verdict, and neither with --seeds")
@@ -120,7 +129,9 @@ def command(
     folder = inside(out, chosen.name)
     fetch = None if dry_run else fetch_with_bar
     stop = Stop()
-    events = run_suite(
+    watching = [choice_of(text, "--observe") for text in observers]
+    told = build_observers(registry, watching, folder)
+    run = run_suite(
         chosen,
         registry,
         folder,
@@ -129,6 +140,7 @@ def command(
         stopping=stop.is_wanted,
         shard=shard,
     )
+    events = observed(run, told)
     planned = next(events)
     assert isinstance(planned, Planned)
     say_skipped(planned.problems, planned.unsealed)
@@ -228,7 +240,7 @@ def _warn_of_missing_weights(suite: "Suite", folder: Path, records: "Sequence[Re
     """Say how many trials of a suite that keeps weights have left none."""
     from msbench.run.weights import FOLDER, weights_file
 
-    trained = [r for r in records if r.is_trial and not r.is_search and r.status == "ok"]
+    trained = [r for r in records if r.is_trained and r.status == "ok"]
     lacking = [r for r in trained if not weights_file(folder / FOLDER, r.key).is_file()]
     if suite.keep_weights and lacking:
         say(

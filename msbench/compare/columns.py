@@ -85,9 +85,13 @@ class Columns:
     """Which point of which search a trial is."""
     reasons: Mapping[int, str]
     """Why a trial is not ok."""
+    found: Mapping[int, Sequence[str]]
+    """What guards found in a trial, in sentences."""
     measured: Sequence[Record]
     """Throughput measurements, whatever their status."""
     searches: Sequence[Record]
+    yardsticks: Sequence[Record] = ()
+    """Whole records of what strategies are held against, which is in no other column."""
 
     @property
     def ok(self) -> NDArray[np.bool_]:
@@ -240,10 +244,15 @@ class _Collector:
         self.machines: list[Mapping[str, Any]] = []
         self.tuned: dict[int, TunedData] = {}
         self.reasons: dict[int, str] = {}
+        self.found: dict[int, Sequence[str]] = {}
         self.last: dict[str, int] = {}
         self.others: dict[str, Record] = {}
+        self.yardsticks: dict[str, Record] = {}
 
     def add(self, record: Record) -> None:
+        if record.is_yardstick:
+            self.yardsticks[record.key] = record
+            return
         if not record.is_trial or record.is_search:
             self.others.pop(record.key, None)
             self.others[record.key] = by_versions(
@@ -260,6 +269,8 @@ class _Collector:
             self.tuned[trial] = tuned
         if record.status != "ok":
             self.reasons[trial] = record.reason
+        if found := results.get("guards", {}).get("found"):
+            self.found[trial] = found
         seed = self.seeds.setdefault(job["seed"], len(self.seeds))
         redecoded = results.get("weights_of", record.key) != record.key
         status, machine = STATUSES.index(record.status), self._machine(record.machine)
@@ -380,8 +391,10 @@ class _Collector:
             machines=self.machines,
             tuned=self.tuned,
             reasons=self.reasons,
+            found=self.found,
             measured=[record for record in self.others.values() if not record.is_trial],
             searches=[record for record in self.others.values() if record.is_trial],
+            yardsticks=list(self.yardsticks.values()),
         )
 
     def _score_columns(self, metrics: Sequence[str]) -> Arrays:

@@ -13,9 +13,11 @@ from msbench.compare.curves import curve_rows
 from msbench.compare.labels import Labels, machine_names
 from msbench.compare.notes import (
     failed_trials,
+    guarded_trials,
     hidden_tasks,
     lost_measurements,
     missing_evidence,
+    seen_in_training,
 )
 from msbench.compare.provenance import failure_rows, machine_rows, part_rows
 from msbench.compare.ranks import profile_rows, rank_rows
@@ -25,6 +27,7 @@ from msbench.compare.targets import Target, auto_targets, freezing, reaching, re
 from msbench.compare.throughput import throughput_rows
 from msbench.compare.verdicts import scored, settle, verdict_rows
 from msbench.compare.versions import versions_apart
+from msbench.compare.yardsticks import against_rows, lost_yardsticks, yardstick_rows
 from msbench.errors import MsbenchError
 from msbench.records.record import Record
 from msbench.spec import STRATEGY, Compared, Question
@@ -92,6 +95,7 @@ def compare(
     )
     ranks, unranked = rank_rows(accuracy, by) if not unchosen else ([], [NOT_RANKED])
     tuning = tuning_rows(columns, labels)
+    held = yardstick_rows(columns, labels, scores)
     several = [f"seconds come from {len(names)} machines: side by side"] if len(names) > 1 else []
     return Comparison(
         accuracy=accuracy,
@@ -109,6 +113,8 @@ def compare(
         if by == "decoder"  # decoders do not train
         else profile_rows(columns, trials, took["passes"], by, bases),
         curves=curve_rows(columns, trials, by, bases),
+        yardsticks=held,
+        against=against_rows(columns, labels, scores, meant, held, margin),
         failures=failure_rows(columns, labels, trials),
         parts=part_rows(columns, labels),
         machines=machine_rows(machines, names),
@@ -119,6 +125,9 @@ def compare(
             *missing_evidence(accuracy),
             *hidden_tasks(accuracy, metric),
             *failed_trials(columns, labels, trials.trial.tolist()),
+            *lost_yardsticks(held),
+            *guarded_trials(columns, labels, trials.trial.tolist()),
+            *seen_in_training(columns, labels),
             *of_other_losses,
             *lost_measurements(columns),
             *replaced,

@@ -125,7 +125,10 @@ def _task_around(trial: TrialData) -> Mapping[str, Any]:
     """The task, with what else makes numbers incomparable."""
     keys = ("training", "learner", "device", "threads", "dtype", "data", "phases")
     around = {key: value for key, value in identity(trial).items() if key in keys}
-    around["training"] = {k: v for k, v in around["training"].items() if k != "count"}
+    training = {k: v for k, v in around["training"].items() if k not in ("count", "compared")}
+    if compared := around["training"].get("compared"):
+        training["batch_size"], training["passes"] = compared
+    around["training"] = training
     return {**trial["task"], "around": around}
 
 

@@ -1,7 +1,7 @@
 """Sentences below the tables: what is missing, hidden, lost or failed."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msbench.compare.columns import Columns
 from msbench.compare.labels import Labels
@@ -44,6 +44,34 @@ def failed_trials(columns: Columns, labels: Labels, trials: Sequence[int]) -> li
     if len(bad) > 10:
         notes.append(f"and {len(bad) - 10} more trials that did not end ok")
     return notes
+
+
+def guarded_trials(columns: Columns, labels: Labels, trials: Sequence[int]) -> list[str]:
+    """What guards found in trials, once for each strategy: such scores may be worth nothing."""
+    every, found = Counter[str](), Counter[tuple[str, str]]()
+    for trial in sorted(trials):
+        axes = labels.axes(columns.record(trial))
+        what = ", ".join([axes["task"], axes["model"], axes["loss"], axes["optimizer"]])
+        every[what] += 1
+        found.update((what, sentence) for sentence in columns.found.get(trial, ()))
+    return [
+        f"look into {what}: {sentence} ({count} of {every[what]} trials)"
+        for (what, sentence), count in found.items()
+    ]
+
+
+def seen_in_training(columns: Columns, labels: Labels) -> list[str]:
+    """Tasks of whose test split a part is in the training split too."""
+    shares = {}
+    for record, task in zip(columns.groups, columns.tasks, strict=True):
+        known = task["notes"].get("also_in_train") if task else None
+        count = known.get("test") if isinstance(known, Mapping) else None
+        if task and count:
+            shares[labels.axes(record)["task"]] = f"{count} of {task['sizes']['test']}"
+    return [
+        f"{task}: {share} test texts are in its training split too, and may be known by heart"
+        for task, share in shares.items()
+    ]
 
 
 def lost_measurements(columns: Columns) -> list[str]:

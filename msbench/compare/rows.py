@@ -153,6 +153,55 @@ class AccuracyRow(StrategyRow, CostRow, ExampleRow, LookRow):
     status: str
 
 
+class YardstickRow(TypedDict):
+    """What a yardstick scored: one number, since it is fitted once and has no spread over seeds."""
+
+    task: str
+    yardstick: str
+    decoder: str
+    metric: str
+    primary: bool
+    """Whether it is shown."""
+    decides: bool
+    """Whether it is the metric that decides on the task."""
+    lower_is_better: bool
+    score: float
+    """NaN where it did not end ok."""
+    status: str
+    reason: str
+    seconds: float
+    """Wall clock, from start to end."""
+
+
+class AgainstRow(StrategyRow, ExampleRow):
+    """A strategy against a yardstick: over its seeds, on the same test examples."""
+
+    decoder: str
+    metric: str
+    yardstick: str
+    score: float
+    """The yardstick's."""
+    decides: bool
+    lower_is_better: bool
+    n: int
+    n_ok: int
+    mean: float
+    low: float
+    high: float
+    difference: float
+    """To the yardstick's score, a constant: only the strategy's seeds vary."""
+    difference_low: float
+    difference_high: float
+    pairs: int
+    p_adjusted: float
+    """For all strategies of the task (Holm)."""
+    verdict: str
+    """One of `judge.VERDICTS`."""
+    family: int
+    seeds_needed: float
+    margin: float
+
+
 class TrainingRow(MachineStrategyRow, CostRow):
     """What training took, per strategy and machine."""
 
@@ -345,6 +394,10 @@ class Comparison:
     ranks: Sequence[RankRow] = ()
     profiles: Sequence[ProfileRow] = ()
     curves: Sequence[CurveRow] = ()
+    yardsticks: Sequence[YardstickRow] = ()
+    """What is no strategy, and what strategies are held against."""
+    against: Sequence[AgainstRow] = ()
+    """Every strategy that decides against every yardstick of its task."""
     failures: Sequence[FailureRow] = ()
     parts: Sequence[PartRow] = ()
     machines: Sequence[MachineRow] = ()

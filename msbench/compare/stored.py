@@ -36,9 +36,9 @@ READERS = (
 """The code that columns depend on."""
 
 TABLES = ("trials", "curve", "scores", "decoded")
-RECORDS = ("groups", "measured", "searches")
+RECORDS = ("groups", "measured", "searches", "yardsticks")
 PLAIN = ("tasks", "seeds", "metrics", "machines")
-BY_TRIAL = ("tuned", "reasons")
+BY_TRIAL = ("tuned", "reasons", "found")
 """Fields of `Columns` by what they hold: arrays by name, records, plain data, and plain data by
 trial. `kept` and `examples` are the others."""
 

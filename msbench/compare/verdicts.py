@@ -164,14 +164,14 @@ def settle(scores: Scored, asked: Asked, margin: float | None = None) -> Settled
     base = np.array([-1 if b is None else b for b in base_cells(cells, asked.by, asked.bases)])
     base = base.astype(np.int64)
     paired = (base >= 0) & (base != np.arange(len(base)))
-    values = _added(scores, most) if most else scores.values
+    values = added_seeds(scores, most) if most else scores.values
     differences = np.where(paired[:, None], values - values[base], np.nan)
-    families = [_family(cell, asked.by) for cell in cells]
+    families = [family_of(cell, asked.by) for cell in cells]
     lower = np.array([cell["lower_is_better"] for cell in cells], dtype=bool)
     looks, margins = None, partial(_margins, cells, values, base, margin)
     counted = np.full(len(cells), values.shape[1], dtype=np.int64)
     if most:
-        ran = _added(replace(scores, values=np.where(scores.status >= 0, 1.0, 0.0)), most) == 1
+        ran = added_seeds(replace(scores, values=np.where(scores.status >= 0, 1.0, 0.0)), most) == 1
         answers = paired & np.array(asked.decides, dtype=bool)
         looks = look(differences, ran & ran[base], families, margins, lower, most, answers)
         counted = np.where(answers, np.maximum(looks.seeds, FIRST_LOOK - 1), most)
@@ -179,7 +179,7 @@ def settle(scores: Scored, asked: Asked, margin: float | None = None) -> Settled
     return Settled(asked, base, found, found.margins, looks)
 
 
-def _added(scores: Scored, most: int) -> NDArray[np.float64]:
+def added_seeds(scores: Scored, most: int) -> NDArray[np.float64]:
     """The values of the seeds 0, 1, ..., `most` - 1 in this order; NaN where there are none."""
     places = {seed: place for place, seed in enumerate(scores.seeds)}
     empty = np.full((len(scores.values), 1), np.nan)
@@ -187,7 +187,7 @@ def _added(scores: Scored, most: int) -> NDArray[np.float64]:
     return np.asarray(columns[:, [places.get(seed, -1) for seed in range(most)]])
 
 
-def _family(cell: CellRow, by: Compared) -> Hashable:
+def family_of(cell: CellRow, by: Compared) -> Hashable:
     within = {"model": cell["model"], "decoder": cell["decoder"]}
     return (cell["task"], cell["metric"], *(name for axis, name in within.items() if axis != by))
 
@@ -238,7 +238,7 @@ def verdict_rows(
     ]
     example_p = _adjusted(
         np.array([each["example_p"] for each in examples]),
-        [_family(cell, settled.asked.by) for cell in cells],
+        [family_of(cell, settled.asked.by) for cell in cells],
     )
     n = (scores.status >= 0).sum(axis=1)
     # A trial that ended ok without a number for this metric has not shown what it is worth.

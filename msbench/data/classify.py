@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from msbench.data.scores import label_scores
+from msbench.data.scores import class_ids, label_scores
 from msbench.data.task import SPLITS, Scores, Split, Task, Texts
 from msbench.data.text import Pair, by_split, cleaned_pairs
+from msbench.data.tokenizer import Tokenizer
 from msbench.data.tokens import tokenized
 from msbench.errors import DataError
 
@@ -16,13 +17,13 @@ def classification(
     *,
     metric: str = "accuracy",
     max_length: int,
-    vocabulary: int,
+    vocabulary: int | Tokenizer,
 ) -> Task:
     """A `classify` task from (text, label) per split; a text may be a pair of texts to match.
 
     metric: `accuracy`, `macro_f1`, `nll` or `calibration` (see `msbench.label_scores`).
     max_length: tokens kept of each text; how many were cut is in `Task.notes`. vocabulary: tokens
-    to learn from the training texts, at most.
+    to learn from the training texts, at most, or a tokenizer (`msbench.Tokenizer`).
     """
     splits = cleaned_pairs(splits)
     labels = sorted({label for _, label in splits["train"]})
@@ -48,9 +49,14 @@ def classification(
         **by_split(make_split),
         score=label_scores,
         metric=metric,
-        vocabulary=tokens.tokenizer.get_vocab_size(),
+        vocabulary=tokens.tokenizer.vocabulary,
+        tokenizer=tokens.ready,
         classes=len(labels),
         segments=2 if isinstance(texts["train"][0], tuple) else 1,
+        readable=lambda predictions, references: (
+            [labels[each] for each in class_ids(predictions)],
+            [labels[each] for each in references],
+        ),
         texts=Texts({n: [(_joined(x), y) for x, y in splits[n]] for n in SPLITS}, score_texts),
         notes={"labels": labels, "cut": dict(tokens.cut)},
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from nltk.stem.porter import PorterStemmer
+from numpy.typing import NDArray
 from rouge_score.rouge_scorer import RougeScorer
 from rouge_score.tokenizers import Tokenizer
 from sacrebleu.metrics.bleu import BLEU
@@ -35,8 +36,7 @@ def label_scores(
     """
     from sklearn.metrics import f1_score
 
-    predicted = np.asarray(predictions)
-    ids = predicted.argmax(axis=1) if predicted.ndim == 2 else predicted
+    predicted, ids = np.asarray(predictions), class_ids(predictions)
     correct = np.asarray(ids == np.asarray(references), float)
     macro = f1_score(
         references, ids, labels=sorted(set(references)), average="macro", zero_division=0.0
@@ -49,6 +49,12 @@ def label_scores(
         metrics |= {"nll": _mean(nll), "calibration": calibration_error(confidence, correct)}
         examples["nll"] = nll.tolist()
     return Scores(metrics, examples)
+
+
+def class_ids(predictions: Sequence[int] | Sequence[Sequence[float]]) -> NDArray[np.int64]:
+    """Class ids, or log-probabilities of all classes -> class ids."""
+    predicted = np.asarray(predictions)
+    return predicted.argmax(axis=1) if predicted.ndim == 2 else predicted
 
 
 def calibration_error(confidence: Any, correct: Any, bins: int = 15) -> float:
@@ -107,18 +113,55 @@ def perplexity(predictions: Sequence[float], references: Sequence[tuple[int, int
 
 
 def continuation(predictions: Sequence[str], references: Sequence[str]) -> Scores:
-    """chrF of generated text against the original continuation, and how much it repeats itself.
+    """chrF of generated text against the original continuation, and how varied it is.
 
-    repetition: the share of its four-word sequences that it has used before (Welleck et al.,
-    2020).
+    The rest as in `variety`.
     """
     repetition = [_repetition(text.split()) for text in predictions]
     scores = bleu_chrf(predictions, references)
     return Scores(
-        {"chrf": scores.metrics["chrf"], "repetition": _mean(repetition)},
+        {"chrf": scores.metrics["chrf"], **variety(predictions)},
         {"chrf": scores.examples["chrf"], "repetition": repetition},
         scores.signatures,
     )
+
+
+def variety(texts: Sequence[str]) -> dict[str, float]:
+    """How much texts repeat themselves and each other, as people see it.
+
+    repetition: the share of a text's four-word sequences that it has used before, a mean over texts
+    (Welleck et al., 2020). distinct1, distinct2: different words, and pairs of words, as shares of
+    all of them in all texts (Li et al., 2016). self_bleu: BLEU of each of the first texts against
+    all others of these (Zhu et al., 2018); NaN of fewer than two. All depend on how much text there
+    is, so they compare with those of as many texts of that length.
+    """
+    words = [text.split() for text in texts]
+    return {
+        "repetition": _mean([_repetition(each) for each in words]),
+        "distinct1": _distinct(words, 1),
+        "distinct2": _distinct(words, 2),
+        "self_bleu": _self_bleu(texts[:COMPARED]),
+    }
+
+
+COMPARED = 32
+"""Texts whose BLEU against each other is taken: the cost grows with their square."""
+
+
+def _distinct(texts: Sequence[Sequence[str]], n: int) -> float:
+    grams = [tuple(words[i : i + n]) for words in texts for i in range(len(words) - n + 1)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def _self_bleu(texts: Sequence[str]) -> float:
+    if len(texts) < 2:
+        return math.nan
+    others = [[*texts[:at], *texts[at + 1 :]] for at in range(len(texts))]
+    scores = (
+        BLEU(effective_order=True).sentence_score(text, rest)
+        for text, rest in zip(texts, others, strict=True)
+    )
+    return _mean([each.score for each in scores])
 
 
 def bleu_chrf(predictions: Sequence[str], references: Sequence[str]) -> Scores:

@@ -21,7 +21,8 @@ from msbench.data.task import (
     Texts,
 )
 from msbench.data.text import Pair, Score, by_split, cleaned_pairs
-from msbench.data.tokens import decoded, padded, tokenized
+from msbench.data.tokenizer import Tokenizer
+from msbench.data.tokens import padded, tokenized
 from msbench.errors import DataError
 
 SIDES = ("source", "target")
@@ -34,14 +35,14 @@ def translation(
     metric: str,
     max_source: int,
     max_target: int,
-    vocabulary: int,
+    vocabulary: int | Tokenizer,
 ) -> Task:
     """A `seq2seq` task from (source text, target text) pairs per split.
 
     score: gets texts; predicted token ids are turned into text first. Source and target share
-    one vocabulary of at most `vocabulary` tokens. max_source, max_target: tokens kept; how many
-    texts were cut is in `Task.notes`. References are the whole texts, in normal form (NFC) and
-    without spaces around them, as predictions are.
+    one vocabulary of at most `vocabulary` tokens, or that of a tokenizer. max_source, max_target:
+    tokens kept; how many texts were cut is in `Task.notes`. References are the whole texts, in
+    normal form (NFC) and without spaces around them, as predictions are.
     """
     splits = cleaned_pairs(splits)
     sides = {
@@ -57,10 +58,12 @@ def translation(
     return Task(
         "seq2seq",
         **by_split(make_split),
-        score=lambda outputs, references: score(decoded(tokens.tokenizer, outputs), references),
+        score=lambda outputs, references: score(tokens.tokenizer.texts(outputs), references),
         metric=metric,
-        vocabulary=tokens.tokenizer.get_vocab_size(),
-        spell=lambda outputs, references: decoded(tokens.tokenizer, outputs),
+        vocabulary=tokens.tokenizer.vocabulary,
+        tokenizer=tokens.ready,
+        spell=lambda outputs, references: tokens.tokenizer.texts(outputs),
+        readable=lambda outputs, references: (tokens.tokenizer.texts(outputs), references),
         texts=Texts(splits, score),
         notes={"cut": dict(tokens.cut)},
     )
@@ -73,7 +76,7 @@ def summarization(
     metric: str,
     max_source: int,
     max_target: int,
-    vocabulary: int,
+    vocabulary: int | Tokenizer,
     slots: int = 16,
 ) -> Task:
     """A `seq2seq` task like `translation`, but of lower-case words (Rush et al., 2015).
@@ -83,8 +86,18 @@ def summarization(
     more. A rarer word is a slot: the first one of its source has the first of `slots` tokens, and
     so on, in source and target alike (Hermann et al., 2015; See et al., 2017), so that names seen
     once in training are copied as new ones are. A word that has neither is UNKNOWN, and no target.
-    Punctuation is not read. References are the whole texts as they are.
+    Punctuation is not read. References are the whole texts as they are. With a tokenizer as its
+    vocabulary it is a `translation`, since a model that brings one knows no slots.
     """
+    if isinstance(vocabulary, Tokenizer):
+        return translation(
+            splits,
+            score=score,
+            metric=metric,
+            max_source=max_source,
+            max_target=max_target,
+            vocabulary=vocabulary,
+        )
     splits = cleaned_pairs(splits)
     limits = max_source, max_target
     if min(limits) < 1:
@@ -95,19 +108,26 @@ def summarization(
     words = _Vocabulary(common[: max(0, vocabulary - UNKNOWN - 1 - slots)], slots)
 
     def make_split(name: str) -> Split:
-        sources, targets, references = [], [], []
+        sources, targets, references, slots_of = [], [], [], []
         for (source, target), (_, text) in zip(rows[name], splits[name], strict=True):
             rare = words.rare(source[:max_source])
             sources.append([*words.ids(source[:max_source], rare), END])
             targets.append(words.ids(target[:max_target], rare))
             references.append((rare, text))
+            slots_of.append(rare)
         input, output = _shifted(padded(targets))
         output[output == UNKNOWN] = IGNORE
-        return Split(padded(sources), output, references, input)
+        return Split(padded(sources), output, references, input, spelling=slots_of)
 
-    def spell(outputs: Sequence[Sequence[int]], references: Sequence[Any]) -> list[str]:
-        pairs = zip(outputs, references, strict=True)
-        return [words.text(ids, rare) for ids, (rare, _) in pairs]
+    def spell(outputs: Sequence[Sequence[int]], slots_of: Sequence[Any]) -> list[str]:
+        pairs = zip(outputs, slots_of, strict=True)
+        return [words.text(ids, rare) for ids, rare in pairs]
+
+    def readable(
+        outputs: Sequence[Sequence[int]], references: Sequence[Any]
+    ) -> tuple[list[str], list[str]]:
+        spelled = spell(outputs, [rare for rare, _ in references])
+        return spelled, [text for _, text in references]
 
     cut = {
         f"{side}/{n}": sum(len(row[index]) > limits[index] for row in rows[n])
@@ -117,9 +137,8 @@ def summarization(
     return Task(
         "seq2seq",
         **by_split(make_split),
-        score=lambda outputs, references: score(
-            spell(outputs, references), [text for _, text in references]
-        ),
+        score=lambda outputs, references: score(*readable(outputs, references)),
+        readable=readable,
         metric=metric,
         vocabulary=words.first + len(words.common),
         spell=spell,

@@ -8,6 +8,7 @@ import numpy as np
 from msbench.data.scores import span_f1
 from msbench.data.task import IGNORE, SPLITS, Scores, Split, Task
 from msbench.data.text import by_split, check_splits
+from msbench.data.tokenizer import Tokenizer
 from msbench.data.tokens import tokenized
 from msbench.errors import DataError
 
@@ -18,7 +19,7 @@ def tagging(
     score: Callable[[Sequence[Sequence[str]], Sequence[Sequence[str]]], Scores] = span_f1,
     metric: str = "span_f1",
     max_length: int,
-    vocabulary: int,
+    vocabulary: int | Tokenizer,
 ) -> Task:
     """A `tag` task from (words, tags) per split, one tag a word, such as O, B-city, I-city.
 
@@ -52,19 +53,23 @@ def tagging(
             references.append((places, list(tags)))
         return Split(source, target, references, words=words)
 
-    def score_ids(predictions: Sequence[Sequence[int]], references: Sequence[Any]) -> Scores:
+    def readable(
+        predictions: Sequence[Sequence[int]], references: Sequence[Any]
+    ) -> tuple[list[list[str]], list[list[str]]]:
         predicted = [
             [labels[ids[place]] if place >= 0 else "O" for place in places]
             for ids, (places, _) in zip(predictions, references, strict=True)
         ]
-        return score(predicted, [tags for _, tags in references])
+        return predicted, [tags for _, tags in references]
 
     return Task(
         "tag",
         **by_split(make_split),
-        score=score_ids,
+        score=lambda predictions, references: score(*readable(predictions, references)),
+        readable=readable,
         metric=metric,
-        vocabulary=tokens.tokenizer.get_vocab_size(),
+        vocabulary=tokens.tokenizer.vocabulary,
+        tokenizer=tokens.ready,
         classes=len(labels),
         notes={"labels": labels, "cut": dict(tokens.cut)},
     )

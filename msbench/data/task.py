@@ -4,6 +4,7 @@ Arrays only (numpy), no framework: a learner turns a batch into its own tensors.
 """
 
 import hashlib
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from msbench.data.metrics import LOWER_IS_BETTER, METRICS, Metric
+from msbench.data.tokenizer import Tokenizer
 from msbench.spec import TaskKind
 
 PAD, BEGIN, END, UNKNOWN = 0, 1, 2, 3
@@ -64,6 +66,21 @@ class Batch:
         return [self.split.references[row] for row in self.rows]
 
     @property
+    def spelling(self) -> list[Any]:
+        """For each example, what `Task.spell` needs to know of it, None if nothing."""
+        assert self.split is not None
+        known = self.split.spelling
+        return [None if known is None else known[row] for row in self.rows]
+
+    def checksum(self) -> int:
+        """Another number if an array has changed (CRC-32)."""
+        number = 0
+        for array in (self.source, self.input, self.target, self.words):
+            if array is not None:
+                number = zlib.crc32(np.ascontiguousarray(array).data, number)
+        return number
+
+    @property
     def shapes(self) -> tuple[tuple[int, ...] | None, ...]:
         """Of source, input, target and words, None for what is missing; last, whether it is full.
 
@@ -102,6 +119,8 @@ class Split:
     input."""
     words: Ids | None = None
     """(examples, most words) positions of each word's first token, -1 where there is none."""
+    spelling: Sequence[Any] | None = None
+    """For each example, what `Task.spell` needs to know of it, such as the words in its slots."""
     lengths: Sequence[Ids] = field(init=False, repr=False)
     """(examples,) tokens without padding: of the source, then of the input, if there are any."""
 
@@ -200,13 +219,19 @@ class Task:
     also: tuple[str, ...] = ()
     """Metrics that tables show besides `metric`."""
     spell: Callable[[Sequence[Sequence[int]], Sequence[Any]], list[str]] | None = None
-    """(outputs, references of their examples) -> the outputs as text."""
+    """(outputs, `Batch.spelling` of their examples) -> the outputs as text."""
     texts: Texts | None = None
     """The same task as text to text, if it has such a form."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What a reader should know, such as how many texts were cut to the limit."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     """What metrics mean that `msbench.data.metrics.METRICS` lacks or knows otherwise."""
+    tokenizer: Tokenizer | None = None
+    """What the task was prepared with, if a model brought it; it leads from token ids to the
+    model's own. None if the vocabulary was learned."""
+    readable: Callable[[Sequence[Any], Sequence[Any]], tuple[Any, Any] | None] | None = None
+    """(predictions, references) -> both in plain words, for registered metrics: names of labels,
+    lists of tags, or texts; None for predictions that are no such thing."""
 
     @property
     def longest_source(self) -> int:
@@ -242,6 +267,8 @@ class Task:
         `words` is left out: it follows from the tokens and is in the references of tags.
         """
         content = hashlib.sha256(f"{self.kind}/{self.vocabulary}/{self.classes}".encode())
+        if self.tokenizer is not None:
+            content.update(self.tokenizer.name.encode())
         for name, split in self.splits.items():
             content.update(name.encode())
             for array in (split.source, split.input, split.target):

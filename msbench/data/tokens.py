@@ -1,4 +1,5 @@
-"""Text -> arrays of token ids: tokenizers trained on the training split, all cached by content."""
+"""Text -> arrays of token ids: tokenizers trained on the training split, or brought by a model; all
+cached by content."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from msbench.data.cache import Arrays, cached
 from msbench.data.task import END, PAD, SPLITS, Ids
+from msbench.data.tokenizer import Tokenizer as Ready
 from msbench.errors import DataError
 
 SPECIAL = ["<pad>", "<begin>", "<end>", "<unknown>"]
@@ -22,20 +24,52 @@ Sides = Mapping[str, Mapping[str, Sequence[Any]]]
 
 
 @dataclass(frozen=True)
+class Trained:
+    """A tokenizer that was trained on the task's texts; see `Ready` for what it does."""
+
+    tokenizer: Tokenizer
+
+    @property
+    def vocabulary(self) -> int:
+        """How many ids there are."""
+        return self.tokenizer.get_vocab_size()
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of texts."""
+        return [each.ids for each in self.tokenizer.encode_batch(list(texts))]
+
+    def words(self, texts: Sequence[Sequence[str]]) -> list[list[tuple[int, int | None]]]:
+        """Ids of texts given as lists of words, each with the number of its word."""
+        encodings = self.tokenizer.encode_batch(list(texts), is_pretokenized=True)
+        return [list(zip(each.ids, each.word_ids, strict=True)) for each in encodings]
+
+    def texts(self, outputs: Sequence[Sequence[int]]) -> list[str]:
+        """Texts of ids."""
+        texts: list[str] = self.tokenizer.decode_batch([list(ids) for ids in outputs])
+        return texts
+
+
+@dataclass(frozen=True)
 class Tokens:
     """All texts of a task as token ids, and the tokenizer they come from."""
 
     arrays: Arrays
     """`"side/split"`: (texts, longest) ids, padded with PAD."""
-    tokenizer: Tokenizer
+    tokenizer: Trained | Ready
     cut: Mapping[str, int]
     """How many texts of `"side/split"` were cut to the limit."""
 
+    @property
+    def ready(self) -> Ready | None:
+        """The tokenizer, if it was brought."""
+        return self.tokenizer if isinstance(self.tokenizer, Ready) else None
 
-def tokenized(sides: Sides, size: int, limits: Mapping[str, int]) -> Tokens:
+
+def tokenized(sides: Sides, vocabulary: int | Ready, limits: Mapping[str, int]) -> Tokens:
     """The texts as ids, each ended by END on the source side. limits: tokens kept on each side.
 
-    A text may be a tuple of texts, each cut and ended on its own, or a list of words; then
+    vocabulary: tokens that a tokenizer learns from the training split, at most, or one to use. A
+    text may be a tuple of texts, each cut and ended on its own, or a list of words; then
     `"words/side/split"` has the position of each word's first token, -1 if it was cut.
     """
     for side, limit in limits.items():
@@ -43,9 +77,13 @@ def tokenized(sides: Sides, size: int, limits: Mapping[str, int]) -> Tokens:
             raise DataError(f"the limit on {side} tokens must be 1 or more, not {limit}")
     # JSON makes tuples lists, and a pair of texts is not two words.
     forms = {side: type(texts["train"][0]).__name__ for side, texts in sides.items()}
-    key = ["tokens", 4, version("tokenizers"), size, limits, forms, sides]
-    arrays = cached(key, lambda: _tokenize(sides, size, limits))
-    tokenizer = Tokenizer.from_str(arrays["tokenizer"])
+    if isinstance(vocabulary, Ready):
+        key = ["tokens", vocabulary.name, vocabulary.own.tolist(), limits, forms, sides]
+        arrays = cached(key, lambda: _tokenize(vocabulary, sides, limits))
+        return Tokens(arrays, vocabulary, json.loads(arrays["cut"]))
+    key = ["tokens", 4, version("tokenizers"), vocabulary, limits, forms, sides]
+    arrays = cached(key, lambda: _learned(sides, vocabulary, limits))
+    tokenizer = Trained(Tokenizer.from_str(arrays["tokenizer"]))
     return Tokens(arrays, tokenizer, json.loads(arrays["cut"]))
 
 
@@ -79,12 +117,6 @@ def train_tokenizer(texts: Sequence[str], size: int, lossless: bool = False) -> 
     return tokenizer
 
 
-def decoded(tokenizer: Tokenizer, outputs: Sequence[Sequence[int]]) -> list[str]:
-    """Token ids as texts."""
-    texts: list[str] = tokenizer.decode_batch([list(ids) for ids in outputs])
-    return texts
-
-
 def padded(rows: Sequence[Sequence[int]], filler: int = PAD) -> Ids:
     """Rows of unequal length as one array, filled up with `filler`."""
     array = np.full((len(rows), max((len(r) for r in rows), default=1) or 1), filler, np.int64)
@@ -93,10 +125,15 @@ def padded(rows: Sequence[Sequence[int]], filler: int = PAD) -> Ids:
     return array
 
 
-def _tokenize(sides: Sides, size: int, limits: Mapping[str, int]) -> Arrays:
+def _learned(sides: Sides, size: int, limits: Mapping[str, int]) -> Arrays:
     training = [text for side in sides.values() for text in side["train"]]
     pieces = [p for text in training for p in ([text] if isinstance(text, str) else text)]
     tokenizer = train_tokenizer(pieces, size)
+    arrays = _tokenize(Trained(tokenizer), sides, limits)
+    return {**arrays, "tokenizer": tokenizer.to_str()}
+
+
+def _tokenize(tokenizer: Trained | Ready, sides: Sides, limits: Mapping[str, int]) -> Arrays:
     arrays: Arrays = {}
     cut = {}
     for side, splits in sides.items():
@@ -110,35 +147,34 @@ def _tokenize(sides: Sides, size: int, limits: Mapping[str, int]) -> Arrays:
                 rows, was_cut = _texts(tokenizer, texts, limit, end)
             arrays[f"{side}/{name}"] = padded(rows)
             cut[f"{side}/{name}"] = sum(was_cut)
-    return {**arrays, "cut": json.dumps(cut), "tokenizer": tokenizer.to_str()}
+    return {**arrays, "cut": json.dumps(cut)}
 
 
 def _texts(
-    tokenizer: Tokenizer, texts: Sequence[Any], limit: int, end: list[int]
+    tokenizer: Trained | Ready, texts: Sequence[Any], limit: int, end: list[int]
 ) -> tuple[list[list[int]], list[bool]]:
     """Ids of texts, or of tuples of texts; and whether anything of them was cut."""
     parts = [(text,) if isinstance(text, str) else text for text in texts]
-    encoded = iter(tokenizer.encode_batch([piece for part in parts for piece in part]))
+    encoded = iter(tokenizer.ids([piece for part in parts for piece in part]))
     rows, was_cut = [], []
     for part in parts:
-        ids = [next(encoded).ids for _ in part]
+        ids = [next(encoded) for _ in part]
         rows.append([token for each in ids for token in (*each[:limit], *end)])
         was_cut.append(any(len(each) > limit for each in ids))
     return rows, was_cut
 
 
 def _words(
-    tokenizer: Tokenizer, texts: Sequence[Sequence[str]], limit: int
+    tokenizer: Trained | Ready, texts: Sequence[Sequence[str]], limit: int
 ) -> tuple[list[list[int]], list[list[int]], list[bool]]:
     """Ids of lists of words, with END; the place of each word's first token; what was cut."""
     rows, places, was_cut = [], [], []
-    encodings = tokenizer.encode_batch(list(texts), is_pretokenized=True)
-    for words, encoded in zip(texts, encodings, strict=True):
-        rows.append([*encoded.ids[:limit], END])
+    for words, encoded in zip(texts, tokenizer.words(texts), strict=True):
+        rows.append([*(token for token, _ in encoded[:limit]), END])
         first: dict[int, int] = {}
-        for place, word in enumerate(encoded.word_ids[:limit]):
+        for place, (_, word) in enumerate(encoded[:limit]):
             if word is not None:
                 first.setdefault(word, place)
         places.append([first.get(number, -1) for number in range(len(words))])
-        was_cut.append(len(encoded.ids) > limit)
+        was_cut.append(len(encoded) > limit)
     return rows, places, was_cut

@@ -42,7 +42,7 @@ class Case:
 
 def cases(registry: Registry, only: Sequence[str] = ()) -> list[Case]:
     """All there are, or those of `KIND` or `KIND:NAME`; MsbenchError for what there is not."""
-    entries = [entry for kind in TIMED for entry in registry.of(kind)]
+    entries = timed(registry)
     known = [*TIMED, *(f"{entry.kind}:{entry.name}" for entry in entries)]
     for name in only:
         if name not in known:
@@ -53,6 +53,14 @@ def cases(registry: Registry, only: Sequence[str] = ()) -> list[Case]:
         if not only or entry.kind in only or f"{entry.kind}:{entry.name}" in only
         for case in _cases_of(entry)
     ]
+
+
+def timed(registry: Registry) -> list[Entry]:
+    """What can be timed: parts of learners that do pieces of a step apart."""
+    entries = [entry for kind in TIMED for entry in registry.of(kind)]
+    learners = {entry.learner for entry in entries}
+    apart = {each for each in learners if hasattr(registry.find("learner", each).load(), "pieces")}
+    return [entry for entry in entries if entry.learner in apart]
 
 
 def _cases_of(entry: Entry) -> Iterator[Case]:

@@ -24,6 +24,7 @@ FITTED: dict[str, Kind] = {
     "optimizers": "optimizer",
     "schedules": "schedule",
     "decoders": "decoder",
+    "yardsticks": "model",
 }
 """Fields of a suite whose parts are for some tasks, and of which kind they are."""
 

@@ -1,16 +1,17 @@
 """Choices -> parts: do the names exist, are the options right, does every part fit a task."""
 
 import inspect
+import warnings
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import product
 from typing import NamedTuple
 
-from msbench.errors import MsbenchError, PluginError, did_you_mean
+from msbench.errors import MsbenchError, PluginError, PluginWarning, did_you_mean
 from msbench.plan.grid import expand_grid, grid_size
 from msbench.plan.known import known_of_entry, known_part
 from msbench.plan.limits import too_many
-from msbench.plugins.parts import DEEPEST, parts_in
+from msbench.plugins.parts import DEEPEST, VOCABULARY, parts_in
 from msbench.plugins.registry import Entry, Registry
 from msbench.spec import COMPARED, Choice, Kind, Part, Suite, display_name
 
@@ -103,12 +104,17 @@ def fit_problems(suite: Suite, registry: Registry, parts: Parts) -> list[str]:
                 problems.append(
                     f"{task.choice.where}: no {kind} in this suite fits {task.choice.name!r}"
                 )
+    problems += [
+        misfit(each.choice.where, each.entry, tasks[0])
+        for each in parts["metric"]
+        if tasks and not any(fits(each, task) for task in tasks)
+    ]
     for learner in {each.entry.learner for each in parts["model"]}:
         try:
             _check_device(registry.find("learner", learner), suite.device)
         except MsbenchError as error:
             problems.append(f"{suite.path}: device: {suite.device!r} cannot be used: {error}")
-    return problems + _framework_problems(parts)
+    return problems + _framework_problems(parts) + _tokenizer_problems(parts)
 
 
 def misfit(where: str, entry: Entry, task: Resolved) -> str:
@@ -175,11 +181,12 @@ def _try_building(registry: Registry, kind: Kind, part: Part) -> None:
         framework = registry.find("learner", registry.find(kind, part.name).learner)
         check = getattr(framework.load(), "check_optimizer", None)
         try:
-            if check is not None:
-                check(build)
+            remark = check(build) if check is not None else ""
+            if remark:
+                warnings.warn(f"optimizer {part.name!r}: {remark}", PluginWarning, stacklevel=2)
         except MsbenchError as error:
             raise PluginError(f"optimizer {part.name!r}: {error}") from error
-    if kind not in ("loss", "schedule", "decoder", "launcher"):
+    if kind not in ("loss", "schedule", "decoder", "metric", "launcher"):
         return
     if kind == "decoder":  # of one that needs a task at least what is inside is made
         for nested, inside in parts_in(kind, part):
@@ -199,7 +206,7 @@ def _restriction_problems(suite: Suite) -> list[str]:
     known = {name for task in suite.tasks for name in (task.name, display_name(task))}
     return [
         f"{choice.where}: tasks: no task {name!r} in this suite{did_you_mean(name, known)}"
-        for choices in suite.choices().values()
+        for choices in (*suite.choices().values(), suite.yardsticks)
         for choice in choices
         for name in choice.tasks
         if name not in known
@@ -221,6 +228,16 @@ def _framework_problems(parts: Parts) -> list[str]:
                     f"{entries[0].learner})"
                 )
     return problems
+
+
+def _tokenizer_problems(parts: Parts) -> list[str]:
+    """Models with a tokenizer of their own that a task cannot be prepared with."""
+    return [
+        f"{model.choice.where}: model {model.entry.name!r} brings its own tokenizer, and task "
+        f"{task.choice.name!r} has no option {VOCABULARY!r} to take it"
+        for task, model in product(parts["task"], parts["model"])
+        if model.entry.tokenizer and fits(model, task) and VOCABULARY not in task.part.options
+    ]
 
 
 def _phase_problems(suite: Suite, registry: Registry, tasks: list[Resolved]) -> list[str]:

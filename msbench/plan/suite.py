@@ -12,6 +12,7 @@ from typing import Any
 
 from msbench.errors import MsbenchError, SuiteError, did_you_mean
 from msbench.paths import exists, inside, read_file
+from msbench.plan.batch_sizes import batch_sizes, with_batch_sizes
 from msbench.plan.limits import MOST, number_problems, size_problems, too_many
 from msbench.plan.overrides import overridden
 from msbench.plan.question import question_problems
@@ -36,7 +37,8 @@ SHIPPED = Path(__file__).parents[1] / "suites"
 if not SHIPPED.is_dir():  # a source checkout; the wheel carries the folder inside the package
     SHIPPED = Path(__file__).parents[2] / "suites"
 
-KEYS = dict.fromkeys(LISTED, (*NAMED, "tasks", "per_task")) | {
+KEYS: dict[str, tuple[str, ...]] = dict.fromkeys(LISTED, (*NAMED, "tasks", "per_task")) | {
+    "yardstick": (*NAMED, "tasks"),
     "task": (*NAMED, "training"),
     "optimizer": (*NAMED, "tasks", "per_task", "space", "count"),
 }
@@ -131,7 +133,7 @@ def _suite(path: Path, table: dict[str, Any]) -> Suite:
     """The suite of a file; SuiteError if any of its tables is not what it should be."""
     problems = [f"{path}: {problem}" for problem in number_problems(table)]
     parsed = {**table, "seeds": _seeds(table["seeds"], f"{path}: seeds", problems)}
-    for key in (*LISTED, "phase"):
+    for key in (*LISTED, "yardstick", "phase"):
         if isinstance(table.get(key), list):
             parse: Any = _phase if key == "phase" else partial(parse_choice, keys=KEYS[key])
             numbered = enumerate(table[key], start=1)
@@ -140,7 +142,10 @@ def _suite(path: Path, table: dict[str, Any]) -> Suite:
                 entries = [each for entry in entries for each in by_task(entry, problems)]
             parsed[key] = tuple(entries)
     tasks = parsed["task"] if isinstance(table.get("task"), list) else ()
-    parsed["training"] = _trainings(path, table, tasks, problems)
+    shared, others = batch_sizes(table["training"], f"{path}: training", problems)
+    parsed["training"] = _trainings(path, {**table, "training": shared}, tasks, problems)
+    if others and isinstance(parsed.get("optimizer"), tuple):
+        parsed["optimizer"] = tuple(with_batch_sizes(parsed["optimizer"], others))
     parsed["launcher"] = parse_choice(table["launcher"], f"{path}: launcher", problems)
     problems += _tuning_problems(path, table.get("tuning"))
     for key, section in SECTIONS.items():
@@ -236,6 +241,11 @@ def _contradictions(suite: Suite) -> Iterator[str]:
     for number, name in enumerate(names, start=1):
         for problem in _budget_problems(suite.training[name], suite.limit):
             yield f"task[{number}].training: {problem}"
+        if any(each.batch_size for each in suite.optimizers) and not suite.training[name].passes:
+            yield (
+                f"task[{number}].training.batch_size: several are compared at equal passes and at "
+                f"equal examples, and a budget in {suite.training[name].budget[0]} has neither"
+            )
         if suite.dtype != "float32" and suite.training[name].precision != "float32":
             yield (
                 f"task[{number}].training.precision: {suite.training[name].precision!r} is a way "

@@ -8,13 +8,16 @@ from math import prod
 from typing import Any
 
 from msbench.errors import SuiteError
+from msbench.plan.batch_sizes import budgeted
 from msbench.plan.known import keep_known, resolved_part
 from msbench.plan.limits import too_many
 from msbench.plan.modes import mode_problems
 from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plan.until_verdict import asked_for
+from msbench.plan.yardsticks import yardstick_cells, yardstick_problems
 from msbench.plugins.code import code_of
+from msbench.plugins.parts import prepared_from
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.spec import (
@@ -29,8 +32,8 @@ from msbench.spec import (
     display_name,
 )
 
-Fingerprint = Callable[[Part], str]
-"""Task part -> fingerprint of its prepared data."""
+Fingerprint = Callable[..., str]
+"""Task part, and that of a model if it brings a tokenizer -> fingerprint of the prepared data."""
 
 
 def plan(
@@ -56,20 +59,23 @@ def expected(
     parts, problems = resolve_suite(suite, registry)
     problems = problems or _size_problems(suite, parts) or fit_problems(suite, registry, parts)
     problems = problems or mode_problems(suite, registry, parts)
+    problems += yardstick_problems(suite, registry, parts)
     searches, search_problems = plan_searches(suite, registry) if not problems else ({}, [])
     if problems or search_problems:
         raise SuiteError(problems or search_problems)
     keep_known()
     done = {record.key: record for record in records}
     cells = list(_cells(suite, registry, parts, fingerprint))
+    held = yardstick_cells(suite, registry, parts, fingerprint)
+    yardsticks = [cell(seed=min(suite.seeds)) for cell in held]
     trials: Iterable[Trial] = (cell(seed=seed) for seed in suite.seeds for cell in cells)
     if suite.tuning is not None:
         trials = tune(suite.tuning, cells, suite.seeds, searches, done)
     keep_known()
     every = list({trial.key: trial for trial in trials}.values())
     if suite.question.max_seeds:
-        return asked_for(suite, every, done)
-    return every
+        every = asked_for(suite, every, done)
+    return [*every, *yardsticks]
 
 
 MEASURES = "msbench.run.throughput"
@@ -83,8 +89,10 @@ def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     groups: dict[str, list[Trial]] = {}
     first = min(suite.seeds)
     for trial in trials:
-        # At equal steps a strategy is as fast as at equal passes.
-        if trial.seed == first and not trial.is_search and trial.training.count == "passes":
+        # At equal steps, or over equal examples, a strategy is as fast as at equal passes.
+        if trial.yardstick or trial.is_search or not trial.training.has_equal_passes:
+            continue
+        if trial.seed == first:
             groups.setdefault(digest([trial.task, trial.model]), []).append(trial)
     base = suite.baseline or display_name(suite.optimizers[0])
     return [
@@ -143,22 +151,22 @@ def _cells(
     }
     phases = tuple(_resolved_phase(registry, phase) for phase in suite.phases)
     for task in parts["task"]:
-        data = fingerprint(task.part)
         fitting = [[each for each in parts[axis] if fits(each, task)] for axis in AXES[1:]]
         for combination in product(*fitting):
             chosen = dict(zip(AXES, (task, *combination), strict=True))
             framework = chosen["model"].entry.learner
             if {chosen["loss"].entry.learner, chosen["optimizer"].entry.learner} != {framework}:
                 continue
+            data = fingerprint(*prepared_from(registry, task.part, chosen["model"].part))
             own: dict[str, Any] = {axis: each.part for axis, each in chosen.items()}
             yield partial(
                 Trial,
                 **own,
                 decoders=_decoders(parts["decoder"], task, framework),
+                metrics=_unique([each.part for each in parts["metric"] if fits(each, task)]),
                 learner=learners[framework],
-                training=replace(
-                    suite.training[display_name(task.choice)],
-                    count=chosen["optimizer"].choice.count,
+                training=budgeted(
+                    suite.training[display_name(task.choice)], chosen["optimizer"].choice
                 ),
                 device=suite.device,
                 threads=suite.threads,
@@ -170,8 +178,12 @@ def _cells(
 
 def _decoders(decoders: Sequence[Resolved], task: Resolved, framework: str) -> tuple[Part, ...]:
     """The decoders for a task, ordered by digest; one that two entries name counts once."""
-    fitting = [d.part for d in decoders if fits(d, task) and d.entry.learner == framework]
-    unique = {digest(part): part for part in fitting}
+    return _unique([d.part for d in decoders if fits(d, task) and d.entry.learner == framework])
+
+
+def _unique(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The parts ordered by digest, each once."""
+    unique = {digest(part): part for part in parts}
     return tuple(unique[each] for each in sorted(unique))
 
 

@@ -1,19 +1,24 @@
-"""The first load of an installed plugin, in a process of its own, with a deadline.
+"""The first load of a plugin, installed or a file, in a process of its own, with a deadline.
 
 A plugin that ends or blocks the process which imports it would do that to every command. What came
 of it is remembered for exactly this code, so that later loads cost nothing.
 """
 
+import hashlib
 import math
 import os
+import runpy
 import signal
 import sys
+import warnings
 from contextlib import suppress
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 from msbench.cache import facts_path, recall, remember
-from msbench.errors import MsbenchError, PluginError, printable
+from msbench.errors import MsbenchError, PluginError, PluginWarning, printable
+from msbench.paths import read_file
 from msbench.plugins.code import code_of
 
 FACTS = "first-loads"
@@ -26,6 +31,9 @@ LIMIT = 60.0
 Importing a framework on a busy machine takes many.
 """
 
+PATIENCE = 3.0
+"""Seconds after which somebody is told what is waited for."""
+
 LOADED = b"loaded"
 """What the process says at its end, so that one which ends too early is told from it."""
 
@@ -36,21 +44,41 @@ def check_first_load(point: EntryPoint) -> None:
     An exception is not looked at: whoever imports the plugin for good will see it.
     """
     package = point.module.partition(".")[0]
-    name = f"{point.module} {code_of([package]).digest}"
+    _check(f"{point.module} {code_of([package]).digest}", package, "point", point.value)
+
+
+def check_first_file(file: str) -> None:
+    """As `check_first_load`, of a plugin file."""
+    try:
+        content = os.fsencode(Path(file).absolute()) + b"\0" + read_file(Path(file))
+    except (OSError, ValueError, MsbenchError):
+        return  # whoever loads it will say why it cannot be read
+    name = f"file {hashlib.sha256(content).hexdigest()}"
+    try:
+        _check(name, file, "file", file)
+    except PluginError as error:
+        raise PluginError(f"plugin {file}: {error}") from error
+
+
+def _check(name: str, plugin: str, form: str, value: str) -> None:
+    """PluginError if loading a plugin failed before, or fails now.
+
+    name: of exactly this code. form: "point" if the value is an entry point's, or "file".
+    """
     if recall(FACTS).get(name) == "":
         return
     limit = _limit()
     within = f"{name} within {limit:g} s"  # with another limit it may end differently
     wrong = recall(FACTS).get(within)
     if wrong is None:
-        wrong = _attempt(point.value, limit)
+        wrong = _attempt(plugin, form, value, limit)
         remember(FACTS, {within if wrong else name: wrong})
     if wrong:
         raise PluginError(f"{wrong}; to have it tried again, delete {facts_path(FACTS)}")
 
 
-def _attempt(value: str, limit: float) -> str:
-    """What is wrong with loading an entry point; "" if nothing is."""
+def _attempt(plugin: str, form: str, value: str, limit: float) -> str:
+    """What is wrong with loading it; "" if nothing is."""
     import subprocess  # late: nearly always it is known already
     import tempfile
 
@@ -59,7 +87,7 @@ def _attempt(value: str, limit: float) -> str:
     # Files, since the end of a pipe would be waited for as long as any process has it.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603 - our own module, in a process of its own
-            [sys.executable, "-P", "-c", main, value],
+            [sys.executable, "-P", "-c", main, form, value],
             env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -67,7 +95,7 @@ def _attempt(value: str, limit: float) -> str:
             start_new_session=True,
         )
         try:
-            process.wait(limit)
+            _wait(process, plugin, limit)
         except subprocess.TimeoutExpired:
             return f"importing it did not end within {limit:g} s ({LIMIT_VARIABLE} allows more)"
         finally:
@@ -79,6 +107,19 @@ def _attempt(value: str, limit: float) -> str:
         last = errors.read().decode(errors="replace").strip()[-300:]
     ending = f"importing it ended the process with exit code {process.returncode}"
     return ending + (f"; it last said: {last}" if last else "")
+
+
+def _wait(process: Any, plugin: str, limit: float) -> None:
+    """Wait for the process to end, and say so if that takes long."""
+    from subprocess import TimeoutExpired
+
+    with suppress(TimeoutExpired):
+        process.wait(min(limit, PATIENCE))
+        return
+    if limit > PATIENCE:
+        message = f"plugin {plugin}: importing it for the first time, for up to {limit:g} s"
+        warnings.warn(message, PluginWarning, stacklevel=2)
+    process.wait(max(0.0, limit - PATIENCE))
 
 
 def _limit() -> float:
@@ -98,10 +139,11 @@ def _end(process: Any) -> None:
 
 
 def main() -> None:
-    """In the process: load the entry point that the command line names."""
+    """In the process: load the entry point or the file that the command line names."""
     out = os.dup(1)
     os.dup2(2, 1)  # what it prints is no message of ours
+    form, value = sys.argv[1:]
     with suppress(Exception, SystemExit):
-        EntryPoint("", sys.argv[1], "").load()
+        runpy.run_path(value) if form == "file" else EntryPoint("", value, "").load()
     os.write(out, LOADED)
     os._exit(0)  # without waiting for what it leaves behind

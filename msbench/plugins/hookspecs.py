@@ -1,4 +1,4 @@
-"""The contract with plugin authors: nine hooks that register parts, and do nothing else.
+"""The contract with plugin authors: hooks that register parts, and do nothing else.
 
 Each hook gets one function, `register(name, factory, ...)`. A factory may be given as
 `"module:attribute"`, which is imported only when the part is used, so that listing stays fast.
@@ -9,6 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import pluggy
+
+VERSION = 2
+"""Of the contract. A plugin may say which one it was written for, `MSBENCH_CONTRACT = 2`; those for
+an earlier one keep working as docs/contract.md says, and those for a later one are refused."""
 
 hookspec = pluggy.HookspecMarker("msbench")
 
@@ -43,6 +47,8 @@ class Register(Protocol):
         preload: Sequence[str] = (),
         streams: bool = False,
         settings: Mapping[str, tuple[Any, Any]] | None = None,
+        tokenizer: Factory = "",
+        reads_targets: bool = False,
     ) -> None:
         """Register a part.
 
@@ -66,6 +72,12 @@ class Register(Protocol):
         settings: of a learner: what its framework has for the whole process, by name a function
             that reads it (without importing the framework) and one that writes it. What a plugin
             changes of it is put back.
+        tokenizer: of a model whose weights know one vocabulary only: a factory, which gets those of
+            the model's options that it has parameters for, and returns an `msbench.Tokenizer`, or
+            None where the task may learn its own. Tasks are prepared with it for this model, as
+            their option `vocabulary`.
+        reads_targets: of a decoder of `lm` tasks that generates nothing and says how likely the
+            texts are: it is given them. From all others they are withheld.
         """
 
 
@@ -100,6 +112,11 @@ def register_decoders(register: Register) -> None:
 
 
 @hookspec
+def register_metrics(register: Register) -> None:
+    """Metrics: `factory(**options) -> msbench.Measure`, for suites that ask for them by name."""
+
+
+@hookspec
 def register_learners(register: Register) -> None:
     """Learners: `factory(task, *, model, loss, optimizer, seed, ...) -> msbench.Learner`."""
 
@@ -107,6 +124,11 @@ def register_learners(register: Register) -> None:
 @hookspec
 def register_launchers(register: Register) -> None:
     """Launchers: `factory(**options) -> (jobs, run, *, limit, preload) -> jobs and records`."""
+
+
+@hookspec
+def register_observers(register: Register) -> None:
+    """Observers: `factory([folder,] **options) -> (event) -> None`, told all events of a run."""
 
 
 @hookspec

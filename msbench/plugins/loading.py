@@ -18,6 +18,7 @@ from msbench.kinds import KINDS, Kind, plural
 from msbench.paths import read_file
 from msbench.plugins import hookspecs
 from msbench.plugins.first_load import check_first_load
+from msbench.plugins.hookspecs import VERSION
 from msbench.plugins.libraries import folders
 from msbench.plugins.registry import Entry, Plugin, Registry
 from msbench.plugins.state import STANDARD, Setting, Settings, quiet_import
@@ -30,6 +31,9 @@ ALLOW_LIST = "MSBENCH_PLUGINS"
 
 OWN = "msbench"
 """The distribution of our own parts."""
+
+CONTRACT = "MSBENCH_CONTRACT"
+"""What a plugin calls the version of the contract that it was written for."""
 
 HOOKS = {f"register_{plural(kind)}": kind for kind in KINDS}
 
@@ -200,7 +204,11 @@ def _registered(plugin: Plugin, shared: Settings) -> list[Entry]:
 
 
 def _hook_problems(module: Any) -> Iterator[str]:
-    """Hooks that do not exist, and functions that look like hooks but are not marked."""
+    """A contract that is not ours; hooks that do not exist, and functions that look like hooks but
+    are not marked."""
+    contract = getattr(module, CONTRACT, None) if isinstance(module, ModuleType) else None
+    if contract is not None and not (type(contract) is int and 1 <= contract <= VERSION):
+        yield f"{CONTRACT} is {contract!r}, and this msbench knows 1 to {VERSION}"
     for name in vars(module) if isinstance(module, ModuleType) else dir(module):
         marked = isinstance(  # some objects have every attribute
             getattr(getattr(module, name), "msbench_impl", None), dict
@@ -233,6 +241,11 @@ def _entry_problems(factory: Any, facts: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with the arguments of `register`; unknown ones fail in `Entry`."""
     if not callable(factory) and not (isinstance(factory, str) and ":" in factory):
         yield 'a factory is a function or "module:attribute"'
+    tokenizer = facts.get("tokenizer", "")
+    if tokenizer and not callable(tokenizer) and ":" not in str(tokenizer):
+        yield 'a tokenizer is a function or "module:attribute"'
+    if facts.get("reads_targets") and list(facts.get("fits", ())) != ["lm"]:
+        yield 'only decoders with fits=["lm"] may have reads_targets: others could return them'
     for key, value in facts.items():
         if key in ("base", "helps") and not isinstance(value, str):
             yield f"{key} is a text, not {value!r}"

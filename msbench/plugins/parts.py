@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from msbench.errors import PluginError, did_you_mean
 from msbench.kinds import Kind
-from msbench.plugins.options import check_options
+from msbench.plugins.options import check_options, supplied
 from msbench.plugins.state import kept_state
 from msbench.spec import AXES, Choice, Part, Trial
 
@@ -78,6 +78,25 @@ def build(registry: "Registry", kind: Kind, part: Part) -> Callable[..., Any]:
     return _guarded(entry, partial(entry.load(), **given))
 
 
+VOCABULARY = "vocabulary"
+"""The option of a task that a model's tokenizer takes the place of."""
+
+
+def make_task(registry: "Registry", task: Part, model: Part) -> Any:
+    """The task, prepared with the model's tokenizer if it brings one."""
+    make, entry = build(registry, "task", task), registry.find("model", model.name)
+    if not entry.tokenizer:
+        return make()
+    load = _guarded(entry, entry.load(entry.tokenizer))
+    tokenizer = supplied(load, **model.options)
+    return make() if tokenizer is None else make(**{VOCABULARY: tokenizer})
+
+
+def prepared_from(registry: "Registry", task: Part, model: Part) -> tuple[Part, ...]:
+    """What the data of a trial are made from: the task, and the model if it brings a tokenizer."""
+    return (task, model) if registry.find("model", model.name).tokenizer else (task,)
+
+
 UNGUARDED: tuple[Kind, ...] = ("learner", "launcher")
 """Kinds whose factories may change the process: setting up where trials run is what they do."""
 
@@ -124,6 +143,7 @@ def trial_parts(trial: Trial, kinds: Sequence[Kind] = TRAINED) -> Iterator[tuple
     of phases."""
     parts: list[tuple[Kind, Part]] = [(kind, getattr(trial, kind)) for kind in kinds]
     parts += [("decoder", part) for part in trial.decoders]
+    parts += [("metric", part) for part in trial.metrics]
     if kinds == TRAINED:
         parts += [each for phase in trial.phases for each in phase.parts().items()]
     return (inside for each in parts for inside in parts_in(*each))

@@ -23,6 +23,7 @@ CONTEXT = {
     "loss": ("task",),
     "decoder": ("task",),
     "optimizer": ("model",),
+    "observer": ("folder",),
     "learner": (
         "task",
         "model",
@@ -80,6 +81,8 @@ class Entry:
     preload: Sequence[str] = ()
     streams: bool = False
     settings: Settings | None = None
+    tokenizer: hookspecs.Factory = ""
+    reads_targets: bool = False
     package: str = "msbench"
     """The module or package that its plugin is."""
     shared: Settings = field(default_factory=dict, repr=False, compare=False)
@@ -103,22 +106,26 @@ class Entry:
 
         return f"{self.version}{DIGEST}{self.code.digest}"
 
-    def load(self) -> Callable[..., Any]:
-        """The factory itself, imported if it was given as "module:attribute"."""
-        if not isinstance(self.factory, str):
-            return self.factory
-        module, _, attribute = self.factory.partition(":")
+    def load(self, factory: hookspecs.Factory | None = None) -> Callable[..., Any]:
+        """The factory itself, imported if it was given as "module:attribute".
+
+        factory: another one that the part was registered with, such as its tokenizer's.
+        """
+        named = factory or self.factory
+        if not isinstance(named, str):
+            return named
+        module, _, attribute = named.partition(":")
         try:
             if module not in sys.modules:
                 with quiet_import(self.plugin, module, self.shared):
                     importlib.import_module(module)
-            factory: Callable[..., Any] = getattr(sys.modules[module], attribute)
+            found: Callable[..., Any] = getattr(sys.modules[module], attribute)
         except (Exception, SystemExit) as error:  # importing runs a plugin's code
             raise PluginError(
                 f"{self.kind} {self.name!r}: plugin {self.plugin} {self.version} gives the "
-                f"factory {self.factory!r}, which cannot be imported: {error}"
+                f"factory {named!r}, which cannot be imported: {error}"
             ) from error
-        return factory
+        return found
 
     def module(self) -> str:
         """The module its factory is defined in."""
@@ -175,6 +182,12 @@ class Registry:
         from msbench.plugins.parts import build
 
         return build(self, kind, part)
+
+    def make_task(self, task: "Part", model: "Part") -> Any:
+        """The task, prepared with the model's tokenizer if it brings one."""
+        from msbench.plugins.parts import make_task
+
+        return make_task(self, task, model)
 
     def sources(self, part: "Part") -> list[Any]:
         """The archives that a task reads, those of tasks nested in it included, without repeats."""

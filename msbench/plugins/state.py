@@ -69,18 +69,39 @@ def kept_state(
 @contextmanager
 def quiet_import(who: str, what: str, settings: Settings) -> Iterator[None]:
     """State is kept while a plugin is imported, and what it prints is named, not printed: it would
-    stand in tables."""
-    printed = StringIO()
+    stand in tables. That goes for what programs and libraries write that it calls, too."""
+    printed, written = StringIO(), list[str]()
     try:
-        with kept_state(who, f"importing {what}", settings), redirect_stdout(printed):
+        caught = _written_to_stdout(written)
+        with kept_state(who, f"importing {what}", settings), caught, redirect_stdout(printed):
             yield
     finally:
-        if text := printed.getvalue().strip():
+        if text := (printed.getvalue() + "".join(written)).strip():
             warnings.warn(
                 f"plugin {who}: importing {what} printed {text!r:.200}",
                 PluginWarning,
                 stacklevel=2,
             )
+
+
+@contextmanager
+def _written_to_stdout(found: list[str]) -> Iterator[None]:
+    """What is written to descriptor 1 goes into the list instead, where the system allows that."""
+    with suppress(Exception):
+        sys.stdout.flush()  # what was printed before is nobody else's
+    try:
+        kept, file = os.dup(1), os.memfd_create("stdout")
+    except (OSError, AttributeError):
+        yield
+        return
+    os.dup2(file, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        found.append(os.pread(file, 1000, 0).decode(errors="replace"))
+        os.close(file)
 
 
 def _value(read: Callable[[], Any]) -> Any:

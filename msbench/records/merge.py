@@ -2,15 +2,16 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from msbench.errors import RecordsError, StoreError
 from msbench.paths import write_whole
-from msbench.records.question import FILE
+from msbench.records.question import FILE, read_question, write_question
 from msbench.records.record import Record
 from msbench.records.store import THROUGHPUT, TRIALS, prepare_folder, read
+from msbench.spec import Question
 
 SHOWN = 5
 """Trials that contradict each other, of which a message names at most so many."""
@@ -81,18 +82,23 @@ def _unclocked(value: Any) -> Any:
     return [_unclocked(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _question(folders: Sequence[Path]) -> bytes:
-    """The one that all folders have; nothing if none has one."""
-    found = {
-        folder: (folder / FILE).read_bytes() for folder in folders if (folder / FILE).is_file()
-    }
-    if len(set(found.values())) > 1:
+def _question(folders: Sequence[Path]) -> Question | None:
+    """The one that all folders have, each for its tasks; None if none has one."""
+    found = {folder: asked for folder in folders if (asked := read_question(folder))}
+    metric, decoder = dict[str, str](), dict[str, str]()
+    for asked in found.values():
+        metric, decoder = {**metric, **asked.metric}, {**decoder, **asked.decoder}
+    united = [
+        replace(asked, metric={**metric, **asked.metric}, decoder={**decoder, **asked.decoder})
+        for asked in found.values()
+    ]
+    if any(asked != united[0] for asked in united):
         named = ", ".join(map(str, found))
         raise RecordsError(f"{named}: their suites ask different questions ({FILE})")
-    return next(iter(found.values()), b"")
+    return united[0] if united else None
 
 
-def _write(into: Path, records: Sequence[Record], question: bytes) -> None:
+def _write(into: Path, records: Sequence[Record], question: Question | None) -> None:
     """Files that are whole or not there."""
     lines: dict[str, list[str]] = {TRIALS: [], THROUGHPUT: []}
     for record in records:
@@ -101,7 +107,7 @@ def _write(into: Path, records: Sequence[Record], question: bytes) -> None:
         for name, own in lines.items():
             write_whole(into / name, "".join(own).encode())
         if question:
-            write_whole(into / FILE, question)
+            write_question(into, question)
     except OSError as error:
         raise StoreError(f"cannot write to {into}: {error.strerror or error}") from error
 

@@ -55,6 +55,16 @@ class Record:
         return (self.job.get("tuned") or {}).get("stage") == "search"
 
     @property
+    def is_yardstick(self) -> bool:
+        """Whether this came from what strategies are held against."""
+        return bool(self.job.get("yardstick"))
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether this came from a strategy that was trained to be measured."""
+        return self.is_trial and not self.is_search and not self.is_yardstick
+
+    @property
     def trial(self) -> TrialData:
         """The job of a trial; of a measurement, its first strategy's."""
         return cast(TrialData, self.job if self.is_trial else self.job["strategies"][0])

@@ -55,6 +55,8 @@ class BudgetData(TypedDict):
     graph: NotRequired[bool]
     count: NotRequired[Literal["passes", "steps"]]
     """What `passes` counts; of a strategy that is compared at equal steps, its steps."""
+    compared: NotRequired[list[int]]
+    """Batch size and passes of those that it is compared with, where its own are others."""
 
 
 class PhaseData(TypedDict):
@@ -85,6 +87,10 @@ class TrialData(TypedDict):
     """Fingerprint of the prepared task."""
     phases: NotRequired[list[PhaseData]]
     tuned: NotRequired[TunedData | None]
+    yardstick: NotRequired[bool]
+    """Whether it is no strategy, but what strategies are held against."""
+    metrics: NotRequired[list[PartData]]
+    """Registered metrics besides the task's own."""
 
 
 class ThroughputData(TypedDict):
@@ -162,6 +168,8 @@ class TrainingData(TypedDict):
     diverged: str
     """Why training was stopped early; empty if it was not."""
     curve: list[PointData]
+    touched: NotRequired[bool]
+    """Whether a step was seen to change the batch that it was given."""
 
 
 class ComputeData(TypedDict):
@@ -208,6 +216,18 @@ class DecodedData(TypedDict):
     """Share of the outputs."""
 
 
+class GuardsData(TypedDict):
+    """What is found on the side, because some wrong plugins win."""
+
+    moved: Number
+    """Of the trained numbers, the share that training has changed; rows of an embedding that are as
+    they were are left out."""
+    still: list[str]
+    """Names of the weights in which it has changed nothing."""
+    found: list[str]
+    """In sentences, what readers of the scores must know; nothing if all is as it should be."""
+
+
 class LossesData(TypedDict):
     """The loss at the end, on the test split and on as much of the training split."""
 
@@ -229,6 +249,7 @@ class TrialResults(TypedDict, total=False):
     longest batch."""
     decoding: list[DecodedData]
     losses: LossesData
+    guards: GuardsData
     weights_of: str
     """The key of the trial whose weights were decoded again."""
 

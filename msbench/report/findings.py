@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msbench.compare.rows import AccuracyRow, Comparison
+from msbench.compare.yardsticks import headlines
 from msbench.report.format import (
     difference_of,
     grouped,
@@ -139,7 +140,8 @@ def summary(comparison: Comparison) -> list[str]:
             f"{first['critical_difference']:.2f} are not told apart "
             f"(Friedman {probability(first['p'])})."
         )
-    return [*lines, _failures(comparison)]
+    held = headlines(comparison.yardsticks, comparison.against, comparison.by)
+    return [*lines, *held, _failures(comparison)]
 
 
 def _failures(comparison: Comparison) -> str:

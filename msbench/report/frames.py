@@ -9,7 +9,18 @@ from msbench.records.store import find_results, stream
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMES = ("accuracy", "training", "targets", "decoding", "throughput", "tuning", "ranks", "profiles")
+NAMES = (
+    "accuracy",
+    "yardsticks",
+    "against",
+    "training",
+    "targets",
+    "decoding",
+    "throughput",
+    "tuning",
+    "ranks",
+    "profiles",
+)
 
 
 def frames(results: str, **asked: Any) -> "dict[str, pd.DataFrame]":

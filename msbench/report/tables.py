@@ -1,9 +1,16 @@
 """Comparison -> tables of text: what a reader is shown, rounded, in the order it is read."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from msbench.compare.rows import AccuracyRow, Comparison, MachineStrategyRow, TrainingRow
+from msbench.compare.rows import (
+    AccuracyRow,
+    Comparison,
+    MachineStrategyRow,
+    TrainingRow,
+    YardstickRow,
+)
+from msbench.compare.yardsticks import beaten, headlines
 from msbench.report.format import (
     Cells,
     because,
@@ -26,6 +33,7 @@ def tables(comparison: Comparison) -> list[tuple[str, Cells]]:
     untuned = ", untuned" if comparison.untuned else ""
     titled = [
         (f"Accuracy{untuned}", _accuracy(comparison, decides=True)),
+        ("Against yardsticks", _against(comparison)),
         ("Seed by seed", _seeds(comparison)),
         (f"Accuracy, secondary{untuned}", _accuracy(comparison, decides=False)),
         ("Training", _training(comparison)),
@@ -56,6 +64,14 @@ def legend(comparison: Comparison) -> list[str]:
             "output counts alike: a corpus score, in which long ones count more, may say the "
             "opposite, and a remark then says so."
         )
+    if comparison.against:
+        lines.append(
+            "Yardsticks are no strategies, are fitted once and have no spread: verdicts against "
+            "them are over the strategy's seeds on these test examples, adjusted for the "
+            "strategies of the task (Holm); other examples: the paired test over seeds and "
+            "examples."
+        )
+    lines += headlines(comparison.yardsticks, comparison.against, comparison.by)
     if comparison.training:
         lines.append("Rise: validation loss, last minus best. Gap: test loss minus training loss.")
     if comparison.targets:
@@ -172,7 +188,60 @@ def _accuracy(comparison: Comparison, *, decides: bool) -> Cells:
         }
         for row in rows
     ]
+    decided = {(row["task"], row["metric"]) for row in every if row["decides"]}
+    here = {(row["task"], row["metric"]) for row in rows}
+    for held in comparison.yardsticks:
+        of = held["task"], held["metric"]
+        if of in here and (decides or of not in decided):
+            _insert(cells, _yardstick(comparison, held, cells[0]))
     return ditto(drop_empty(cells, "remark", "per example"))
+
+
+def _yardstick(
+    comparison: Comparison, row: YardstickRow, like: Mapping[str, str]
+) -> dict[str, str]:
+    """The row of what is no strategy: one score, without a spread."""
+    known = {
+        "task": row["task"],
+        "metric": row["metric"],
+        comparison.by: row["yardstick"],
+        "mean": interval(row["score"], math.nan, math.nan),
+        "verdict": beaten(row, comparison.against) or "yardstick",
+        "ok": f"{int(row['status'] == 'ok')}/1",
+    }
+    return {name: known.get(name, "") for name in like}
+
+
+def _insert(cells: Cells, new: dict[str, str]) -> None:
+    """Behind the last row of the same task and metric, or of the same task."""
+    same = [n for n, row in enumerate(cells) if row["task"] == new["task"]]
+    if same:
+        alike = [n for n in same if cells[n]["metric"] == new["metric"]]
+        cells.insert((alike or same)[-1] + 1, new)
+
+
+def _against(comparison: Comparison) -> Cells:
+    """Every strategy that decides against what is none."""
+    rows = comparison.against
+    axes = [axis for axis in DETAILS if axis != comparison.by and varies(rows, axis)]
+    cells = [
+        {
+            "task": row["task"],
+            **{str(axis): row[axis] for axis in axes},
+            "metric": row["metric"],
+            comparison.by: row[comparison.by],
+            "mean": mean_of(row),
+            "yardstick": f"{row['yardstick']} {number(row['score'])}",
+            "difference": difference_of(row),
+            "verdict": verdict_of(row),
+            "other examples": because(
+                interval(row["example_difference"], math.nan, math.nan, "+"),
+                probability(row["example_p"]),
+            ),
+        }
+        for row in rows
+    ]
+    return ditto(drop_empty(cells, "other examples"))
 
 
 def _seeds(comparison: Comparison) -> Cells:

@@ -58,7 +58,7 @@ def take_records(
         )
     records = read(others).records
     every = expected(suite, registry, records, fingerprint)
-    wanted = [trial for trial in every if trial.optimizer.name not in names]
+    wanted = [trial for trial in every if not (trial.yardstick or trial.optimizer.name in names)]
     keys = {trial.key for trial in wanted}
     found = [record for record in records if record.key in keys]
     known = {record.key for record in found}

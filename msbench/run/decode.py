@@ -66,10 +66,12 @@ def decode(
     split: Split,
     batches: Sequence[Batch],
     streams: bool = False,
+    given: Sequence[Batch] = (),
 ) -> Decoded:
     """Predict every batch of `split` and score the predictions against its references.
 
-    streams: the decoder's first tokens are final as soon as they are written.
+    streams: the decoder's first tokens are final as soon as they are written. given: what the
+    decoder gets instead of the batches, nothing of what is to be predicted being in it.
     """
     clock, calibration = Clock(learner.synchronize), Clock(learner.synchronize)
     meter = Meter(learner.synchronize)
@@ -79,15 +81,16 @@ def decode(
     learner.mode(training=False)
     with calibration.running():
         learner.calibrate(decoder)
-    for batch in batches:
+    for batch, shown in zip(batches, given or batches, strict=True):
         with clock.running():
-            predicted = learner.predict(batch, decoder, meter)
+            predicted = learner.predict(shown, decoder, meter)
             firsts.append(meter.first_token())
         if len(predicted) != len(batch.rows):
             raise ValueError(f"{len(predicted)} predictions for {len(batch.rows)} examples")
         predictions.update(zip(batch.rows.tolist(), predicted, strict=True))
         if _is_text(task, predicted):
-            logs += learner.log_probabilities(batch, predicted)
+            known = learner.log_probabilities(batch, predicted)
+            logs += [math.nan] * len(predicted) if known is None else known
     ordered = [predictions[row] for row in range(len(split))]
     counted = Decoded(
         task.score(ordered, split.references),

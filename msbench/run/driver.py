@@ -74,7 +74,7 @@ def run_suite(
     stored = stored_in(folder)
     kept = [record for record in stored.records if record.status == "ok" or not retry]
     plan = partial(_planned, suite, registry, fingerprint, shard)
-    every, measured = plan(kept)
+    whole, every, measured = plan(kept)
     trials, timed = _missing(every, kept), _missing(measured, kept)
     outdated = replaced(trials, stored.records)
     modes = mode_notes([*trials, *(t for each in timed for t in each.strategies)], registry)
@@ -83,7 +83,7 @@ def run_suite(
     if trials or timed:
         prepare_folder(folder)
     if folder.is_dir():
-        _keep_question(suite, folder, every, looked)
+        _keep_question(suite, folder, whole, looked)
     fault("prepared")
     with leases:
         launch = partial(_launch_jobs, registry, suite, folder, leases, stopping)
@@ -95,9 +95,9 @@ def run_suite(
             tried |= {trial.key for trial in trials}
             records = stored_in(folder).records
             kept = [r for r in records if r.status == "ok" or not retry or r.key in tried]
-            every, measured = plan(kept)
+            whole, every, measured = plan(kept)
             trials = _missing(every, kept)
-            _keep_question(suite, folder, every, looked)  # of a search, only winners have decoders
+            _keep_question(suite, folder, whole, looked)  # of a search, only winners have decoders
             fault("planned")
         if timed := _missing(measured, kept):
             yield from launch(timed, Choice("processes", {"workers": 1}), "throughput")
@@ -115,10 +115,12 @@ def _planned(
     fingerprint: Fingerprint,
     shard: Shard | None,
     kept: Sequence[Record],
-) -> tuple[list[Trial], list[Measurement]]:
-    """All trials of the suite, or of a shard of it, and what is measured when they are done."""
-    every = expected(suite, registry, kept, fingerprint)
-    return (shard.of_suite(every), []) if shard else (every, measurements(suite, every))
+) -> tuple[list[Trial], list[Trial], list[Measurement]]:
+    """All trials of the suite, those to run, of a shard or all, and what is measured then."""
+    whole = expected(suite, registry, kept, fingerprint)
+    return (
+        (whole, shard.of_suite(whole), []) if shard else (whole, whole, measurements(suite, whole))
+    )
 
 
 def launch_jobs(
@@ -222,24 +224,37 @@ def entries_of(registry: Registry, trials: Sequence[Trial]) -> list[Entry]:
     return [registry.find(kind, name) for kind, name in sorted(names)]
 
 
-def fingerprint_of(registry: Registry, part: Part, *, fetch: Callable[[Source], Any] | None) -> str:
-    """The fingerprint of a task's data, fetched first if need be; "" if it is not to be had."""
+def fingerprint_of(
+    registry: Registry,
+    part: Part,
+    model: Part | None = None,
+    *,
+    fetch: Callable[[Source], Any] | None,
+) -> str:
+    """The fingerprint of a task's data, fetched first if need be; "" if it is not to be had.
+
+    model: one that brings a tokenizer, which may come from files anywhere, so nothing of it is
+    remembered.
+    """
     for source in registry.sources(part):
         if check(source) != "ok":
             if fetch is None:
                 return ""
             fetch(source)
-    return known_fingerprint(registry, part, partial(_fingerprint, registry, part))
+    find = partial(_fingerprint, registry, part, model)
+    return find() if model else known_fingerprint(registry, part, find)
 
 
-def _fingerprint(registry: Registry, part: Part) -> str:
+def _fingerprint(registry: Registry, part: Part, model: Part | None) -> str:
     try:
-        fingerprint: str = registry.build("task", part)().fingerprint()
+        task = registry.make_task(part, model) if model else registry.build("task", part)()
+        fingerprint: str = task.fingerprint()
     except MsbenchError:
         raise
     except (Exception, SystemExit) as error:
         raise PluginError(
-            f"task {part.name!r} of plugin {part.plugin} cannot be prepared: "
+            f"task {part.name!r} of plugin {part.plugin} cannot be prepared"
+            f"{f' for model {model.name!r}' if model else ''}: "
             f"{type(error).__name__}: {error}"
         ) from error
     return fingerprint
@@ -249,10 +264,10 @@ def cache_by_part(function: Fingerprint) -> Fingerprint:
     """`function`, asked once per part."""
     known: dict[str, str] = {}
 
-    def ask(part: Part) -> str:
-        if repr(part) not in known:
-            known[repr(part)] = function(part)
-        return known[repr(part)]
+    def ask(*parts: Part) -> str:
+        if repr(parts) not in known:
+            known[repr(parts)] = function(*parts)
+        return known[repr(parts)]
 
     return ask
 

@@ -39,7 +39,7 @@ def run_job(
         learner, results = run_trial(job, registry)
         if reason := results["training"]["diverged"]:
             return "diverged", reason, results
-        if weights is not None and not job.is_search:
+        if weights is not None and not (job.is_search or job.yardstick):
             try:
                 save_weights(learner, weights, job.key)
             except Exception as error:  # a trial is worth more than its weights

@@ -1,5 +1,6 @@
 """The contract between the loop and a framework: a model that can take a step and predict."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -45,6 +46,20 @@ class Prepared:
     """What compiled; empty if nothing did."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a learner saw of its parts in training; what it cannot tell stays as it is here."""
+
+    moved: float = math.nan
+    """Of the trained numbers, the share that training has changed."""
+    still: Sequence[str] = ()
+    """Names of the weights in which it has changed nothing."""
+    weights: int = 0
+    """How many weights there are."""
+    single: bool = False
+    """Whether the loss counted one unit in every validation batch of several examples."""
+
+
 class Learner(Protocol):
     """A model in one framework, with its loss and optimizer.
 
@@ -88,9 +103,11 @@ class Learner(Protocol):
     def predict(self, batch: Batch, decoder: Decoder, meter: Meter | None = None) -> Sequence[Any]:
         """The decoder's predictions as plain data, the model watched by the meter."""
 
-    def log_probabilities(self, batch: Batch, outputs: Sequence[Sequence[int]]) -> Sequence[float]:
+    def log_probabilities(
+        self, batch: Batch, outputs: Sequence[Sequence[int]]
+    ) -> Sequence[float] | None:
         """Nats of one generated output for each example, its END included unless it was cut at the
-        model's limit."""
+        model's limit; None if it cannot tell."""
 
     def mode(self, training: bool) -> None:
         """Called before training steps, and before validation and prediction."""
@@ -115,12 +132,15 @@ class Learner(Protocol):
     def sent_bytes(self) -> int:
         """Bytes that the optimizer's workers would have sent each other so far."""
 
-    def flops(self) -> float:
-        """Floating point operations of the phase's counted steps, exactly, or not a number; weights
-        and streams of randomness are as before when it returns."""
+    def flops(self) -> float | None:
+        """Floating point operations of the phase's counted steps, exactly; None or not a number if
+        it cannot tell. Weights and streams of randomness are as before when it returns."""
 
     def prepared(self) -> Prepared:
         """What `compile` and `graph` took in this phase; only asked if the trial sets a mode."""
+
+    def seen(self) -> Seen:
+        """What it saw of its parts in training; optional."""
 
     def parameters(self) -> int:
         """Number of trained numbers."""

@@ -102,4 +102,5 @@ def flops_per_token(learner: Learner, batches: Iterator[Batch]) -> float:
         batch = next(batches)
         learner.train_step(batch, nullcontext)
         tokens += batch.tokens
-    return learner.flops() / tokens
+    flops = learner.flops()
+    return math.nan if flops is None else flops / tokens

@@ -14,7 +14,7 @@ from msbench.errors import MsbenchError, PluginError, RecordsError, SuiteError, 
 from msbench.plan.grid import describe
 from msbench.plan.resolve import Resolved, kind_fits, misfit, resolve
 from msbench.plan.trials import Fingerprint
-from msbench.plugins.parts import trial_parts
+from msbench.plugins.parts import prepared_from, trial_parts
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.records.schema import DecodedData, PartData
@@ -68,7 +68,7 @@ def chosen(
     optimizers: Sequence[str] = (),
 ) -> list[Record]:
     """The trained trials with all of this; RecordsError with the nearest name if there are none."""
-    trials = [r for r in records if r.is_trial and not r.is_search and not _is_redecoded(r)]
+    trials = [r for r in records if r.is_trained and not _is_redecoded(r)]
     filters: list[tuple[str, Sequence[Any], Callable[[Record], set[Any]]]] = [
         ("key", [key] if key else [], lambda record: {record.key}),
         ("seed", seeds, lambda record: {record.trial["seed"]}),
@@ -118,7 +118,7 @@ def redecoding(
     fitting = [(record, trial) for record, trial in pairs if trial.decoders]
     for record, trial in fitting:
         check_weights(weights_file(weights, record.key))
-        if fingerprint(trial.task) != trial.data:
+        if fingerprint(*prepared_from(registry, trial.task, trial.model)) != trial.data:
             raise RecordsError(
                 f"the data of {trial.task.name!r} is no longer what trial {record.key} was "
                 f"trained on: run its suite again"

@@ -58,7 +58,7 @@ def run_measurement(measurement: Measurement, registry: Registry) -> Measurement
     formed within the round, so that a slow minute of the machine slows both sides of it.
     """
     first, how = measurement.strategies[0], measurement.throughput
-    task: Task = registry.build("task", first.task)()
+    task: Task = registry.make_task(first.task, first.model)
     competitors, failed = competitors_of(measurement.strategies, task, registry)
     twins, _ = competitors_of([competitors[0].trial], task, registry)
     load = Load(first.threads)

@@ -39,6 +39,8 @@ class Run:
     diverged: str = ""
     """Why training was stopped early; empty if it was not."""
     curve: list[Point] = field(default_factory=list)
+    touched: bool = False
+    """Whether a step was seen to change the batch that it was given."""
 
     def to_data(self) -> TrainingData:
         """What a record has of it."""
@@ -65,6 +67,7 @@ class Run:
             self.seconds + later.seconds,
             later.diverged,
             self.curve + moved,
+            self.touched or later.touched,
         )
 
 
@@ -109,7 +112,10 @@ def train(
             # ── one training step ───────────────────────────────────────────────────────────
             batch = next(batches)
             learner.set_rate(factor(used / budget, dearest / budget), used / budget)
+            looked = _is_power_of_two(run.steps + 1)  # what changes batches does so again
+            given = batch.checksum() if looked else 0
             step = learner.train_step(batch, clock.paused)
+            run.touched |= looked and batch.checksum() != given
             losses.append(step.loss)
             run.passes += step.passes
             run.steps += 1
@@ -128,6 +134,10 @@ def _told_steps(schedule: Schedule) -> Callable[[float, float], float]:
     if "step" in inspect.signature(schedule).parameters:
         return schedule
     return lambda spent, step: schedule(spent)
+
+
+def _is_power_of_two(number: int) -> bool:
+    return number & (number - 1) == 0
 
 
 def _divergence(train_loss: float, validation_loss: float, run: Run) -> str:

@@ -11,13 +11,17 @@ from typing import Any, cast
 import numpy as np
 
 from msbench.data.batches import evaluation_batches, longest_batch, training_batches
+from msbench.data.measures import with_measures
+from msbench.data.overlap import also_in_train
 from msbench.data.task import Batch, Task
+from msbench.data.withheld import blind, without_test
 from msbench.errors import MsbenchError
 from msbench.plugins.options import supplied
 from msbench.plugins.parts import TRAINED, trial_parts
 from msbench.plugins.registry import Registry
 from msbench.records.schema import DecodedData, LossesData, MetricData, TaskData, TrialResults
 from msbench.run.decode import decode
+from msbench.run.guards import changed_by, checksums, guards
 from msbench.run.learner import Decoder, Learner
 from msbench.run.seeds import derive, stream
 from msbench.run.train import Run, train
@@ -49,6 +53,7 @@ class BuiltDecoder:
     part: Part
     decode: Decoder
     streams: bool
+    reads_targets: bool = False
 
 
 def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
@@ -58,11 +63,15 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
     """
     start = perf_counter()
     task = build_task(trial, registry)
-    learner = make_learner(trial, task, registry)
+    shown = without_test(task)
+    learner = make_learner(trial, shown, registry)
     # Decoders before training: if one cannot be built, nothing is lost.
-    decoders = build_decoders(trial.decoders, task, registry)
+    decoders = build_decoders(trial.decoders, shown, registry)
     setup = perf_counter() - start
-    training, cost = train_phases(learner, trial, task, registry)
+    validation = evaluation_batches(task.validation, EVALUATION_BATCH)
+    before = checksums(validation)
+    training, cost = train_phases(learner, trial, shown, registry, validation)
+    found = guards(learner, training, checksums(validation) != before)
     results: TrialResults = {
         "task": _task_data(task, []),
         "training": training.to_data(),
@@ -76,9 +85,11 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
         "parameters": learner.parameters(),
         "peak_memory": cost.peak_memory,
         "decoding": [],
+        "guards": found,
     }
     if not training.diverged:
-        results["decoding"] = _decode_held_out(learner, trial, task, decoders)
+        results["decoding"], remarks = _decode_held_out(learner, trial, task, decoders)
+        found["found"] += remarks
         results["task"] = _task_data(task, results["decoding"])
         if not trial.is_search:
             results["losses"] = final_losses(learner, task)
@@ -89,18 +100,20 @@ def redecode_trial(trial: Trial, registry: Registry, weights: Path) -> list[Deco
     """What the trial's decoders give with these weights, measured as after training."""
     check_versions(trial, registry, ("task", "model", "learner"))
     task = build_task(trial, registry)
-    learner = _build_learner(trial, task, registry)
+    shown = without_test(task)
+    learner = _build_learner(trial, shown, registry)
     learner.load(weights)
-    decoders = build_decoders(trial.decoders, task, registry)
-    return _decode_held_out(learner, trial, task, decoders)
+    decoders = build_decoders(trial.decoders, shown, registry)
+    return _decode_held_out(learner, trial, task, decoders)[0]
 
 
 def build_task(trial: Trial, registry: Registry) -> Task:
     """The trial's task; MsbenchError if its data is not what the trial was planned for."""
-    task: Task = registry.build("task", trial.task)()
+    task: Task = registry.make_task(trial.task, trial.model)
     if task.fingerprint() != trial.data:
         raise MsbenchError("the data changed after the trial was planned: run the suite again")
-    return task
+    measures = {part.name: registry.build("metric", part)() for part in trial.metrics}
+    return with_measures(task, measures)
 
 
 def make_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
@@ -115,7 +128,8 @@ def build_decoders(parts: Sequence[Part], task: Task, registry: Registry) -> lis
         BuiltDecoder(
             part,
             supplied(registry.build("decoder", part), task=task),
-            registry.find("decoder", part.name).streams,
+            (entry := registry.find("decoder", part.name)).streams,
+            entry.reads_targets,
         )
         for part in parts
     ]
@@ -134,16 +148,22 @@ def rounding(trial: Trial) -> int:
 
 
 def train_phases(
-    learner: Learner, trial: Trial, task: Task, registry: Registry
+    learner: Learner,
+    trial: Trial,
+    task: Task,
+    registry: Registry,
+    validation: Sequence[Batch] | None = None,
 ) -> tuple[Run, Cost]:
     """Train phase by phase on one stream of batches.
+
+    validation: batches of the validation split, if there are any already.
 
     The learner counts the operations of every step. Memory is that of a step on the longest batch,
     so that it depends on the work and not on which examples a seed puts together.
     """
     run, cost = Run(), Cost()
     batches = trial_batches(trial, task)
-    validation = evaluation_batches(task.validation, EVALUATION_BATCH)
+    validation = validation or evaluation_batches(task.validation, EVALUATION_BATCH)
     longest = longest_batch(task.train, trial.training.batch_size, rounding(trial))
     for number, phase in enumerate(trial.stages()):
         if number:
@@ -156,7 +176,8 @@ def train_phases(
         run = run.then(stage) if number else stage
         cost.sent_bytes += learner.sent_bytes()
         cost.optimizer_bytes = max(cost.optimizer_bytes, learner.optimizer_bytes())
-        cost.flops += learner.flops()
+        flops = learner.flops()
+        cost.flops += math.nan if flops is None else flops
         if trial.training.modes:
             prepared = learner.prepared()
             cost.compile_seconds += prepared.seconds
@@ -215,7 +236,7 @@ def _task_data(task: Task, decoding: Sequence[DecodedData]) -> TaskData:
             for name, metric in task.metric_facts(names).items()
         },
         "sizes": {name: len(split) for name, split in task.splits.items()},
-        "notes": dict(task.notes),
+        "notes": {"also_in_train": also_in_train(task), **task.notes},
     }
 
 
@@ -246,17 +267,25 @@ def _build_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
 
 def _decode_held_out(
     learner: Learner, trial: Trial, task: Task, decoders: Sequence[BuiltDecoder]
-) -> list[DecodedData]:
-    """Every decoder on the held-out split; only here is the test split read for predictions."""
+) -> tuple[list[DecodedData], list[str]]:
+    """Every decoder on the held-out split, and what is remarkable about them; only here is the test
+    split read for predictions."""
     split = task.validation if trial.is_search else task.test
     batches = evaluation_batches(split, EVALUATION_BATCH)
-    results = []
+    results, remarks = [], list[str]()
     for decoder in decoders:
         _seed_libraries(trial.seed, "decoding")
         learner.reseed("decoding")
-        decoded = decode(learner, decoder.decode, task, split, batches, decoder.streams)
+        given = [each.map(np.copy) if decoder.reads_targets else blind(each) for each in batches]
+        decoded = decode(learner, decoder.decode, task, split, batches, decoder.streams, given)
+        if decoder.reads_targets and not math.isnan(decoded.empty):
+            raise MsbenchError(
+                f"decoder {decoder.part.name!r} has reads_targets, so it must return "
+                f"log-probabilities of the texts that it is given, and no texts"
+            )
         results.append(decoded.to_data(decoder.part))
-    return results
+        remarks += changed_by(decoder.part.label or decoder.part.name, given, batches)
+    return results, remarks
 
 
 def _peak_memory(learner: Learner, longest: Batch) -> float:

@@ -19,7 +19,7 @@ from msbench.plan.suite import DEFAULTS, KEYS, load_suite, shipped_suites
 from msbench.plan.tables import NAMED
 from msbench.plan.trials import plan, with_overrides
 from msbench.plugins.registry import Registry
-from msbench.spec import Choice, Phase, Suite, Throughput, Training, Tuning
+from msbench.spec import Choice, Phase, Question, Suite, Throughput, Training, Tuning
 
 SHIPPED = {name: path.read_bytes() for name, path in shipped_suites().items()}
 
@@ -117,10 +117,13 @@ WHOLE: dict[str, Any] = {
     "optimizer": [{"name": "adamw"}],
     "schedule": [{"name": "constant"}],
     "decoder": [{"name": "greedy"}],
+    "metric": [{"name": "bleu-chrf"}],
+    "yardstick": [{"name": "linear"}],
     "launcher": {"name": "processes"},
     "training": {"passes": 10},
     "tuning": {},
     "throughput": {},
+    "question": {},
     "phase": [{"passes": 3}, {}],
     "seeds": 1,
 }
@@ -131,6 +134,7 @@ TABLES: dict[str, Any] = {
     "training": Training,
     "tuning": Tuning,
     "throughput": Throughput,
+    "question": Question,
     "phase[1]": Phase,
     "task[1].training": Training,
     **{f"{kind}[1]": Choice for kind in KEYS},

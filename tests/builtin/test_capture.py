@@ -114,13 +114,13 @@ def test_a_batch_is_gathered_from_its_split(kind: str) -> None:
 
 # ── what can be captured, and what cannot ───────────────────────────────────────────────────
 
-EAGER = {"adafactor": "_local_scalar_dense", "lbfgs": "_local_scalar_dense"}
+EAGER = dict.fromkeys(["adafactor", "lbfgs", "shampoo", "soap"], "_local_scalar_dense")
 FAST = {"local-sgd": {"every": 3, "workers": 2}, "diloco": {"every": 3, "workers": 2}}
 
 
 def test_every_optimizer_can_be_captured_or_says_why_not(registry: Registry) -> None:
     for entry in registry.of("optimizer"):
-        if entry.plugin == "msbench":
+        if entry.plugin == "msbench" and entry.learner == "torch":
             base = {"base": Choice("sgd")} if "base" in entry.options() else {}
             options = {**base, **FAST.get(entry.name, {})}
             part = registry.resolve("optimizer", Choice(entry.name, options))

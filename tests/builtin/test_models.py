@@ -68,9 +68,10 @@ def test_padding_changes_no_logits_and_no_loss(model: EncoderDecoder) -> None:
         partial(Encoder, width=16, heads=2, norm="post"),
         partial(Encoder, width=16, heads=2, repeats=True),
         partial(Bag, width=16),
+        partial(Bag, width=16, ngrams=3, buckets=50),
         partial(LSTM, width=16, layers=2),
     ],
-    ids=["encoder", "encoder-post", "encoder-repeats", "bag", "lstm"],
+    ids=["encoder", "encoder-post", "encoder-repeats", "bag", "bag-3", "lstm"],
 )
 def test_padding_changes_no_label_logits(make: Any) -> None:
     split = random_pairs().train

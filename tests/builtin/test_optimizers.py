@@ -239,7 +239,9 @@ def test_lbfgs_counts_every_pass_and_falls() -> None:
 
 # ── every optimizer of the registry ─────────────────────────────────────────────────────────
 
-NAMES = [e.name for e in load_plugins().of("optimizer") if e.plugin == "msbench"]
+NAMES = [
+    e.name for e in load_plugins().of("optimizer") if e.plugin == "msbench" and e.learner == "torch"
+]
 
 
 def build(registry: Registry, name: str, **options: Any) -> Any:
@@ -264,7 +266,9 @@ def test_every_optimizer_learns_and_says_what_it_is(name: str, registry: Registr
     for number, batch in enumerate(islice(batches(small.task), 15)):
         small.set_rate(1.0, number / 15)
         passes += small.train_step(batch).passes
-    if name != "lbfgs":
+    if name == "sophia-g":  # in two of these steps one pass more
+        assert passes == 17
+    elif name != "lbfgs":
         assert passes == 15 * entry.passes
     small.mode(training=False)
     assert small.validate(held_out) < before

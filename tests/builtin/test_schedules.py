@@ -49,6 +49,16 @@ def test_ends() -> None:
     assert 0 < wsd(warmup=0.1)(0.0) < 0.02  # the first step is not wasted
 
 
+@pytest.mark.parametrize("make", [linear, cosine, wsd])
+@given(spent=share)
+def test_a_floor_is_where_a_fall_ends(make: Callable[..., Schedule], spent: float) -> None:
+    floored = make(warmup=0.2, floor=0.1)
+    assert floored(1.0) == pytest.approx(0.1)
+    if spent >= 0.2:
+        assert floored(spent) == pytest.approx(0.1 + 0.9 * make(warmup=0.2)(spent))
+    assert make(warmup=0.2, floor=0.0)(spent) == make(warmup=0.2)(spent)
+
+
 def test_between() -> None:
     assert cosine()(0.5) == pytest.approx(0.5)
     assert linear(warmup=0.2)(0.6) == pytest.approx(0.5)

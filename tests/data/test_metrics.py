@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from msbench import Metric, Split, Task, bleu_chrf, exact_f1, label_scores, rouge, span_f1
 from msbench.data.metrics import METRICS
-from msbench.data.scores import calibration_error, continuation, perplexity
+from msbench.data.scores import calibration_error, continuation, perplexity, variety
 
 WORDS = st.lists(st.text("abc ", max_size=12), min_size=1, max_size=6)
 
@@ -80,6 +80,16 @@ def test_bits_per_byte_and_perplexity() -> None:
         assert scores.metrics["bits_per_byte"] == pytest.approx(1.0)
         assert scores.metrics["perplexity"] == pytest.approx(2 ** (4 / tokens))
         assert scores.examples["bits_per_byte"] == pytest.approx([1.0, 1.0])
+
+
+def test_variety() -> None:
+    """Of words and pairs that occur once in all texts, and of texts that are one text."""
+    apart = variety(["one two three four", "five six seven eight"])
+    assert apart == {"repetition": 0, "distinct1": 1, "distinct2": 1, "self_bleu": 0}
+    same = variety(["one two three four one"] * 3)
+    assert (same["distinct1"], same["distinct2"]) == (4 / 15, 4 / 12)
+    assert same["self_bleu"] == pytest.approx(100)
+    assert math.isnan(variety(["alone"])["self_bleu"])
 
 
 def test_repetition() -> None:

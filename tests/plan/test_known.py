@@ -72,7 +72,8 @@ def test_facts_are_what_is_found_out_without_them(cache: Path) -> None:
     assert cache.is_file()
     assert [trial.key for trial in cold] == [trial.key for trial in warm]
     assert cold == warm
-    models = {registry.resolve("model", choice).json for choice in suite.models}
+    choices = (*suite.models, *suite.yardsticks)
+    models = {registry.resolve("model", choice).json for choice in choices}
     assert {trial.model.json for trial in warm} == models
 
 

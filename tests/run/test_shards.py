@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from msbench.plan.shards import Shard
 from msbench.plan.trials import expected, plan
 from msbench.records.checksum import sealed
 from msbench.records.merge import merge, same_results
+from msbench.records.question import read_question, write_question
 from msbench.run.driver import run_suite
 
 Write = Callable[..., Path]
@@ -85,6 +87,12 @@ def test_what_contradicts_is_refused(
     written(lines[1:])
     with pytest.raises(RecordsError, match="ask different questions"):
         merge([one, other], tmp_path / "new")
+    asked = read_question(one)
+    assert asked
+    write_question(other, replace(asked, decoder={"headlines": "beam"}))
+    merge([one, other], tmp_path / "new")
+    both = read_question(tmp_path / "new")
+    assert both == replace(asked, decoder={**asked.decoder, "headlines": "beam"})
 
 
 def test_a_search_is_in_one_shard(write_suite: Write, registry: Registry) -> None:

@@ -82,21 +82,6 @@ def selftest() -> None:
         click.get_current_context().exit(1)
 
 
-def accumulation() -> Iterator[Check]:
-    """A gradient in ragged parts is that of the whole batch; the mean of means is not."""
-    whole, parts = learner(sgd), learner(sgd, accumulate=3)
-    batch = next(batches(whole.task))
-    for either in (whole, parts):
-        either.train_step(batch)
-    means = learner(sgd)
-    for index in range(3):
-        total, count = means.loss(means.model, placed(batch).shard(index, 3))
-        (total / count / 3).backward()  # type: ignore[no-untyped-call]
-    name = "gradient in ragged parts"
-    yield Check(f"{name} = of the whole batch (float32)", gradients(whole), gradients(parts), 1e-6)
-    yield Check(f"{name}, mean of means: is not", gradients(whole), gradients(means), 1e-6, True)
-
-
 def sharpness() -> Iterator[Check]:
     """SAM with radius 0 is its base."""
     base, passes = trained(fast)
@@ -174,7 +159,6 @@ def decay() -> Iterator[Check]:
 
 
 CHECKS: dict[str, Callable[[], Iterator[Check]]] = {
-    "accumulation": accumulation,
     "SAM": sharpness,
     "Lookahead": lookahead,
     "EMA": moving_average,
@@ -190,9 +174,7 @@ def fast(model: nn.Module) -> Optimizer:
     return adamw(model, lr=1e-2)
 
 
-def learner(
-    optimizer: Make, accumulate: int = 1, warm: int = 0, exact: bool = False
-) -> TorchLearner:
+def learner(optimizer: Make, warm: int = 0, exact: bool = False) -> TorchLearner:
     """A small encoder-decoder on numbers after `warm` steps; in double precision if `exact`."""
     small = TorchLearner(
         numbers_fr(below=200, examples=200),
@@ -201,7 +183,6 @@ def learner(
         optimizer=optimizer,
         seed=0,
         dtype="float64" if exact else "float32",
-        accumulate=accumulate,
     )
     small.mode(training=True)
     for batch in islice(batches(small.task), warm):
@@ -248,8 +229,3 @@ def placed(batch: Batch) -> Batch:
 def weights_of(model: nn.Module) -> list[Tensor]:
     """A copy of the weights."""
     return [p.detach().clone() for p in model.parameters()]
-
-
-def gradients(learner: TorchLearner) -> list[Tensor]:
-    """The gradients of the last backward pass."""
-    return [p.grad for p in learner.model.parameters() if p.grad is not None]

@@ -63,6 +63,7 @@ def register_decoders(register: Register) -> None:
         where + "likelihood:likelihood",
         idea="How likely the text is as it stands: perplexity and bits per byte.",
         fits=["lm"],
+        reads_targets=True,
         helps="Texts that are scored, not written.",
     )
     generate(
@@ -110,4 +111,29 @@ def register_decoders(register: Register) -> None:
         paper="Leviathan et al., 2023, Fast inference from transformers via speculative decoding",
         streams=True,
         helps="One source at a time, and outputs that repeat it or that a small model foresees.",
+    )
+    register(
+        "linear",
+        "msbench.builtin.linear.parts:predicted",
+        idea="What the yardstick `linear` predicts.",
+        fits=["classify", "tag", "seq2seq"],
+        learner="linear",
+        helps="Nothing that can be chosen: it belongs to the yardstick.",
+    )
+    register(
+        "linear-likelihood",
+        "msbench.builtin.linear.parts:predicted",
+        idea="How likely texts are by the n-grams of the yardstick `linear`.",
+        fits=["lm"],
+        reads_targets=True,
+        learner="linear",
+        helps="Nothing that can be chosen: it belongs to the yardstick.",
+    )
+    register(
+        "linear-text",
+        "msbench.builtin.linear.parts:written",
+        idea="Text that the yardstick `linear` draws from its n-grams.",
+        fits=["lm"],
+        learner="linear",
+        helps="Nothing that can be chosen: it belongs to the yardstick.",
     )

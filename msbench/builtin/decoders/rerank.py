@@ -129,10 +129,10 @@ class MBR:
         assert self.task.spell is not None
         best = []
         written = self.writer.several(model, batch, self.count)
-        for outputs, reference in zip(written, batch.references, strict=True):
+        for outputs, known in zip(written, batch.spelling, strict=True):
             group = distinct(outputs)
             weights = [outputs.count(each) for each in group]
-            table = TABLES[self.utility](self.task.spell(group, [reference] * len(group)))
+            table = TABLES[self.utility](self.task.spell(group, [known] * len(group)))
             # Rounded, so that rounding errors do not decide between equals.
             utilities = (table @ np.array(weights) / sum(weights)).round(9)
             best.append(group[int(utilities.argmax())])

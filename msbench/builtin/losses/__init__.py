@@ -57,3 +57,10 @@ def register_losses(register: Register) -> None:
         helps="After cross-entropy (Shen et al., 2016); part of the gain is only a sharper "
         "distribution (Choshen et al., 2020).",
     )
+    register(
+        "linear",
+        "msbench.builtin.linear.parts:loss",
+        idea="What the yardstick `linear` is fitted to.",
+        learner="linear",
+        helps="Nothing that can be chosen: it belongs to the yardstick.",
+    )

@@ -41,3 +41,10 @@ def register_models(register: Register) -> None:
         paper="Radford et al., 2019, Language models are unsupervised multitask learners",
         fits=["lm"],
     )
+    register(
+        "linear",
+        "msbench.builtin.linear.parts:linear",
+        idea="A yardstick for any task: TF-IDF and logistic regression, copying, n-grams.",
+        paper="Joachims, 1998; Chen and Goodman, 1999, An empirical study of smoothing techniques",
+        learner="linear",
+    )

@@ -118,6 +118,140 @@ def register_optimizers(register: Register) -> None:
         helps="Hidden matrices of transformers: half the compute of AdamW to the same loss (Liu "
         "et al., 2025, of their models).",
     )
+    where = "msbench.builtin.optimizers.adam_family:"
+    memory(
+        "lion",
+        where + "lion",
+        space={
+            "lr": (3e-5, 3e-3, "log"),
+            "beta2": (0.98, 0.99, "choice"),
+            "weight_decay": (0.1, 1.0, "choice"),
+        },
+        idea="The sign of momentum: every weight moves equally far, and half of Adam's memory.",
+        paper="Chen et al., 2023, Symbolic discovery of optimization algorithms",
+        helps="Large batches and large models: as good as AdamW or a little better (Chen et al., "
+        "2023).",
+    )
+    adaptive(
+        "cautious-adamw",
+        where + "cautious_adamw",
+        idea="AdamW without the weights' moves that point against the gradient.",
+        paper="Liang et al., 2024, Cautious optimizers: improving training with one line of code",
+        helps="Where AdamW does, up to 1.5 times faster (Liang et al., 2024, of their models).",
+    )
+    memory(
+        "ademamix",
+        where + "ademamix",
+        space={
+            "lr": small_rates,
+            "beta3": (0.999, 0.9999, "choice"),
+            "weight_decay": decay,
+        },
+        idea="Adam with a second momentum that remembers thousands of gradients.",
+        paper="Pagliardini et al., 2024, The AdEMAMix optimizer: better, faster, older",
+        helps="Long training, with thousands of steps to remember (Pagliardini et al., 2024).",
+    )
+    memory(
+        "mars",
+        where + "mars",
+        space={
+            "lr": small_rates,
+            "gamma": (0.005, 0.025, "choice"),
+            "weight_decay": decay,
+        },
+        idea="AdamW along gradients corrected by how they changed: less variance.",
+        paper="Yuan et al., 2024, MARS: unleashing the power of variance reduction",
+        helps="Noisy gradients of language models (Yuan et al., 2024); others find it close to "
+        "AdamW once both are tuned (Wen et al., 2025, Fantastic pretraining optimizers).",
+    )
+    memory(
+        "lamb",
+        where + "lamb",
+        space={"lr": (1e-3, 1e-1, "log"), "beta2": beta2, "weight_decay": decay},
+        idea="Adam's steps, each weight tensor's as long as a share of the tensor.",
+        paper="You et al., 2020, Large batch optimization for deep learning",
+        helps="Batches of many thousands (You et al., 2020); tuned AdamW does as well (Nado et "
+        "al., 2021, A large batch optimizer reality check).",
+    )
+    memory(
+        "sophia-g",
+        "msbench.builtin.optimizers.sophia:sophia_g",
+        passes=1.1,
+        space={
+            "lr": small_rates,
+            "gamma": (1.0, 10.0, "choice"),
+            "weight_decay": (0.1, 0.3, "choice"),
+        },
+        idea="Momentum over curvature, seen now and then on labels that the model draws.",
+        paper="Liu et al., 2023, Sophia: a scalable stochastic second-order optimizer",
+        helps="Language models in half the steps of AdamW (Liu et al., 2023); tuned alike, others "
+        "find less (Wen et al., 2025, Fantastic pretraining optimizers).",
+    )
+    where = "msbench.builtin.optimizers.parameter_free:"
+    found = partial(memory, space={"lr": (0.3, 3.0, "log"), "weight_decay": decay})
+    found(
+        "prodigy",
+        where + "prodigy",
+        idea="Adam that estimates its own rate, and trusts the estimate sooner.",
+        paper="Mishchenko and Defazio, 2023, Prodigy: an expeditiously adaptive parameter-free "
+        "learner",
+        helps="Where nobody can tune a rate (Mishchenko and Defazio, 2023).",
+    )
+    found(
+        "dadapt-adam",
+        where + "dadapt_adam",
+        idea="Adam that estimates its own rate from how far it has come.",
+        paper="Defazio and Mishchenko, 2023, Learning-rate-free learning by D-Adaptation",
+        helps="Where nobody can tune a rate (Defazio and Mishchenko, 2023).",
+    )
+    where = "msbench.builtin.optimizers.kronecker:"
+    memory(
+        "shampoo",
+        where + "shampoo",
+        space={"lr": small_rates, "beta2": (0.95, 0.99, "choice"), "weight_decay": decay},
+        idea="Momentum scaled by inverse roots of how rows, and columns, go together.",
+        paper="Gupta et al., 2018, Shampoo; Anil et al., 2020, Scalable second order optimization",
+        helps="Matrices with correlated rows and columns: fewer steps than Adam (Anil et al., "
+        "2020), dearer ones.",
+    )
+    memory(
+        "soap",
+        where + "soap",
+        space={"lr": small_rates, "beta2": (0.95, 0.99, "choice"), "weight_decay": decay},
+        idea="AdamW in the eigenvectors that Shampoo would use.",
+        paper="Vyas et al., 2024, SOAP: improving and stabilizing Shampoo using Adam",
+        helps="As Shampoo, with decompositions made seldom (Vyas et al., 2024).",
+    )
+    where = "msbench.builtin.optimizers.orthogonalized:"
+    memory(
+        "normuon",
+        where + "normuon",
+        space={"lr": small_rates, "momentum": (0.9, 0.95, "choice"), "weight_decay": decay},
+        idea="Muon whose rows all move about equally far.",
+        paper="Li et al., 2025, NorMuon: making Muon more efficient and scalable",
+        helps="As Muon, with some fewer steps (Li et al., 2025, of their models).",
+    )
+    memory(
+        "adamuon",
+        where + "adamuon",
+        space={"lr": small_rates, "beta": (0.9, 0.95, "choice"), "weight_decay": decay},
+        idea="Muon, scaled per weight by a mean of squares.",
+        paper="Si et al., 2025, AdaMuon: adaptive Muon optimizer",
+        helps="As Muon (Si et al., 2025, of their models).",
+    )
+    memory(
+        "scion",
+        where + "scion",
+        space={
+            "lr": (1e-4, 1e-2, "log"),
+            "momentum": (0.9, 0.95, "choice"),
+            "constrained": (False, True, "choice"),
+        },
+        idea="Steps of a fixed length in the norm that suits a layer, within a ball.",
+        paper="Pethick et al., 2025, Training deep learning models with norm-constrained LMOs",
+        helps="Rates that are to hold for models of other widths (Pethick et al., 2025).",
+    )
+    where = "msbench.builtin.optimizers.torch_optim:"
     register(
         "lbfgs",
         where + "lbfgs",
@@ -190,4 +324,11 @@ def register_optimizers(register: Register) -> None:
         paper="Douillard et al., 2023, DiLoCo: Distributed low-communication training",
         helps="Workers far apart, with hundreds of steps between two meetings (Douillard et al., "
         "2023); on one machine it saves nothing.",
+    )
+    register(
+        "linear",
+        "msbench.builtin.linear.parts:optimizer",
+        idea="How the yardstick `linear` is fitted.",
+        learner="linear",
+        helps="Nothing that can be chosen: it belongs to the yardstick.",
     )

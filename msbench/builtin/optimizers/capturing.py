@@ -14,9 +14,17 @@ from torch.optim import Optimizer
 
 def make_capturable(optimizer: Optimizer) -> None:
     """Put learning rates on the device, and tell torch's optimizers to keep their counts there."""
-    for group in optimizer.param_groups:
-        group["lr"] = torch.tensor(float(group["lr"]), device=group["params"][0].device)
+    for group, rate in zip(optimizer.param_groups, rates_of(optimizer), strict=True):
         group["capturable"] = True
+        if rate is not None:
+            group["lr"] = torch.tensor(rate, device=group["params"][0].device)
+
+
+def rates_of(optimizer: Optimizer) -> list[float | None]:
+    """The learning rate of each group; None where it has none, so that no schedule has an effect
+    on it."""
+    rates = (group.get("lr") for group in optimizer.param_groups)
+    return [None if rate is None else float(rate) for rate in rates]
 
 
 def set_lr(group: dict[str, Any], rate: float) -> None:

@@ -8,23 +8,40 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import msbench
+from msbench.builtin.optimizers.capturing import rates_of
+from msbench.builtin.passes import add_gradient
 
 Make = Callable[[nn.Module], Optimizer]
 
 
-def check_optimizer(make: Make) -> None:
+def check_optimizer(make: Make) -> str:
     """MsbenchError if the optimizer cannot be made for a very small model or leaves weights out.
+
+    Else what a suite's author should know of it, as a sentence without its subject; often nothing.
 
     It takes no step here: what a plugin does in one may crash or hang, and only a trial's own
     process may pay for that.
     """
     model = SmallModel()
     try:
-        check_complete(model, make(model))
+        optimizer = make(model)
+        check_complete(model, optimizer)
+        without = rates_of(optimizer).count(None)
     except (msbench.MsbenchError, ValueError) as error:
         raise msbench.MsbenchError(str(error) or type(error).__name__) from error
+    except KeyError as error:
+        raise msbench.MsbenchError(
+            f"it cannot be made for a small model: its groups, or those of its base, have no "
+            f"{error.args[0]!r}"
+            if error.args
+            else "it cannot be made for a small model: KeyError"
+        ) from error
     except (Exception, SystemExit):  # a plugin's bug, perhaps with this model only: a trial tells
-        return
+        return ""
+    if not without:
+        return ""
+    which = "its groups have" if without == len(optimizer.param_groups) else "a group of it has"
+    return f"{which} no learning rate ('lr'), so schedules have no effect there"
 
 
 def check_complete(model: nn.Module, optimizer: Optimizer) -> None:
@@ -49,11 +66,16 @@ def state_bytes(make: Make) -> float:
     getattr(optimizer, "train", lambda: None)()
     tokens = torch.arange(64).remainder(256)
 
-    def closure(index: int = 0, of: int = 1) -> Tensor:
+    def closure(
+        index: int = 0, of: int = 1, *, create_graph: bool = False, labels: str = "given"
+    ) -> Tensor:
         optimizer.zero_grad()
         with torch.enable_grad():
             loss = nn.functional.cross_entropy(model(tokens[index::of]), tokens[index::of] % 2)
-            loss.backward()  # type: ignore[no-untyped-call]
+            if create_graph:
+                add_gradient(loss, list(model.parameters()))
+            else:
+                loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     for step in range(20):

@@ -9,6 +9,7 @@ from torch.optim import SGD, Optimizer
 
 from msbench.builtin.optimizers.capturing import note_replay, step_kinds
 from msbench.builtin.optimizers.inspection import is_steady
+from msbench.builtin.optimizers.states import State, load_state, state_of
 from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.optimizers.wrappers import Base, parameters, unshared
 from msbench.builtin.types import OuterRate, Share, Steps, Workers
@@ -69,6 +70,19 @@ class Local(Optimizer):
         self.steps += 1
         if self.steps % self.every == 0:
             self._count_sent()
+
+    def state_dict(self) -> State:
+        """Of all workers, their weights included, and of where they met."""
+        return state_of(self, [*self.bases, self.outer], ("workers", "steps", "sent_bytes")) | {
+            "met": [p.detach() for p in self.met]
+        }
+
+    @torch.no_grad()
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state, with the weights that belong to it."""
+        load_state(self, [*self.bases, self.outer], state)
+        torch._foreach_copy_([p.detach() for p in self.met], state["met"])
+        self.param_groups = [group for inner in self.bases for group in inner.param_groups]
 
     @torch.no_grad()
     def _meet(self) -> None:

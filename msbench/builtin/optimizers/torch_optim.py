@@ -16,6 +16,7 @@ from torch.torch_version import TorchVersion
 from msbench.builtin.optimizers.capturing import is_capturable, note_replay, step_kinds
 from msbench.builtin.optimizers.decay import Decay, decayed, decoupled
 from msbench.builtin.optimizers.inspection import is_steady
+from msbench.builtin.optimizers.states import State, load_state, state_of
 from msbench.builtin.types import (
     DecayExponent,
     Iterations,
@@ -158,23 +159,20 @@ def muon(
     The momentum of a matrix is orthogonalized by Newton-Schulz iterations (`steps` of them). Its
     steps are as long as AdamW's would be (Liu et al., 2025), so that one rate works for both.
     """
-    hidden = _hidden_matrices(model)
-    inside = {id(p) for p in hidden}
-    rest = [p for p in model.parameters() if id(p) not in inside]
-    groups = decayed(rest, weight_decay, decay, own=True)
-    parts: list[Optimizer] = [AdamW(groups, lr=lr, fused=True)]
-    if hidden:
-        parts.append(
-            Orthogonal(
-                hidden,
-                lr=lr,
-                momentum=momentum,
-                ns_steps=steps,
-                weight_decay=weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
-    return Together(parts)
+    return beside_adamw(
+        model,
+        lambda hidden: Orthogonal(
+            hidden,
+            lr=lr,
+            momentum=momentum,
+            ns_steps=steps,
+            weight_decay=weight_decay,
+            adjust_lr_fn="match_rms_adamw",
+        ),
+        lr,
+        weight_decay,
+        decay,
+    )
 
 
 def lbfgs(
@@ -189,13 +187,25 @@ def lbfgs(
     the last `history` updates is kept, although they come from other batches: L-BFGS is made for
     full-batch training, and is included to show that.
     """
-    return LBFGS(
+    return WolfeLBFGS(
         [p for p in model.parameters() if p.requires_grad],
         lr=lr,
         max_iter=iterations,
         history_size=history,
         line_search_fn="strong_wolfe",
     )
+
+
+class WolfeLBFGS(LBFGS):
+    """torch's, whose line search would divide by a rate of 0."""
+
+    steady = True
+
+    def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
+        """One step; at rate 0 only the gradient."""
+        if not self.param_groups[0]["lr"]:
+            return closure()
+        return super().step(closure)  # type: ignore[no-untyped-call, no-any-return]
 
 
 class Orthogonal(Muon):
@@ -248,6 +258,15 @@ class Together(Optimizer):
         for part in self.parts:
             note_replay(part)
 
+    def state_dict(self) -> State:
+        """Of all of them."""
+        return state_of(self, self.parts, ())
+
+    def load_state_dict(self, state: State) -> None:
+        """To all of them."""
+        load_state(self, self.parts, state)
+        self.param_groups = [group for part in self.parts for group in part.param_groups]
+
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One gradient, then a step of each."""
         loss = closure()
@@ -256,7 +275,24 @@ class Together(Optimizer):
         return loss
 
 
-def _hidden_matrices(model: nn.Module) -> list[Tensor]:
+def beside_adamw(
+    model: nn.Module,
+    make: Callable[[list[Tensor]], Optimizer],
+    lr: float,
+    weight_decay: float,
+    decay: Decay,
+) -> Optimizer:
+    """What `make` makes for hidden matrices, together with AdamW for all other weights."""
+    hidden = hidden_matrices(model)
+    inside = {id(p) for p in hidden}
+    rest = [p for p in model.parameters() if id(p) not in inside]
+    parts: list[Optimizer] = [
+        AdamW(decayed(rest, weight_decay, decay, own=True), lr=lr, fused=True)
+    ]
+    return Together([*parts, make(hidden)] if hidden else parts)
+
+
+def hidden_matrices(model: nn.Module) -> list[Tensor]:
     """Matrices within the network: neither embeddings nor the output layer (`head`)."""
     outside = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
     return [

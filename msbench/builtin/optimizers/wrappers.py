@@ -19,6 +19,7 @@ from msbench.builtin.optimizers.capturing import (
     step_kind,
 )
 from msbench.builtin.optimizers.inspection import is_steady
+from msbench.builtin.optimizers.states import State, load_state, state_of
 from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.types import PositiveShare, Share, Steps, UpTo10
 
@@ -34,6 +35,8 @@ class Wrapper(Optimizer):
     """
 
     _spent = 0.0
+    kept: tuple[str, ...] = ()
+    """The attributes that change from step to step."""
 
     def __init__(self, base: Optimizer):
         super().__init__(unshared(base).param_groups, {})
@@ -72,9 +75,20 @@ class Wrapper(Optimizer):
         """Of the base."""
         return int(getattr(self.base, "sent_bytes", 0))
 
+    def state_dict(self) -> State:
+        """That of the base, and what is kept besides."""
+        return state_of(self, [self.base], self.kept)
+
+    def load_state_dict(self, state: State) -> None:
+        """Go on from a state, with the weights that belong to it."""
+        load_state(self, [self.base], state)
+        self.param_groups = self.base.param_groups
+
 
 class Averaging(Wrapper):
     """Evaluates on other weights (`average`) than it trains."""
+
+    kept: tuple[str, ...] = ("average", "trained", "steps", "_count")
 
     def __init__(self, base: Optimizer):
         super().__init__(base)
@@ -172,6 +186,8 @@ class SWA(Averaging):
     """Stochastic weight averaging (Izmailov et al., 2018): the plain mean of the weights, taken
     after every `every` steps of the last part of the budget, from the share `start` on."""
 
+    kept = (*Averaging.kept, "averaged")
+
     def __init__(self, model: nn.Module, base: Base, start: Share = 0.75, every: Steps = 1):
         super().__init__(base(model))
         self.start, self.every, self.averaged = start, every, 0
@@ -219,9 +235,9 @@ class SAM(Wrapper):
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """One step of the base along the gradient at the worst point nearby."""
 
-        def uphill_closure() -> Tensor:
+        def uphill_closure(*shard: int, **asked: Any) -> Tensor:
             with self._replayed():
-                loss = closure()
+                loss = closure(*shard)
             weights = [p for p in parameters(self.base) if p.grad is not None]
             before = [p.detach().clone() for p in weights]
             with torch.no_grad():
@@ -230,7 +246,7 @@ class SAM(Wrapper):
                 torch._foreach_mul_(gradients, self.rho / (norm + 1e-12))  # not needed any more
                 torch._foreach_add_(weights, gradients)
             del gradients
-            closure()
+            closure(*shard, **asked)
             with torch.no_grad():
                 torch._foreach_copy_(weights, before)
             return loss
@@ -270,7 +286,7 @@ class Extragradient(Wrapper):
         loss = self.base.step(closure)  # type: ignore[arg-type]
         returned = False
 
-        def ahead() -> Tensor:
+        def ahead(*shard: int, **asked: Any) -> Tensor:
             nonlocal returned
             if returned:  # a second gradient would no longer be taken a step ahead
                 raise msbench.MsbenchError(
@@ -278,7 +294,7 @@ class Extragradient(Wrapper):
                     f"and {type(self.base).__name__} takes several"
                 )
             returned = True
-            loss_ahead = closure()
+            loss_ahead = closure(*shard, **asked)
             with torch.no_grad():
                 torch._foreach_copy_(weights, before)
             return loss_ahead

@@ -19,14 +19,14 @@ def register_schedules(register: Register) -> None:
     warmed(
         "linear",
         where + "linear",
-        idea="Down to zero in a straight line.",
+        idea="Down to zero, or to a floor, in a straight line.",
         helps="Known budgets: best or close to it over many tasks (Defazio et al., 2023, Optimal "
         "linear decay).",
     )
     warmed(
         "cosine",
         where + "cosine",
-        idea="Down to zero along half a cosine.",
+        idea="Down to zero, or to a floor, along half a cosine.",
         paper="Loshchilov and Hutter, 2017, SGDR",
         helps="Known budgets: it must end where training does (Hoffmann et al., 2022).",
     )

@@ -17,21 +17,25 @@ def constant(warmup: Share = 0.0) -> Schedule:
     return _warmed(warmup, lambda spent: 1.0)
 
 
-def linear(warmup: Share = 0.0) -> Schedule:
-    """From the full rate down to zero at the end of the budget."""
-    return _warmed(warmup, lambda spent: 1 - _after(spent, warmup))
+def linear(warmup: Share = 0.0, floor: Share = 0.0) -> Schedule:
+    """From the full rate down to the factor `floor` at the end of the budget."""
+    return _warmed(warmup, _to_floor(floor, lambda spent: 1 - _after(spent, warmup)))
 
 
-def cosine(warmup: Share = 0.0) -> Schedule:
-    """Half a cosine from the full rate down to zero at the end of the budget."""
-    return _warmed(warmup, lambda spent: (1 + math.cos(math.pi * _after(spent, warmup))) / 2)
+def cosine(warmup: Share = 0.0, floor: Share = 0.0) -> Schedule:
+    """Half a cosine from the full rate down to the factor `floor` at the end of the budget."""
+
+    def half(spent: float) -> float:
+        return (1 + math.cos(math.pi * _after(spent, warmup))) / 2
+
+    return _warmed(warmup, _to_floor(floor, half))
 
 
-def wsd(warmup: Share = 0.1, decay: OpenShare = 0.2) -> Schedule:
-    """Warm-up, stable, decay: the full rate, then over the last share `decay` down to zero."""
+def wsd(warmup: Share = 0.1, decay: OpenShare = 0.2, floor: Share = 0.0) -> Schedule:
+    """Warm-up, stable, decay: the full rate, then over the last share `decay` down to `floor`."""
     if warmup + decay > 1:
         raise msbench.MsbenchError(f"warmup {warmup} and decay {decay} are more than the budget")
-    return _warmed(warmup, lambda spent: min(1.0, (1 - spent) / decay))
+    return _warmed(warmup, _to_floor(floor, lambda spent: min(1.0, (1 - spent) / decay)))
 
 
 def inverse_sqrt(warmup: OpenShare = 0.1) -> Schedule:
@@ -61,6 +65,11 @@ def _warmed(warmup: float, then: Callable[[float], float]) -> Schedule:
         return max(0.0, then(spent))
 
     return factor
+
+
+def _to_floor(floor: float, then: Callable[[float], float]) -> Callable[[float], float]:
+    """`then`, which falls from 1 to 0, falling from 1 to `floor`."""
+    return lambda spent: floor + (1 - floor) * then(spent)
 
 
 def _after(spent: float, warmup: float) -> float:

@@ -64,6 +64,10 @@ def mixture(
         notes={**joint.notes, "of": {name: dict(task.notes) for name, task in tasks.items()}},
         lower_is_better=tuple(lower),
         metrics={"mean": Metric(low=0, high=1, margin=0.01, unit="share")},
+        readable=lambda outputs, references: (
+            joint.spell(outputs, references) if joint.spell else [],
+            [target for _, target in references],
+        ),
         texts=None,
     )
 

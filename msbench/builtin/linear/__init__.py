@@ -1,0 +1,1 @@
+"""Baselines of scikit-learn and counting, for all kinds of tasks: what strategies should beat."""

@@ -1,0 +1,1 @@
+"""Whether parts keep the contract: what `msbench check` and `msbench.testing` run."""
