@@ -3,7 +3,7 @@
 import hashlib
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.machinery import ModuleSpec
@@ -20,6 +20,9 @@ from msbench.cache import recall, remember
 
 FACTS = "distributions"
 
+Folders = tuple[tuple[str, int], ...]
+"""Paths, and when something in them was changed last."""
+
 
 @cache
 def distributions_of(name: str) -> Mapping[str, str]:
@@ -31,14 +34,8 @@ def distributions_of(name: str) -> Mapping[str, str]:
         return dict([_facts(distribution(name))])
     if _spec(name) is None:
         return {}
-    fact = f"{name} {_installed(folders())}"
-    known = recall(FACTS).get(fact)
-    if known is None:
-        # This reads the lists of all files: half a second.
-        known = sorted(set(packages_distributions().get(name, [])))
-        remember(FACTS, {fact: known})
     found: dict[str, str] = {}
-    for each in known:
+    for each in _providers(folders()).get(name, ()):
         with suppress(PackageNotFoundError):
             found |= dict([_facts(distribution(each))])
     return found
@@ -50,7 +47,7 @@ def library_version(name: str) -> str:
     return ", ".join(found.values() if len(found) == 1 else map(" ".join, sorted(found.items())))
 
 
-def folders() -> tuple[tuple[str, int], ...]:
+def folders() -> Folders:
     """Where packages may be installed, and when something was there last."""
     return tuple((path, _changed(path)) for path in sys.path)
 
@@ -63,9 +60,14 @@ def _changed(path: str) -> int:
 
 
 @cache
-def _installed(state: tuple[tuple[str, int], ...]) -> str:
-    """A short name of what is installed."""
-    return hashlib.sha256(repr(state).encode()).hexdigest()[:20]
+def _providers(state: Folders) -> Mapping[str, Sequence[str]]:
+    """All top-level modules in folders, with the distributions that they come from."""
+    fact = hashlib.sha256(repr(state).encode()).hexdigest()[:20]
+    known: Mapping[str, Sequence[str]] | None = recall(FACTS).get(fact)
+    if known is None:  # this reads the lists of all files: half a second
+        known = {name: sorted(set(found)) for name, found in packages_distributions().items()}
+        remember(FACTS, {fact: known})
+    return known
 
 
 def _facts(found: Distribution) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Identity of parts: what of code and libraries counts, and what does not."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,23 @@ def test_expressions_that_are_too_deep_to_follow_still_count(site: Path, deep: s
     before = version()
     (site / "counted_plugin/numbers.py").write_text(f"HALF = 0.25\ndef f(x): return {deep}\n")
     assert version() != before
+
+
+def test_the_lists_of_all_files_are_read_once(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the next process; half a second each, on the first run after an installation."""
+    (site / "cache").mkdir()  # now, since it changes the folder of what is installed
+    asked = []
+
+    def listed() -> Mapping[str, list[str]]:
+        asked.append(1)
+        return packages_distributions()
+
+    monkeypatch.setattr(libraries, "packages_distributions", listed)
+    for _process in range(2):
+        libraries.distributions_of.cache_clear()
+        libraries._providers.cache_clear()
+        assert [*libraries.distributions_of("counted_core")] == ["counted-plugin"]
+        assert [*libraries.distributions_of("counted_shared")] == [
+            *("counted-shared-a", "counted-shared-b")
+        ]
+    assert asked == [1]
