@@ -10,7 +10,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any, NoReturn
 
-from msbench.run.descendants import adopt_orphans, end_with_parent, kill_descendants
+from msbench.descendants import adopt_orphans, end_with_parent, kill_descendants
 
 Send = Callable[[Any], None]
 """Sends plain data to the process that waits."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from msbench.cache import facts_path, recall, remember
+from msbench.descendants import end_with_parent
 from msbench.errors import MsbenchError, PluginError, PluginWarning, printable
 from msbench.paths import read_file
 from msbench.plugins.code import code_of
@@ -140,6 +141,7 @@ def _end(process: Any) -> None:
 
 def main() -> None:
     """In the process: load the entry point or the file that the command line names."""
+    end_with_parent()
     out = os.dup(1)
     os.dup2(2, 1)  # what it prints is no message of ours
     form, value = sys.argv[1:]

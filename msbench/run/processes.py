@@ -19,11 +19,11 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, cast
 
+from msbench.descendants import kill_descendants
 from msbench.errors import MsbenchError, StoreError
 from msbench.faults import fault
 from msbench.records.record import Record, record
 from msbench.records.schema import Status
-from msbench.run.descendants import kill_descendants
 from msbench.run.device import cores, limit_threads, machine
 from msbench.run.failure import is_out_of_memory
 from msbench.run.gpus import gpu_room

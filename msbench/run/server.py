@@ -2,7 +2,7 @@
 
 import sys
 
-from msbench.run.descendants import end_with_parent
+from msbench.descendants import end_with_parent
 
 if sys.orig_argv[-1].startswith("from multiprocessing.forkserver import main"):
     end_with_parent()

@@ -17,9 +17,9 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import NoReturn
 
+from msbench.descendants import adopt_orphans, end_with_parent, kill_descendants
 from msbench.faults import fault
 from msbench.records.record import Record
-from msbench.run.descendants import adopt_orphans, end_with_parent, kill_descendants
 from msbench.spec import Job, job_from_json
 
 Run = Callable[[Job], Record]

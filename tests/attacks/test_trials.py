@@ -11,9 +11,9 @@ import pytest
 from drivers import left_running, run, wait_until, write_suite
 from misdeeds import jobs, misbehave
 
+from msbench.descendants import descendants
 from msbench.records.record import Record
 from msbench.records.store import read
-from msbench.run.descendants import descendants
 from msbench.run.processes import processes
 
 pytestmark = pytest.mark.usefixtures("server")

@@ -111,3 +111,18 @@ def test_workers_do_not_outlive_a_killed_driver(
     for process in alive:
         process.kill()
     assert not alive
+
+
+def test_a_first_load_does_not_outlive_a_killed_driver(
+    start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    psutil = pytest.importorskip("psutil")
+    with start("loading") as process:
+        wait_until(lambda: any(tmp_path.glob("*.reached")), process)
+        (loading,) = (psutil.Process(int(path.stem)) for path in tmp_path.glob("*.reached"))
+        assert loading.pid != process.pid
+        process.kill()
+    _, alive = psutil.wait_procs([loading], timeout=120)
+    for process in alive:
+        process.kill()
+    assert not alive

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from msbench.descendants import descendants
 from msbench.records.record import Record, record
-from msbench.run.descendants import descendants
 from msbench.run.processes import processes
 from msbench.spec import Job, Part, Training, Trial
 
