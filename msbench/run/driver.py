@@ -209,7 +209,7 @@ def preload_modules(registry: Registry, entries: Sequence[Entry]) -> list[str]:
     The modules of other plugins are left to the workers that need them: what importing them changes
     of the process must not reach trials that do without them.
     """
-    learners = {entry.learner for entry in entries}
+    learners = {entry.learner for entry in entries if entry.kind == "model"}
     entries = [*entries, *(registry.find("learner", name) for name in learners)]
     own = {m for e in entries if (m := e.module()).startswith(f"{OWN}.")}
     return sorted(own | {module for e in entries for module in e.preload})

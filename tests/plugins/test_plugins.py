@@ -159,7 +159,8 @@ def test_parts_of_one_part_draw_different_numbers(write: Callable[[str], str]) -
 def test_what_is_imported_for_all_trials_is_ours_or_asked_for(write: Callable[[str], str]) -> None:
     registry = load_plugins([write(GOOD)])
     entries = [registry.find("optimizer", name) for name in ("rprop", "adamw")]
-    modules = preload_modules(registry, entries)
+    assert all(name.startswith("msbench.") for name in preload_modules(registry, entries))
+    modules = preload_modules(registry, [*entries, registry.find("model", "encoder")])
     assert [name for name in modules if not name.startswith("msbench.")] == ["torch._dynamo"]
 
 
