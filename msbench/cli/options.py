@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,9 @@ from msbench.spec import COMPARED, FORMATS
 if TYPE_CHECKING:
     from msbench.compare.targets import Target
     from msbench.plan.shards import Shard
+
+REPEATED = ("by", "baseline", "metric", "margin")
+"""Options of a comparison without which another command would compare something else."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -190,6 +193,19 @@ def comparison_options(command: Command) -> Command:
     for option in reversed(_COMPARISON):
         command = option(command)
     return command
+
+
+def given(context: click.Context, names: Collection[str] = REPEATED) -> list[str]:
+    """The named options that the command line has, in its words."""
+    words = []
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if name in names and source == click.core.ParameterSource.COMMANDLINE:
+            value = context.params[name]
+            values = value if isinstance(value, tuple) else (value,)
+            words += [word for each in values for word in (option.opts[0], str(each))]
+    return words
 
 
 def _parse_target(context: click.Context, option: click.Parameter, text: str) -> "Target":

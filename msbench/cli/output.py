@@ -1,13 +1,18 @@
 """What commands write: results to the output, messages to the error stream, files; exit codes."""
 
+import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from msbench.errors import StoreError, printable
+
+if TYPE_CHECKING:
+    from msbench.compare.rows import Comparison
 
 NOT_OK, INTERRUPTED = 3, 130
 """Exit codes besides those of `msbench.errors`."""
@@ -49,6 +54,38 @@ def leave(code: int, message: str) -> NoReturn:
 def write(text: str) -> None:
     """Print results exactly as they are: `click.echo` would strip escape sequences from names."""
     sys.stdout.write(text + "\n")
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that results are printed on; None in a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def write_answer(
+    comparison: "Comparison", results: Sequence[str], again: Sequence[str] = ()
+) -> None:
+    """Print the answer and the three commands to go on with.
+
+    results: words that name what was compared. again: those that add seeds until there is a
+    verdict, if something is undecided; else a recommendation is the third command.
+    """
+    from msbench.report.answer import answer
+
+    rows = [row for row in comparison.accuracy if row["decides"]]
+    is_open = any(row["verdict"] == "undecided" and not row["stopped"] for row in rows)
+    passes = max((row["passes"] for row in rows if row["passes"] > 0), default=100)
+    third = (
+        ("Until decided:", again)
+        if again and is_open
+        else ("For a budget: ", ["recommend", results[0], "--budget", f"{passes:.0f}passes"])
+    )
+    commands = [
+        ("The numbers:  ", ["compare", *results, "--table", "accuracy"]),
+        ("All on a page:", ["report", *results]),
+        third,
+    ]
+    lines = [f"{what} {shlex.join(['msbench', *words])}" for what, words in commands]
+    write("\n".join(answer(comparison, lines)))
 
 
 def write_table(rows: Sequence[Mapping[str, Any]]) -> None:

@@ -7,18 +7,61 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from textwrap import wrap
 from typing import Any
 
-from tabulate import tabulate
+import tabulate
 
-from msbench.compare.rows import Comparison
-from msbench.errors import printable, printable_json
-from msbench.report.tables import legend, tables
+from msbench.compare.rows import Comparison, Row
+from msbench.errors import MsbenchError, printable, printable_json
+from msbench.report.fitting import fitted
+from msbench.report.legend import legend
+from msbench.report.tables import tables
+from msbench.spec import TABLES
+
+tabulate.MIN_PADDING = 0  # headers else take two characters more than they have
 
 
-def render(comparison: Comparison, format: str = "text") -> str:
-    """The comparison in one of `spec.FORMATS`; csv has the rows of accuracy."""
-    return rendered(comparison, comparison.accuracy, tables(comparison), legend(comparison), format)
+def render(
+    comparison: Comparison,
+    format: str = "text",
+    names: Sequence[str] = TABLES,
+    width: int | None = None,
+) -> str:
+    """The named tables in one of `spec.FORMATS`. json has all there is; csv the rows of one table,
+    of several those of accuracy.
+
+    width: characters that a line of text may take; columns that do not fit are left out, and a line
+    below says which. MsbenchError if there is a single table to show, and it has no rows.
+    """
+    shown = tables(comparison, names)
+    if len(names) == 1 and not shown and format != "json":
+        raise MsbenchError(f"the table {names[0]} has no rows here")
+    titled, left_out = [], list[str]()
+    for table in shown:
+        cells = table.cells
+        if width is not None and format == "text":
+            cells, gone = fitted(cells, width, table.spare)
+            left_out += [name for name in gone if name not in left_out]
+        titled.append((table.title, cells))
+    lines = legend(comparison, [table.name for table in shown], left_out)
+    if left_out:
+        lines.insert(0, f"Left out to fit {width} columns: {', '.join(left_out)} (--wide has all).")
+    if width is not None:
+        to_copy = {*comparison.freezing}
+        lines = [
+            piece
+            for line in lines
+            for piece in ([line] if line in to_copy else wrap(line, width, break_on_hyphens=False))
+        ]
+    return rendered(comparison, _rows(comparison, names), titled, lines, format)
+
+
+def _rows(comparison: Comparison, names: Sequence[str]) -> Sequence[Row]:
+    """What csv holds."""
+    name = names[0] if len(names) == 1 and hasattr(comparison, names[0]) else "accuracy"
+    rows: Sequence[Row] = getattr(comparison, name)
+    return rows
 
 
 def rendered(
@@ -55,7 +98,7 @@ def rendered(
 def _table(rows: Sequence[Mapping[str, str]], style: str, escape: Callable[[str], str]) -> str:
     headers = [escape(name) for name in rows[0]]
     cells = [[escape(cell) for cell in row.values()] for row in rows]
-    return tabulate(cells, headers, tablefmt=style, disable_numparse=True)
+    return tabulate.tabulate(cells, headers, tablefmt=style, disable_numparse=True)
 
 
 def _title(title: str, format: str) -> str:
