@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from msbench.compare.targets import Target
     from msbench.plan.shards import Shard
 
-REPEATED = ("by", "baseline", "metric", "margin")
+REPEATED = ("by", "baseline", "metric", "margin", "tasks", "models", "optimizers", "seeds")
 """Options of a comparison without which another command would compare something else."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -98,6 +98,9 @@ suite_argument = click.argument("suite")
 results_argument = click.argument("results")
 """RESULTS: a folder or file of records, or the name of a suite that was run."""
 
+several_results_argument = click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
+"""RESULTS: the same, or several of them."""
+
 
 def _without_plugins(context: click.Context, option: click.Parameter, wanted: bool) -> None:
     """Load msbench's own parts and files alone, in this process and those that it starts."""
@@ -144,6 +147,10 @@ format_option = click.option(
     help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
 )
 
+wide_option = click.option(
+    "--wide", is_flag=True, help="Tables as wide as they are, on a terminal, too."
+)
+
 device_option = click.option(
     "--device", type=Named(["cpu", "cuda"]), help="Instead of the suite's."
 )
@@ -162,6 +169,10 @@ optimizers_option = click.option(
     multiple=True,
     metavar="NAME",
     help="Only this optimizer (repeatable).",
+)
+
+seeds_option = click.option(
+    "--seed", "seeds", multiple=True, type=int, metavar="N", help="Only this seed (repeatable)."
 )
 
 metric_option = click.option(
@@ -252,4 +263,8 @@ _COMPARISON = (
         help="The largest difference that does not matter, in units of the metric.  [default: the "
         "metric's own]",
     ),
+    tasks_option,
+    models_option,
+    optimizers_option,
+    seeds_option,
 )

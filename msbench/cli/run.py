@@ -89,6 +89,7 @@ MAX_SEEDS = 12
 @click.pass_context
 def command(
     context: click.Context,
+    /,
     suite: str,
     out: Path,
     workers: int | None,
@@ -161,7 +162,7 @@ def command(
         _print_plan(chosen, planned)
         return
     _print_progress_before(planned, folder)
-    done = show_progress(events, stop)
+    done = show_progress(events, stop, trials=planned.expected)
     assert isinstance(done, Done)
     if shard:
         echo(f"shard {shard.number} of {shard.of} is done: {folder}")
@@ -236,7 +237,7 @@ def _print_answer(
     if needed := _seeds_needed(comparison):
         again += ["--max-seeds", str(needed)]
     results = suite.name if context.params["out"] == Path("results") else str(folder)
-    write_answer(comparison, [results], [] if suite.question.max_seeds else again)
+    write_answer(comparison, [results], again=[] if suite.question.max_seeds else again)
 
 
 def _seeds_needed(comparison: "Comparison") -> int:

@@ -12,7 +12,7 @@ NAME = 16
 """Characters that are left of a text where a table would be too wide without any spare column."""
 
 
-def fitted(cells: Cells, width: int, spare: Sequence[str]) -> tuple[Cells, list[str]]:
+def fitted(cells: Cells, width: float, spare: Sequence[str]) -> tuple[Cells, list[str]]:
     """(cells of columns that take at most `width` characters, names of columns left out).
 
     spare: the columns that may be, the first to go first. Where that is not enough, long texts lose

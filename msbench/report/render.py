@@ -15,6 +15,7 @@ import tabulate
 from msbench.compare.rows import Comparison, Row
 from msbench.errors import MsbenchError, printable, printable_json
 from msbench.report.fitting import fitted
+from msbench.report.format import Cells
 from msbench.report.legend import legend
 from msbench.report.tables import tables
 from msbench.spec import TABLES
@@ -37,24 +38,18 @@ def render(
     shown = tables(comparison, names)
     if len(names) == 1 and not shown and format != "json":
         raise MsbenchError(f"the table {names[0]} has no rows here")
-    titled, left_out = [], list[str]()
-    for table in shown:
-        cells = table.cells
-        if width is not None and format == "text":
-            cells, gone = fitted(cells, width, table.spare)
-            left_out += [name for name in gone if name not in left_out]
-        titled.append((table.title, cells))
-    lines = legend(comparison, [table.name for table in shown], left_out)
-    if left_out:
-        lines.insert(0, f"Left out to fit {width} columns: {', '.join(left_out)} (--wide has all).")
-    if width is not None:
-        to_copy = {*comparison.freezing}
-        lines = [
-            piece
-            for line in lines
-            for piece in ([line] if line in to_copy else wrap(line, width, break_on_hyphens=False))
-        ]
-    return rendered(comparison, _rows(comparison, names), titled, lines, format)
+    most = math.inf if width is None or format != "text" else width
+    fit = [fitted(table.cells, most, table.spare) for table in shown]
+    left_out = list(dict.fromkeys(name for _, gone in fit for name in gone))
+    return rendered(
+        comparison,
+        _rows(comparison, names),
+        [(table.title, cells) for table, (cells, _) in zip(shown, fit, strict=True)],
+        [*_left_out(left_out, width), *legend(comparison, [t.name for t in shown], left_out)],
+        format,
+        width=width,
+        to_copy=comparison.freezing,
+    )
 
 
 def _rows(comparison: Comparison, names: Sequence[str]) -> Sequence[Row]:
@@ -67,32 +62,60 @@ def _rows(comparison: Comparison, names: Sequence[str]) -> Sequence[Row]:
 def rendered(
     whole: Any,
     rows: Sequence[Mapping[str, Any]],
-    titled: Sequence[tuple[str, Sequence[Mapping[str, str]]]],
+    titled: Sequence[tuple[str, Cells]],
     lines: Sequence[str],
     format: str = "text",
+    *,
+    first: Sequence[str] = (),
+    width: int | None = None,
+    spare: Sequence[str] = (),
+    to_copy: Sequence[str] = (),
 ) -> str:
-    """Tables and the lines below them, in one of `spec.FORMATS`.
+    """What is said first, tables, and the lines below them, in one of `spec.FORMATS`.
 
     json holds `whole`, a dataclass, unrounded, csv the rows with all their columns. There NaN
     (not known) is null or empty, infinity `inf`; a csv cell that starts with a double quote is a
     JSON string. The others show rounded values.
+
+    width: characters that a line of text may take. spare: columns that are left out where tables
+    are wider, the first to go first; a line says which. to_copy: lines that are never broken.
     """
     if format == "json":
         return _json(whole)
     if format == "csv":
         return _csv(rows)
+    if format == "text" and width is not None:
+        fit = [(title, *fitted(cells, width, spare)) for title, cells in titled]
+        titled = [(title, cells) for title, cells, _ in fit]
+        gone = list(dict.fromkeys(name for *_, names in fit for name in names))
+        lines = [
+            piece
+            for line in [*_left_out(gone, width), *lines]
+            for piece in ([line] if line in to_copy else _broken(line, width))
+        ]
+        first = [piece for line in first for piece in _broken(line, width)]
     style, escape = {
         "text": ("simple", printable),
         "markdown": ("pipe", _markdown),
         "latex": ("latex_booktabs", printable),  # which escapes by itself
     }[format]
+    comment = "% " if format == "latex" else ""
+    ending = "\n\n" if format == "markdown" else "\n"  # where lines would run together
+    above, below = (ending.join(comment + escape(line) for line in each) for each in (first, lines))
     pieces = [
         f"{_title(title, format)}\n\n{_table(cells, style, escape)}" for title, cells in titled
     ]
-    comment = "% " if format == "latex" else ""
-    ending = "\n\n" if format == "markdown" else "\n"  # where lines would run together
-    pieces.append(ending.join(comment + escape(line) for line in lines))
-    return "\n\n".join(pieces)
+    return "\n\n".join([*([above] if above else []), *pieces, below])
+
+
+def _left_out(columns: Sequence[str], width: int | None) -> list[str]:
+    named = ", ".join(columns)
+    return [f"Left out to fit {width} characters: {named} (--wide has all)."] if columns else []
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """Between words; what follows is indented, so that lines can be told apart."""
+    return wrap(line, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _table(rows: Sequence[Mapping[str, str]], style: str, escape: Callable[[str], str]) -> str:

@@ -1,10 +1,15 @@
 """The command line as its users meet it: every command, exit code and message."""
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -266,6 +271,49 @@ def test_info_of_an_optimizer_that_cannot_step(
 
 
 # Reading records.
+
+
+def on_a_terminal(*words: str | Path, columns: int = 80) -> list[str]:
+    """What a command prints on a terminal of so many columns."""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    command = [sys.executable, "-m", "msbench", *map(str, words)]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen(command, stdout=end, stderr=subprocess.DEVNULL, env=environment):
+        os.close(end)
+        printed = b""
+        with suppress(OSError):  # EIO: the command has closed its end
+            while piece := os.read(terminal, 4096):
+                printed += piece
+    os.close(terminal)
+    return printed.decode().splitlines()
+
+
+def test_nothing_is_wider_than_the_terminal() -> None:
+    lines = on_a_terminal("compare", QUICK, "--table", "all")
+    assert any(line.startswith("Left out to fit 80 characters: per example") for line in lines)
+    told = on_a_terminal("info", "optimizer:sam", "--no-plugins")
+    for printed in (lines, told):
+        assert len(printed) > 10
+        assert max(map(len, printed)) <= 80
+
+
+def test_several_results_and_parts_of_them(tmp_path: Path, call: Call) -> None:
+    lines = (QUICK / "trials.jsonl").read_text().splitlines()
+    for name, own in (("a", lines[:30]), ("b", lines[30:])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(own))
+    both = call("compare", "a.jsonl", "b.jsonl", "--format", "json", "--baseline", "adamw")
+    whole = call("compare", QUICK / "trials.jsonl", "--format", "json", "--baseline", "adamw")
+    assert json.loads(both.stdout)["accuracy"] == json.loads(whole.stdout)["accuracy"]
+    other = json.loads(lines[0])
+    other["results"]["decoding"][0]["metrics"] = {"accuracy": 0.1}
+    (tmp_path / "c.jsonl").write_text(json.dumps(other))
+    refused = call("compare", "a.jsonl", "c.jsonl", check=2).stderr
+    assert "have other results than in a folder named before" in refused
+    some = call("compare", QUICK, "--seed", "0", "--seed", "1", "--task", "bbc-news").stdout
+    assert "only of seeds 0, 1, as asked: verdicts here are secondary" in some
+    assert "--task bbc-news --seed 0 --seed 1 --table accuracy" in some
+
 
 
 def test_claims_and_recommend(call: Call) -> None:

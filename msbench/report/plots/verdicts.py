@@ -1,7 +1,8 @@
 """Differences to the baseline with their intervals, margins, seeds and verdicts: a forest plot."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from msbench.compare.rows import AccuracyRow, Comparison
 from msbench.report.findings import contests
@@ -19,7 +20,7 @@ BELOW = 0.25
 
 WITHIN = "within the margin"
 
-LOOKS = {
+LOOKS: Mapping[str, Mapping[str, Any]] = {
     "better": {"marker": "^", "color": COLOURS[2]},
     "worse": {"marker": "v", "color": COLOURS[1]},
     WITHIN: {"marker": "s", "color": COLOURS[0]},
@@ -44,8 +45,10 @@ def _rows(comparison: Comparison) -> list[VerdictRow]:
     found = []
     for rows in contests(comparison):
         base = next((row for row in rows if row["baseline"]), None)
-        others = [row for row in rows if base and not row["baseline"] and row["pairs"]]
-        for row in others[:MOST] if base else ():
+        if base is None:
+            continue
+        others = [row for row in rows if not row["baseline"] and row["pairs"]]
+        for row in others[:MOST]:
             name = row["decoder"] if comparison.by == "decoder" else series.name(row)
             pairs = zip(row["by_seed"], base["by_seed"], strict=True)
             seeds = [mine - its for mine, its in pairs if not math.isnan(mine - its)]
@@ -65,10 +68,8 @@ def _draw(panel: Panel[VerdictRow]) -> str:
     axes, rows = panel.axes, panel.rows
     for place, row in enumerate(rows):
         if row["margin"] > 0:
-            shade = [-row["margin"], row["margin"]]
-            axes.fill_betweenx(
-                [place - 0.5, place + 0.5], *shade, color=GRID, linewidth=0, label="margin"
-            )
+            margin, height = row["margin"], [place - 0.5, place + 0.5]
+            axes.fill_betweenx(height, -margin, margin, color=GRID, linewidth=0, label="margin")
         _draw_row(panel, place, row)
     axes.axvline(0, color=INK, linewidth=0.8, zorder=1)
     axes.set_yticks(range(len(rows)), [short(row["strategy"]) for row in rows])
@@ -81,10 +82,10 @@ def _draw(panel: Panel[VerdictRow]) -> str:
         f"{in_text(row['strategy'])} {difference_of(row)} {row['verdict']}" for row in rows
     )
     left = f"; and {count_others(first['left_out'])} in the tables" if first["left_out"] else ""
-    margin = f" The margin is {number(first['margin'])}." if first["margin"] > 0 else ""
+    width = f" The margin is {number(first['margin'])}." if first["margin"] > 0 else ""
     return (
         f"Differences to {in_text(first['base'])} in {first['metric']} on {first['task']}, with "
-        f"95 % intervals: {told}{left}.{margin}"
+        f"95 % intervals: {told}{left}.{width}"
     )
 
 
