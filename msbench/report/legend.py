@@ -1,7 +1,7 @@
 """What tables mean and what was left open: sentences below those that are shown."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from msbench.compare.rows import AccuracyRow, Comparison
 from msbench.compare.yardsticks import headlines
@@ -12,18 +12,28 @@ VERDICTS = ("accuracy", "secondary")
 """The tables with verdicts against the baseline."""
 
 
+COLUMNS = (
+    *("Per example", "Overfitting", "Speed", "First token", "Output length"),
+    *("Log-probability", "To decide"),
+)
+"""Columns that have a sentence of their own, which begins with their name."""
+
+
 def legend(
-    comparison: Comparison, names: Sequence[str] = TABLES, left_out: Sequence[str] = ()
+    comparison: Comparison,
+    names: Sequence[str] = TABLES,
+    columns: Collection[str] | None = None,
 ) -> list[str]:
     """What the named tables mean and what was left open, a sentence a line.
 
-    left_out: columns that are not shown.
+    columns: those that are shown. Default: all.
     """
-    gone = tuple(f"{name.capitalize()}:" for name in left_out)
+    known = columns if columns is not None else [name.lower() for name in COLUMNS]
+    gone = [name for name in COLUMNS if not any(c.startswith(name.lower()) for c in known)]
     lines = [
         sentence
         for about, sentence in _meanings(comparison)
-        if {*about} & {*names} and not sentence.startswith(gone)
+        if {*about} & {*names} and sentence.partition(":")[0] not in gone
     ]
     lines += headlines(comparison.yardsticks, comparison.against, comparison.by)
     if comparison.freezing and "targets" in names:
@@ -79,8 +89,11 @@ def _of_verdicts(comparison: Comparison) -> Iterator[tuple[Sequence[str], str]]:
     yield (
         (*VERDICTS, "against"),
         "The margin is the largest difference that does not matter, and equivalent means within "
-        f"it: {_margins(comparison)}. To decide: about so many seeds would, for a difference of "
-        "this size and spread.",
+        f"it: {_margins(comparison)}.",
+    )
+    yield (
+        (*VERDICTS, "against"),
+        "To decide: about so many seeds would, for a difference of this size and spread.",
     )
     if any(not math.isnan(row["example_p"]) for row in comparison.accuracy):
         yield (

@@ -40,12 +40,13 @@ def render(
         raise MsbenchError(f"the table {names[0]} has no rows here")
     most = math.inf if width is None or format != "text" else width
     fit = [fitted(table.cells, most, table.spare) for table in shown]
+    columns = {name for cells, _ in fit for name in cells[0]}
     left_out = list(dict.fromkeys(name for _, gone in fit for name in gone))
     return rendered(
         comparison,
         _rows(comparison, names),
         [(table.title, cells) for table, (cells, _) in zip(shown, fit, strict=True)],
-        [*_left_out(left_out, width), *legend(comparison, [t.name for t in shown], left_out)],
+        [*_left_out(left_out, width), *legend(comparison, [t.name for t in shown], columns)],
         format,
         width=width,
         to_copy=comparison.freezing,

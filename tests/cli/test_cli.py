@@ -315,7 +315,6 @@ def test_several_results_and_parts_of_them(tmp_path: Path, call: Call) -> None:
     assert "--task bbc-news --seed 0 --seed 1 --table accuracy" in some
 
 
-
 def test_claims_and_recommend(call: Call) -> None:
     text = call("claims", QUICK).stdout
     for title in ("CLAIMS IN SHORT", "IT RAISES ACCURACY", "IT LOWERS COMPUTE"):

@@ -4,11 +4,13 @@ import json
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hostile import HOSTILE, hostile_records
+
 from msbench.compare.comparison import compare
-from msbench.compare.rows import Comparison
+from msbench.compare.rows import AccuracyRow, Comparison
 from msbench.compare.shown import of_some_seeds, shown
 from msbench.errors import MsbenchError
 from msbench.records.record import Record
@@ -35,7 +37,7 @@ def test_the_answer_says_what_the_judge_said(quick: Comparison) -> None:
     assert "bbc-news: lookahead leads with accuracy 0.829 (adamw 0.819); 200 passes, 2.2 s" in lines
     assert "  undecided: lookahead (9 seeds needed); worse: momentum, sam, sgd" in lines
     assert lines[-3:] == COMMANDS
-    better = [
+    better: list[AccuracyRow] = [
         {**row, "verdict": "better"} if row["optimizer"] == "lookahead" else row
         for row in quick.accuracy
     ]
@@ -50,8 +52,12 @@ def test_it_is_short(tasks: int, notes: int, quick: Comparison) -> None:
     """Whatever things are called, and however many notes there are."""
     named = [row for row in quick.accuracy if row["task"] == "bbc-news"]
     names = count()
-    many = [
-        {**row, "task": f"task {task} {'x' * 70 * (task % 2)}", "optimizer": f"{row['optimizer']} {next(names):060}"}
+    many: list[Any] = [
+        {
+            **row,
+            "task": f"task {task} {'x' * 70 * (task % 2)}",
+            "optimizer": f"{row['optimizer']} {next(names):060}",
+        }
         for task in range(tasks)
         for row in named
     ]
@@ -97,6 +103,6 @@ def test_what_is_left_out_was_judged_with_the_rest(quick: Comparison) -> None:
     (sam,) = (row for row in some.accuracy if row["optimizer"] == "sam" and row["decides"])
     assert sam in quick.accuracy  # p is adjusted for four, not for one
     assert not some.profiles
-    with pytest.raises(MsbenchError, match="--task bbc: these results have none; did you mean"):
-        shown(quick, {"task": ["bbc"]})
+    with pytest.raises(MsbenchError, match="--task bbc-new: these results have none; did you mean"):
+        shown(quick, {"task": ["bbc-new"]})
     assert not any(row["decides"] for row in of_some_seeds(quick, [0]).accuracy)
