@@ -30,7 +30,7 @@ VARIANTS = "; ".join(
     help="Make the package's folder there.  [default: here]",
 )
 def command(kind: str, name: str, variant: str, parent: Path) -> None:
-    """Begin a plugin: a package with one part that works, its test and a tiny suite.
+    """Begin a plugin: a package with its test and a tiny suite.
 
     It is to be changed into your own: what stands where is in the README.md of the new folder.
 
