@@ -5,7 +5,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 TESTS ?= tests plugins
 PLUGINS = $(wildcard plugins/*/pyproject.toml)
 TORTURE = $(CURDIR)/results/reference/torture.jsonl
-PICTURES = quick-curves quick-decoders optimizers-pareto optimizers-tuning optimizers-profile optimizers-ranks
+PICTURES = quick-verdicts quick-curves quick-decoders optimizers-pareto optimizers-tuning optimizers-profile optimizers-ranks
 
 .PHONY: run test test-plugins large torture check bench docs pictures references browser format wheel clean
 

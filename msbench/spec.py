@@ -46,7 +46,13 @@ COLUMNS: tuple[Compared, ...] = (*DETAILS, "optimizer", "decoder")
 FORMATS = ("text", "markdown", "csv", "json", "latex")
 """What tables can be printed as."""
 
-PICTURES = ("curves", "pareto", "profile", "ranks", "decoders", "tuning")
+TABLES = (
+    *("accuracy", "against", "seeds", "secondary", "training", "targets", "decoding", "tuning"),
+    *("throughput", "ranks", "profiles"),
+)
+"""The tables of a comparison, in the order of the report."""
+
+PICTURES = ("verdicts", "curves", "pareto", "profile", "ranks", "decoders", "tuning")
 """What can be drawn, in the order of the report; each is a file of this name in report/plots."""
 
 TaskKind = Literal["classify", "tag", "seq2seq", "lm"]

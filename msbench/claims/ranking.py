@@ -71,6 +71,7 @@ def ranked(
                 "n_ok": int(evidence.ok(candidate.trials).sum()),
                 "measured": int(measured[i]),
                 "spent": candidate.spent,
+                "seconds": _seconds(evidence, candidate),
                 "difference": float(tests.difference[i]),
                 "difference_low": float(difference_low[i]) if i else 0.0,
                 "difference_high": float(difference_high[i]) if i else 0.0,
@@ -84,6 +85,14 @@ def ranked(
         )
     rows[0]["verdict"] = "best" if measured[0] >= ENOUGH else ""
     return rows
+
+
+def _seconds(evidence: Evidence, candidate: Candidate) -> float:
+    """What training took, of trials that ended within the budget on one machine."""
+    table, trials = evidence.columns.trials, candidate.trials[evidence.ok(candidate.trials)]
+    if candidate.cell < 0 or len({*table["machine"][trials].tolist()}) != 1:
+        return math.nan
+    return float(np.mean(table["train_seconds"][trials]))
 
 
 def _judgements(

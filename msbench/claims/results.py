@@ -162,6 +162,9 @@ class RankedRow(Contested, StrategyRow):
     """Seeds that the mean is of: ended ok, and measured by then with a number."""
     spent: float
     """What they took, on average, in the unit of the budget."""
+    seconds: float
+    """What whole trials took on average; NaN where some were cut at the budget, or ran on several
+    machines."""
     difference: float
     """To the best, as are its bounds."""
     difference_low: float

@@ -24,11 +24,11 @@ from msbench.plugins.registry import Entry
 from msbench.version import __version__
 
 HELP = {
-    "run": "Run a suite and print its tables.",
+    "run": "Run a suite and say what came of it.",
     "challenge": "Tune and run a new optimizer against the records of others.",
     "merge": "Put the records of several runs of one suite together.",
     "decode": "Decode again from kept weights, without training.",
-    "compare": "Compare strategies and print the tables.",
+    "compare": "Compare strategies: the answer, or the tables.",
     "claims": "Test common claims about multi-step strategies.",
     "recommend": "Recommend strategies for a training budget.",
     "bench": "Measure how fast a suite's strategies and decoders are.",

@@ -5,8 +5,14 @@ from typing import TYPE_CHECKING
 import click
 
 from msbench.cli.inputs import Remarks, declared_question, load_registry, read_columns
-from msbench.cli.options import format_option, metric_option, plugin_option, results_argument
-from msbench.cli.output import write
+from msbench.cli.options import (
+    format_option,
+    metric_option,
+    plugin_option,
+    results_argument,
+    wide_option,
+)
+from msbench.cli.output import terminal_width, write
 
 if TYPE_CHECKING:
     from msbench.claims.pairs import Declared
@@ -17,10 +23,17 @@ if TYPE_CHECKING:
 @click.option("--strategy", default="", metavar="NAME", help="Show only this strategy.")
 @metric_option
 @click.option("--short", is_flag=True, help="Print only the summaries.")
+@wide_option
 @format_option
 @plugin_option
 def command(
-    results: str, strategy: str, metric: str, short: bool, style: str, plugins: tuple[str, ...]
+    results: str,
+    strategy: str,
+    metric: str,
+    short: bool,
+    wide: bool,
+    style: str,
+    plugins: tuple[str, ...],
 ) -> None:
     """Test common claims about multi-step strategies.
 
@@ -30,7 +43,7 @@ def command(
     RESULTS: a folder or file of records, or the name of a suite.
     """
     from msbench.claims.assess import claims
-    from msbench.report.claim_tables import claim_legend, claim_tables
+    from msbench.report.claim_tables import SPARE, claim_legend, claim_tables
     from msbench.report.render import rendered
 
     entries = load_registry(plugins).entries
@@ -39,4 +52,5 @@ def command(
     columns = read_columns(results, metric, Remarks())
     found = claims(columns, declared, strategy=strategy, metric=metric, question=question)
     tables, lines = claim_tables(found, short=short), claim_legend(found)
-    write(rendered(found, found.rows, tables, lines, style))
+    width = None if wide else terminal_width()
+    write(rendered(found, found.rows, tables, lines, style, width=width, spare=SPARE))

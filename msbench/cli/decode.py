@@ -16,6 +16,7 @@ from msbench.cli.options import (
     optimizers_option,
     plugin_option,
     results_argument,
+    seeds_option,
     tasks_option,
     workers_option,
 )
@@ -40,9 +41,7 @@ if TYPE_CHECKING:
 )
 @tasks_option
 @optimizers_option
-@click.option(
-    "--seed", "seeds", multiple=True, type=int, metavar="N", help="Only this seed (repeatable)."
-)
+@seeds_option
 @click.option(
     "--limit",
     type=Seconds(),

@@ -8,7 +8,7 @@ import click
 
 from msbench.cli.inputs import load_registry
 from msbench.cli.options import plugin_option
-from msbench.cli.output import echo
+from msbench.cli.output import echo_wrapped
 from msbench.errors import MsbenchError
 from msbench.kinds import kind_of
 
@@ -33,7 +33,7 @@ def command(part: str, plugins: tuple[str, ...]) -> None:
     registry = load_registry(plugins)
     entry = registry.find(kind_of(kind), name)
     for line in (*_facts(registry, entry), *_options(entry)):
-        echo(line)
+        echo_wrapped(line)
 
 
 def _facts(registry: "Registry", entry: "Entry") -> Iterator[str]:

@@ -75,16 +75,55 @@ def read_columns(results: str, metric: str, remarks: Remarks) -> "Columns":
         say_skipped(remarks.problems, remarks.unsealed)
 
 
-def compare_results(results: str, **options: Any) -> "tuple[Comparison, Remarks]":
-    """The comparison, and what was found while the records were read.
+def compare_results(
+    *results: str,
+    tasks: Sequence[str] = (),
+    models: Sequence[str] = (),
+    optimizers: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    **options: Any,
+) -> "tuple[Comparison, Remarks]":
+    """The comparison of one or several results, and what was found while they were read.
 
-    options: those of `comparison_options`.
+    What is not asked for by task, model and optimizer is left out after all was judged; seeds are
+    before, and then nothing decides. options: the others of `comparison_options`.
     """
     from msbench.compare.comparison import compare
+    from msbench.compare.shown import of_some_seeds, shown
+    from msbench.records.question import joined
 
-    remarks = Remarks()
-    columns = read_columns(results, options.get("metric", ""), remarks)
-    return compare(columns, question=declared_question(results), **options), remarks
+    remarks, metric = Remarks(), options.get("metric", "")
+    if len(results) == 1 and not seeds:
+        columns = read_columns(results[0], metric, remarks)
+    else:
+        columns = _read_some(results, seeds, metric, remarks)
+    question = joined({str(path): declared_question(path) for path in results})
+    comparison = compare(columns, question=question, **options)
+    if seeds:
+        comparison = of_some_seeds(comparison, seeds)
+    only = {"task": tasks, "model": models, "optimizer": optimizers}
+    return shown(comparison, only), remarks
+
+
+def _read_some(
+    results: Sequence[str], seeds: Sequence[int], metric: str, remarks: Remarks
+) -> "Columns":
+    """The columns of several results together, or of some seeds; searches count whole.
+
+    RecordsError if a trial has other results in one than in another.
+    """
+    from msbench.compare.columns import collect
+    from msbench.records.merge import gather
+    from msbench.records.store import find_results
+
+    gathered = gather([find_results(name) for name in results])
+    remarks.problems += gathered.problems
+    remarks.unsealed += gathered.unsealed
+    say_skipped(remarks.problems, remarks.unsealed)
+    records = gathered.records.values()
+    return collect(
+        (r for r in records if not seeds or not r.is_trained or r.trial["seed"] in seeds), metric
+    )
 
 
 def declared_question(results: str) -> "Question | None":

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,9 @@ from msbench.spec import COMPARED, FORMATS
 if TYPE_CHECKING:
     from msbench.compare.targets import Target
     from msbench.plan.shards import Shard
+
+REPEATED = ("by", "baseline", "metric", "margin", "tasks", "models", "optimizers", "seeds")
+"""Options of a comparison without which another command would compare something else."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -95,6 +98,9 @@ suite_argument = click.argument("suite")
 results_argument = click.argument("results")
 """RESULTS: a folder or file of records, or the name of a suite that was run."""
 
+several_results_argument = click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
+"""RESULTS: the same, or several of them."""
+
 
 def _without_plugins(context: click.Context, option: click.Parameter, wanted: bool) -> None:
     """Load msbench's own parts and files alone, in this process and those that it starts."""
@@ -141,6 +147,10 @@ format_option = click.option(
     help=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}.",
 )
 
+wide_option = click.option(
+    "--wide", is_flag=True, help="Tables as wide as they are, on a terminal, too."
+)
+
 device_option = click.option(
     "--device", type=Named(["cpu", "cuda"]), help="Instead of the suite's."
 )
@@ -159,6 +169,10 @@ optimizers_option = click.option(
     multiple=True,
     metavar="NAME",
     help="Only this optimizer (repeatable).",
+)
+
+seeds_option = click.option(
+    "--seed", "seeds", multiple=True, type=int, metavar="N", help="Only this seed (repeatable)."
 )
 
 metric_option = click.option(
@@ -190,6 +204,19 @@ def comparison_options(command: Command) -> Command:
     for option in reversed(_COMPARISON):
         command = option(command)
     return command
+
+
+def given(context: click.Context, names: Collection[str] = REPEATED) -> list[str]:
+    """The named options that the command line has, in its words."""
+    words = []
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if name in names and source == click.core.ParameterSource.COMMANDLINE:
+            value = context.params[name]
+            values = value if isinstance(value, tuple) else (value,)
+            words += [word for each in values for word in (option.opts[0], str(each))]
+    return words
 
 
 def _parse_target(context: click.Context, option: click.Parameter, text: str) -> "Target":
@@ -236,4 +263,8 @@ _COMPARISON = (
         help="The largest difference that does not matter, in units of the metric.  [default: the "
         "metric's own]",
     ),
+    tasks_option,
+    models_option,
+    optimizers_option,
+    seeds_option,
 )

@@ -23,7 +23,6 @@ from msbench.spec import PICTURES, UNITS, Unit
     metavar="FILE.svg|png",
     help="The file to write.",
 )
-@click.option("--task", "tasks", multiple=True, metavar="NAME", help="Only this task (repeatable).")
 @click.option(
     "--along",
     type=Named(UNITS),
@@ -41,7 +40,6 @@ def command(
     results: str,
     kind: str,
     out: Path,
-    tasks: tuple[str, ...],
     along: Unit | None,
     theme: str,
     **options: Any,
@@ -58,6 +56,6 @@ def command(
     if along and not PLOTS[kind].units:
         raise MsbenchError(f"--along is for learning curves (--kind curves), not for {kind}")
     comparison, _ = compare_results(results, **options)
-    drawn = picture(comparison, PLOTS[kind], tasks, along or "passes")
+    drawn = picture(comparison, PLOTS[kind], (), along or "passes")
     write_file(out, svg(drawn, theme).encode() if out.suffix == ".svg" else png(drawn, theme))
     echo(drawn.alt)

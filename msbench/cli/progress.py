@@ -1,6 +1,6 @@
 """Live progress on the error stream: a bar on a terminal, plain lines elsewhere."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from time import monotonic
 from typing import Any
@@ -10,24 +10,27 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from msbench.cli.interrupts import Stop, interruptible
+from msbench.cli.standings import Standings
 from msbench.errors import printable
 from msbench.records.record import Record
 from msbench.run.events import Event, Finished, Stage, Started, Waiting
+from msbench.spec import Trial
 
 
 def show_progress(
     events: Generator[Event, None, None],
     stop: Stop,
     finished: Callable[[Record], Any] = lambda record: None,
+    trials: Sequence[Trial] = (),
 ) -> Event | None:
-    """Show how far jobs are and which did not end ok; return the last event.
+    """Show how far jobs are, which did not end ok and who is ahead; return the last event.
 
     Signals end the jobs and raise Interrupted; Ctrl-C once wants them to `stop` first. finished:
-    is given every record.
+    is given every record. trials: those that are planned, to be told apart by their names.
     """
     event = None
     with interruptible(stop), closing(events), ExitStack() as bars:
-        display = _Display(bars)
+        display = _Display(bars, Standings(trials))
         for event in events:
             display.show(event)
             stop.in_flight = display.running
@@ -39,7 +42,8 @@ def show_progress(
 class _Display:
     """One bar or sequence of lines for each stage."""
 
-    def __init__(self, bars: ExitStack):
+    def __init__(self, bars: ExitStack, standings: Standings):
+        self._standings = standings
         self._console = Console(stderr=True, soft_wrap=True)
         self._bars = bars
         self._bar: Progress | None = None
@@ -72,13 +76,15 @@ class _Display:
     def _finish(self, record: Record) -> None:
         self._tally.done += 1
         self._tally.started.discard(record.key)
-        name = _job_name(record)
+        name, score = self._standings.name(record), self._standings.add(record)
         if record.status != "ok" or record.reason:
             self._print(f"{name}: {record.status}: {record.reason}")
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0])
+            if self._standings.news:
+                self._print(self._standings.news)
         else:
-            self._print(f"{self._tally} ({name})")
+            self._print(f"{self._tally} ({name}{score and f': {score}'})")
 
     def _print(self, line: str) -> None:
         self._console.print(Text(printable(line)))  # names come from plugins: never as markup
@@ -101,14 +107,6 @@ class _Tally:
     def _seconds_left(self) -> float:
         worked = self.done + len(self.started) / 2  # running jobs are half done, on average
         return (monotonic() - self._start) * (self.total - worked) / worked
-
-
-def _job_name(record: Record) -> str:
-    job = record.job
-    if not record.is_trial:
-        return str(job["strategies"][0]["task"]["name"])
-    point = f"point {job['tuned']['point'] + 1}, " if record.is_search else ""
-    return f"{job['task']['name']}, {job['optimizer']['name']}, {point}seed {job['seed']}"
 
 
 def _duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from msbench.cli.inputs import compare_results, installed
-from msbench.cli.options import Place, comparison_options, results_argument
+from msbench.cli.options import Place, comparison_options, several_results_argument
 from msbench.cli.output import write_file
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("report")
-@results_argument
+@several_results_argument
 @click.option(
     "-o",
     "--out",
@@ -27,19 +27,20 @@ if TYPE_CHECKING:
     help="The file to write.",
 )
 @comparison_options
-def command(results: str, out: Path, **options: Any) -> None:
+def command(results: tuple[str, ...], out: Path, **options: Any) -> None:
     """Write a page of verdicts, tables, pictures and failures.
 
     One HTML file that needs no other, with the provenance of all it shows.
 
-    RESULTS: a folder or file of records, or the name of a suite.
+    RESULTS: a folder or file of records, or the name of a suite; of several, trials stand
+    together.
     """
     from msbench.report.page import report
 
-    comparison, remarks = compare_results(results, **options)
+    comparison, remarks = compare_results(*results, **options)
     page = report(
         comparison,
-        title=Path(results).stem,
+        title=", ".join(Path(name).stem for name in results),
         command=shlex.join(["msbench", *sys.argv[1:]]),
         problems=remarks.problems,
         unsealed=remarks.unsealed,

@@ -1,5 +1,6 @@
 """`msbench run`."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from msbench.cli.interrupts import Stop, quit_on_interrupt
 from msbench.cli.options import (
     ShardName,
     device_option,
+    given,
     models_option,
     optimizers_option,
     out_option,
@@ -19,15 +21,19 @@ from msbench.cli.options import (
     tasks_option,
     workers_option,
 )
-from msbench.cli.output import NOT_OK, SHOWN, echo, leave, say, say_skipped, write
+from msbench.cli.output import NOT_OK, SHOWN, echo, leave, say, say_skipped, write_answer
 from msbench.paths import inside
 from msbench.spec import AXES, FIRST_LOOK, display_name
 
 if TYPE_CHECKING:
+    from msbench.compare.rows import Comparison
     from msbench.plan.shards import Shard
     from msbench.records.record import Record
     from msbench.run.events import Planned
     from msbench.spec import Suite
+
+REPEATED = ("settings", "tasks", "models", "optimizers", "out", "device", "plugins")
+"""Options without which the same suite would not be run again."""
 
 MAX_SEEDS = 12
 """Seeds that are added at most, unless told otherwise."""
@@ -80,7 +86,10 @@ MAX_SEEDS = 12
 )
 @click.option("--dry-run", is_flag=True, help="List the trials to run, and run nothing.")
 @click.option("--retry", is_flag=True, help="Run trials again that did not end ok.")
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     suite: str,
     out: Path,
     workers: int | None,
@@ -98,7 +107,9 @@ def command(
     dry_run: bool,
     retry: bool,
 ) -> None:
-    """Run a suite and print its tables.
+    """Run a suite and say what came of it.
+
+    The end is an answer in a few lines; `msbench compare` has the tables.
 
     Trials that have a record are not run again, so an interrupted run resumes where it stopped.
 
@@ -151,7 +162,7 @@ def command(
         _print_plan(chosen, planned)
         return
     _print_progress_before(planned, folder)
-    done = show_progress(events, stop)
+    done = show_progress(events, stop, trials=planned.expected)
     assert isinstance(done, Done)
     if shard:
         echo(f"shard {shard.number} of {shard.of} is done: {folder}")
@@ -159,7 +170,7 @@ def command(
     if done.lost:
         total = len(done.records) + done.lost
         leave(NOT_OK, f"{done.lost} of {total} left no record: the launcher lost them")
-    _print_tables(chosen, folder, done.records)
+    _print_answer(context, chosen, folder, done.records)
     _warn_of_missing_weights(chosen, folder, done.records)
     _leave_unless_ok(done.records)
 
@@ -213,13 +224,27 @@ def _print_progress_before(planned: "Planned", folder: Path) -> None:
         echo(f"all {total} trials are done already: {folder}", err=True)
 
 
-def _print_tables(suite: "Suite", folder: Path, records: "Sequence[Record]") -> None:
+def _print_answer(
+    context: click.Context, suite: "Suite", folder: Path, records: "Sequence[Record]"
+) -> None:
     from msbench.compare.comparison import compare
     from msbench.records.question import read_question
-    from msbench.report.render import render
 
     question = read_question(folder)
-    write(render(compare(records, target=suite.targets or None, question=question)))
+    comparison = compare(records, target=suite.targets or None, question=question)
+    words = given(context, REPEATED)
+    again = ["run", context.params["suite"], *words, "--until-verdict"]
+    if needed := _seeds_needed(comparison):
+        again += ["--max-seeds", str(needed)]
+    results = suite.name if context.params["out"] == Path("results") else str(folder)
+    write_answer(comparison, [results], again=[] if suite.question.max_seeds else again)
+
+
+def _seeds_needed(comparison: "Comparison") -> int:
+    """Seeds that would decide the comparison that needs the fewest; 0 if the usual do."""
+    needed = [row["seeds_needed"] for row in comparison.accuracy if row["decides"]]
+    least = min((seeds for seeds in needed if math.isfinite(seeds)), default=0)
+    return min(100, math.ceil(least)) if least > MAX_SEEDS else 0
 
 
 def _leave_unless_ok(records: "Sequence[Record]") -> None:

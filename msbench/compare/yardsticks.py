@@ -169,6 +169,14 @@ def beaten(row: YardstickRow, against: Sequence[AgainstRow]) -> str:
     return f"beaten by {count or 'none'} of {len(rivals)}"
 
 
+def beats(row: YardstickRow, against: Sequence[AgainstRow], by: Compared) -> list[str] | None:
+    """The strategies that beat it; None where none is held against it."""
+    rivals = _rivals(row, against)
+    better = [each for each in rivals if each["verdict"] == SHOWN[0]]
+    names = dict.fromkeys(compared(each, by, each["decoder"]) for each in better)
+    return [*names] if rivals else None
+
+
 def lost_yardsticks(held: Sequence[YardstickRow]) -> list[str]:
     """Yardsticks that did not end ok."""
     lost = [f"{r['yardstick']} on {r['task']}: {r['status']}: {r['reason']}" for r in held]

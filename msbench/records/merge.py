@@ -42,15 +42,43 @@ def merge(folders: Sequence[Path], into: Path) -> Merged:
     """
     if any((into / name).exists() for name in (TRIALS, THROUGHPUT)):
         raise RecordsError(f"{into}: has records already: name a new folder")
-    merged, kept, contradictions = Merged(), dict[str, Record](), list[str]()
+    gathered = gather(folders)
+    kept, question = gathered.records, _question(folders)
+    prepare_folder(into)
+    _write(into, list(kept.values()), question)
+    weights = _copy_weights(folders, into, kept)
+    return Merged(len(kept), gathered.twice, weights, gathered.problems)
+
+
+@dataclass
+class Gathered:
+    """Records of several folders that may stand together."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+    """By key."""
+    twice: int = 0
+    """Trials that several folders had, with equal results."""
+    problems: list[str] = field(default_factory=list)
+    """A sentence for every line that is no record, and is left out."""
+    unsealed: list[str] = field(default_factory=list)
+    """A sentence for every file with records that have no checksum."""
+
+
+def gather(folders: Sequence[Path]) -> Gathered:
+    """The records of all folders, or files; RecordsError if results contradict each other.
+
+    Of a trial that ended ok only somewhere, that record is kept.
+    """
+    found, contradictions = Gathered(), list[str]()
     for folder in folders:
         stored = read(folder)
-        merged.problems += stored.problems
+        found.problems += stored.problems
+        found.unsealed += stored.unsealed
         for record in stored.records:
-            other = kept.get(record.key)
-            merged.twice += other is not None
+            other = found.records.get(record.key)
+            found.twice += other is not None
             if other is None or (other.status != "ok" and record.status == "ok"):
-                kept[record.key] = record
+                found.records[record.key] = record
             elif record.is_trial and record.status == "ok" and not same_results(other, record):
                 contradictions.append(f"{record.key} in {folder}")
     if contradictions:
@@ -59,11 +87,7 @@ def merge(folders: Sequence[Path], into: Path) -> Merged:
             f"{len(contradictions)} trials have other results than in a folder named before: {told}"
             "; the machines or what is installed there differ in a way that no version tells"
         )
-    question = _question(folders)
-    prepare_folder(into)
-    _write(into, list(kept.values()), question)
-    merged.records, merged.weights = len(kept), _copy_weights(folders, into, kept)
-    return merged
+    return found
 
 
 def same_results(one: Record, other: Record) -> bool:

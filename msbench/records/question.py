@@ -5,7 +5,8 @@ run; records without the file have defaults.
 """
 
 import json
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from msbench.errors import RecordsError, StoreError
@@ -39,6 +40,27 @@ def read_question(results: Path) -> Question | None:
         return _question(data)
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise RecordsError(f"{path}: is no question of a suite ({error})") from error
+
+
+def joined(questions: Mapping[str, Question | None]) -> Question | None:
+    """What several results ask together, by the name of each; None where none of them says.
+
+    RecordsError if they contradict each other.
+    """
+    known = {name: each for name, each in questions.items() if each is not None}
+    if not known:
+        return None
+    first, *others = known.values()
+    for other in others:
+        metric, decoder = {**first.metric, **other.metric}, {**first.decoder, **other.decoder}
+        mine, its = (
+            replace(each, metric={**metric, **each.metric}, decoder={**decoder, **each.decoder})
+            for each in (first, other)
+        )
+        if mine != its:
+            raise RecordsError(f"{', '.join(known)}: their suites ask different questions ({FILE})")
+        first = mine
+    return first
 
 
 def seeds_looked_for(folder: Path) -> int:

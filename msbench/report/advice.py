@@ -6,17 +6,34 @@ from collections.abc import Sequence
 from msbench.claims.results import ChoiceRow, RankedRow, Recommendation
 from msbench.report.format import (
     Cells,
+    because,
     difference_of,
     ditto,
     drop_empty,
+    interval,
+    mean_cells,
     mean_of,
     number,
     probability,
+    seeds_ok,
+    to_decide,
     undecided,
     varies,
-    verdict_of,
+    verdict_cells,
 )
 from msbench.spec import COMPARED, DETAILS
+
+SPARE = (
+    "seeds added",
+    "95 % interval",
+    "decoder",
+    "p",
+    "seeds ok",
+    "spent",
+    "measured",
+    "worst seed",
+)
+"""Columns that a narrow terminal can do without, the first to go first."""
 
 LISTED = 10
 """Strategies of a task that are shown."""
@@ -31,10 +48,20 @@ def advice_tables(recommendation: Recommendation) -> list[tuple[str, Cells]]:
 
 def advice_lines(recommendation: Recommendation) -> list[str]:
     """What to use, how sure that is, the risk, and what to try next; sentences."""
-    lines = [line for choice in recommendation.choices for line in _advice(recommendation, choice)]
-    if not lines:
+    return [*advice_first(recommendation), *advice_reasons(recommendation)]
+
+
+def advice_first(recommendation: Recommendation) -> list[str]:
+    """For each task one sentence: what to use, the runner-up, and what both cost."""
+    if not recommendation.choices:
         evidence = "too little" if recommendation.rows else "no"
-        lines.append(f"There is {evidence} evidence at this budget: nothing can be recommended.")
+        return [f"There is {evidence} evidence at this budget: nothing can be recommended."]
+    return [_first(recommendation, choice) for choice in recommendation.choices]
+
+
+def advice_reasons(recommendation: Recommendation) -> list[str]:
+    """How sure that is, the risk, and what to try next; sentences."""
+    lines = [line for choice in recommendation.choices for line in _advice(recommendation, choice)]
     if recommendation.rows:
         lines.append(
             "Mean [95 % interval over seeds]. Verdicts are against the best. Where one of the two "
@@ -50,13 +77,12 @@ def advice_lines(recommendation: Recommendation) -> list[str]:
 
 def _advice(recommendation: Recommendation, choice: ChoiceRow) -> list[str]:
     best, second = choice["best"], choice["runner_up"]
-    where = f"{choice['task']}{', on ' + choice['machine'] if choice['machine'] else ''}"
     lost, early = best["n_ok"] < best["n"], best["measured"] < best["n_ok"]
     failed = f"; only {best['n_ok']} of {best['n']} seeds ended ok" if lost else ""
     known = "were measured by then" if choice["quantity"] == "validation loss" else "gave a number"
     failed += f"; only {best['measured']} of {best['n_ok']} {known}" if early else ""
     sentences = [
-        f"use {_name(best, second)}: {choice['quantity']} {mean_of(best)}, worst of "
+        f"{_name(best, second)}: {choice['quantity']} {mean_of(best)}, worst of "
         f"{best['measured']} seeds {number(best['worst'])} (seed {best['worst_seed']}){failed}"
     ]
     if second is None:
@@ -64,7 +90,42 @@ def _advice(recommendation: Recommendation, choice: ChoiceRow) -> list[str]:
     else:
         sentences.append(_runner_up(choice, best, second))
         sentences += [f"next, {step}" for step in _next_steps(recommendation, choice)]
-    return [f"{where}: {sentence}." for sentence in sentences]
+    return [f"{_where(choice)}: {sentence}." for sentence in sentences]
+
+
+def _first(recommendation: Recommendation, choice: ChoiceRow) -> str:
+    best, second = choice["best"], choice["runner_up"]
+    unit = recommendation.unit
+    use = (
+        f"{_where(choice)}: use {_name(best, second)}, {choice['quantity']} {_mean(best)} for "
+        f"{_price(best, unit)}"
+    )
+    if second is None:
+        return f"{use}; nothing else was measured."
+    other = f"the runner-up, {_name(second, best)}, {_mean(second)} for {_price(second, unit)}"
+    verdict: str = second["verdict"]
+    if verdict == "undecided":
+        needed = to_decide(
+            second["pairs"], second["difference"], second["p_adjusted"], second["seeds_needed"]
+        )
+        verdict = because("undecided", needed)
+    return f"{use}; {other}, is {verdict or 'not compared'}."
+
+
+def _where(choice: ChoiceRow) -> str:
+    return f"{choice['task']}{', on ' + choice['machine'] if choice['machine'] else ''}"
+
+
+def _mean(row: RankedRow) -> str:
+    return interval(row["mean"], math.nan, math.nan)
+
+
+def _price(row: RankedRow, unit: str) -> str:
+    """What it took, in the unit of the budget and in seconds."""
+    seconds = (
+        "" if unit == "seconds" or math.isnan(row["seconds"]) else f"{number(row['seconds'])} s"
+    )
+    return ", ".join(filter(None, [_amount(row["spent"], unit), seconds]))
 
 
 def _runner_up(choice: ChoiceRow, best: RankedRow, second: RankedRow) -> str:
@@ -131,17 +192,18 @@ def _evidence(recommendation: Recommendation, rows: Sequence[RankedRow]) -> Cell
             "optimizer": row["optimizer"],
             "decoder": row["decoder"],
             "measured": row["quantity"],
-            "mean": mean_of(row),
+            **mean_cells(row),
             "worst seed": number(row["worst"]),
             "vs the best": "" if row["rank"] == 1 else difference_of(row),
-            "verdict": verdict_of(row),
+            **verdict_cells(row),
             "spent": _amount(row["spent"], recommendation.unit),
-            "seeds measured": f"{row['measured']}/{row['n_ok']}" if later else "",
-            "ok": f"{row['n_ok']}/{row['n']}",
+            "seeds measured": f"{row['measured']} of {row['n_ok']}" if later else "",
+            "seeds ok": seeds_ok(row),
         }
         for row in rows
     ]
-    return ditto(drop_empty(cells, "machine", "decoder", "seeds measured"))
+    columns = ("machine", "decoder", "95 % interval", "p", "to decide", "seeds added")
+    return ditto(drop_empty(cells, *columns, "seeds measured"))
 
 
 def _name(row: RankedRow, other: RankedRow | None) -> str:

@@ -24,6 +24,10 @@ NAMES: dict[str, str] = {
 """The units that summaries have a column for, and what they are called there."""
 
 
+SPARE = ("condition", "machine", "measured", "seeds", "model", "reached", "base")
+"""Columns that a narrow terminal can do without, the first to go first."""
+
+
 def claim_tables(claims: Claims, *, short: bool = False) -> list[tuple[str, Cells]]:
     """(title, rows) of every table that has rows; `short`: only summaries."""
     titled = [
@@ -119,7 +123,7 @@ def _tests(rows: Sequence[ClaimRow], claim: str) -> Cells:
             "effect": _effect(row),
             **({"reached": _reached(row)} if claim == "compute" else {}),
             "verdict": _verdict(row),
-            "n": f"{row['pairs']}/{row['seeds']}",
+            "seeds": f"{row['pairs']} of {row['seeds']}",
         }
         for row in rows
     ]

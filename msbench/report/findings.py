@@ -55,13 +55,21 @@ class Findings:
 def findings(comparison: Comparison) -> list[Findings]:
     """One for each task and whatever else is equal, of what answers the declared question; in it
     the verdicts in the order of MARKS, the best first. Where nothing does, of all that is shown."""
+    groups = _contests(comparison)
+    return [_findings(comparison.by, *key, rows=rows) for key, rows in groups.items()]
+
+
+def contests(comparison: Comparison) -> list[list[AccuracyRow]]:
+    """The rows of each of these comparisons, the best mean first."""
+    return [*_contests(comparison).values()]
+
+
+def _contests(comparison: Comparison) -> dict[tuple[str, ...], list[AccuracyRow]]:
+    """By task, metric and whatever else is equal in them and told."""
     shown = _headline(comparison)
     axes = [axis for axis in COLUMNS if axis != comparison.by]
     around = [axis for axis in axes if axis == "decoder" or varies(shown, axis)]
-    groups = grouped(
-        shown, lambda row: (row["task"], row["metric"], *(row[axis] for axis in around))
-    )
-    return [_findings(comparison.by, *key, rows=rows) for key, rows in groups.items()]
+    return grouped(shown, lambda row: (row["task"], row["metric"], *(row[axis] for axis in around)))
 
 
 def _headline(comparison: Comparison) -> list[AccuracyRow]:
@@ -120,14 +128,11 @@ def _lost(row: AccuracyRow) -> str:
 def summary(comparison: Comparison) -> list[str]:
     """A few sentences about all of it."""
     shown = _headline(comparison)
-    names, tasks = ({row[axis] for row in shown} for axis in (comparison.by, "task"))
-    seeds = max((row["n"] for row in shown), default=0)
     verdicts = Counter(row["verdict"] for row in shown if row["verdict"])
     counts = ", ".join(f"{verdicts[word]} {word}" for word in MARKS if verdicts[word])
     untuned = ", untuned and so not ranked" if comparison.untuned else ""
     lines = [
-        f"{_count(len(names), comparison.by)} on {_count(len(tasks), 'task')}, up to "
-        f"{_count(seeds, 'seed')} each{untuned}.",
+        f"{_size(comparison)} each{untuned}.",
         f"Verdicts against {comparison.baseline}: {counts}."
         if verdicts
         else f"No verdict against {comparison.baseline} can be given.",
@@ -142,6 +147,25 @@ def summary(comparison: Comparison) -> list[str]:
         )
     held = headlines(comparison.yardsticks, comparison.against, comparison.by)
     return [*lines, *held, _failures(comparison)]
+
+
+def extent(comparison: Comparison) -> str:
+    """How much was compared with what, and what was lost, in one line."""
+    lost = sum(len(row["seeds"]) for row in comparison.failures if row["stage"] != "throughput")
+    failed = f"; {_count(lost, 'trial')} failed" if lost else ""
+    untuned = "; untuned, so not ranked" if comparison.untuned else ""
+    return f"{_size(comparison)}, against {comparison.baseline}{untuned}{failed}"
+
+
+def _size(comparison: Comparison) -> str:
+    """How much was compared."""
+    shown = _headline(comparison)
+    names, tasks = ({row[axis] for row in shown} for axis in (comparison.by, "task"))
+    seeds = max((row["n"] for row in shown), default=0)
+    return (
+        f"{_count(len(names), comparison.by)} on {_count(len(tasks), 'task')}, "
+        f"up to {_count(seeds, 'seed')}"
+    )
 
 
 def _failures(comparison: Comparison) -> str:

@@ -55,6 +55,17 @@ def mean_of(row: Row) -> str:
     return interval(row["mean"], row["low"], row["high"])
 
 
+def mean_cells(row: Row) -> dict[str, str]:
+    """The mean and its interval, a column each."""
+    mean, _, bounds = mean_of(row).partition(" ")
+    return {"mean": mean, "95 % interval": bounds}
+
+
+def seeds_ok(row: Row) -> str:
+    """Such as "3 of 4"."""
+    return f"{row['n_ok']} of {row['n']}"
+
+
 def difference_of(row: Row) -> str:
     return interval(row["difference"], row["difference_low"], row["difference_high"], "+")
 
@@ -93,6 +104,32 @@ def undecided(pairs: int, difference: float, p: float, needed: float) -> str:
     if math.isinf(needed):
         return f"{seeds}; even 10,000 would not decide"
     return f"{seeds}; about {needed:,.0f} would decide"
+
+
+def verdict_cells(row: Row) -> dict[str, str]:
+    """The verdict, its p, what would give one, and how far seeds were added, a column each."""
+    verdict, p = row["verdict"], row["p_adjusted"]
+    lost = verdict and row["n_ok"] < row["n"]
+    is_open = verdict == "undecided"
+    return {
+        "verdict": f"{verdict}, of those ok" if lost else verdict,
+        "p": probability(p).removeprefix("p ") if verdict else "",
+        "to decide": to_decide(row["pairs"], row["difference"], p, row["seeds_needed"])
+        if is_open
+        else "",
+        "seeds added": stopped(row) if verdict else "",
+    }
+
+
+def to_decide(pairs: int, difference: float, p: float, needed: float) -> str:
+    """What would give a verdict, such as "9 seeds", or why none can be given."""
+    if pairs < 2:
+        return f"{pairs} seed{'s' * (pairs != 1)}, too few"
+    if math.isnan(p) and not math.isnan(difference):
+        return f"the same in all {pairs} seeds"
+    if math.isnan(needed):
+        return ""
+    return "over 10,000 seeds" if math.isinf(needed) else f"{needed:,.0f} seeds"
 
 
 def verdict_of(row: Row) -> str:

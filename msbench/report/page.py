@@ -10,11 +10,12 @@ from msbench.compare.rows import Comparison
 from msbench.errors import printable
 from msbench.report.findings import MARKS, findings, summary
 from msbench.report.format import Cells
+from msbench.report.legend import legend
 from msbench.report.plots import PLOTS, Plot, picture
 from msbench.report.plots.series import MOST, choose_series
 from msbench.report.plots.style import DARK, PAPER
 from msbench.report.plots.svg import svg, variables
-from msbench.report.tables import legend, tables
+from msbench.report.tables import tables
 from msbench.spec import UNITS, is_part
 
 TASKS, ROWS, LINES = 8, 1000, 12
@@ -53,6 +54,7 @@ def report(
         plain = isinstance(value, str) and not isinstance(value, Markup)
         return printable(value.replace("\n", " ")) if plain else value
 
+    first, *others = PLOTS.values()
     environment = Environment(
         autoescape=True,
         finalize=one_line,
@@ -68,10 +70,11 @@ def report(
         findings=findings(comparison),
         marks=MARKS,
         notes=_notes(comparison, problems, unsealed),
-        tables=[(name, *_cut(_undo_ditto(cells))) for name, cells in tables(comparison)],
+        tables=[(each.title, *_cut(_undo_ditto(each.cells))) for each in tables(comparison)],
         legend=legend(replace(comparison, notes=(), freezing=())),
         freezing=comparison.freezing,
-        sections=[_section(comparison, plot) for plot in PLOTS.values()],
+        opening=_section(comparison, first),
+        sections=[_section(comparison, plot) for plot in others],
         failures=_cut(_failures(comparison)),
         parts=_cut(_parts(comparison)),
         machines=_cut(_machines(comparison)),

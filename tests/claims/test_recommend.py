@@ -177,7 +177,10 @@ def test_not_measured_so_early_is_not_failed_and_wins_nothing(run: Run) -> None:
         "measured by then): a larger budget or more validations may tell" in text
     )
     ((_, cells),) = advice_tables(found)
-    assert [(row["seeds measured"], row["ok"]) for row in cells] == [("1/6", "6/6"), ("0/5", "5/6")]
+    assert [(row["seeds measured"], row["seeds ok"]) for row in cells] == [
+        ("1 of 6", "6 of 6"),
+        ("0 of 5", "5 of 6"),
+    ]
 
 
 def test_what_was_measured_of_some_seeds_says_so(run: Run) -> None:

@@ -1,10 +1,15 @@
 """The command line as its users meet it: every command, exit code and message."""
 
+import fcntl
 import json
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -38,8 +43,10 @@ def test_the_main_job(write_suite: Write, tmp_path: Path, program: Program, call
     first = program("run", suite)
     assert "0 of 4 trials are done already" in first.stderr
     assert "trials: 4 of 4 done" in first.stderr
-    assert "ACCURACY" in first.stdout
-    assert "THROUGHPUT, MEASURED ALONE" in first.stdout
+    assert "numbers-fr: " in first.stdout
+    assert len(first.stdout.splitlines()) <= 12
+    assert "msbench compare tiny --table accuracy" in first.stdout
+    assert "THROUGHPUT, MEASURED ALONE" in call("compare", "tiny", "--table", "throughput").stdout
     folder = tmp_path / "results" / "tiny"
     lines = (folder / "trials.jsonl").read_text().splitlines()
     assert len(lines) == 4
@@ -98,8 +105,9 @@ def test_trials_that_do_not_end_ok(
     words = ("run", suite, "--plugin", write_plugin(FLAKY))
     done = call(*words, check=3)
     assert "numbers-fr, flaky, seed 0: failed: RuntimeError: [red]not today[/red]" in done.stderr
-    assert "0/2" in done.stdout
-    assert "2/2" in done.stdout
+    shown = call("compare", "tiny", "--table", "accuracy").stdout
+    assert "0 of 2" in shown
+    assert "2 of 2" in shown
     assert "2 of 7 did not end ok" in done.stderr
     assert "all 6 trials are done already" in call(*words, check=3).stderr
     write_plugin(FLAKY.replace("    made.step = bad\n", ""))
@@ -122,6 +130,8 @@ def test_two_rates_of_one_optimizer(write_suite: Write, call: Call) -> None:
     done = call("run", suite, "--seeds", "1")
     assert "adamw (lr=0.003)" in done.stdout
     assert "adamw (lr=0.01)" in done.stdout
+    for point in ("lr=0.003", "lr=0.01"):  # and progress tells them apart
+        assert f"numbers-fr, adamw ({point}), seed 0" in done.stderr
 
 
 def test_results_that_cannot_be_written(write_suite: Write, tmp_path: Path, call: Call) -> None:
@@ -263,6 +273,48 @@ def test_info_of_an_optimizer_that_cannot_step(
 # Reading records.
 
 
+def on_a_terminal(*words: str | Path, columns: int = 80) -> list[str]:
+    """What a command prints on a terminal of so many columns."""
+    terminal, end = pty.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    command = [sys.executable, "-m", "msbench", *map(str, words)]
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    with subprocess.Popen(command, stdout=end, stderr=subprocess.DEVNULL, env=environment):
+        os.close(end)
+        printed = b""
+        with suppress(OSError):  # EIO: the command has closed its end
+            while piece := os.read(terminal, 4096):
+                printed += piece
+    os.close(terminal)
+    return printed.decode().splitlines()
+
+
+def test_nothing_is_wider_than_the_terminal() -> None:
+    lines = on_a_terminal("compare", QUICK, "--table", "all")
+    assert any(line.startswith("Left out to fit 80 characters: per example") for line in lines)
+    told = on_a_terminal("info", "optimizer:sam", "--no-plugins")
+    for printed in (lines, told):
+        assert len(printed) > 10
+        assert max(map(len, printed)) <= 80
+
+
+def test_several_results_and_parts_of_them(tmp_path: Path, call: Call) -> None:
+    lines = (QUICK / "trials.jsonl").read_text().splitlines()
+    for name, own in (("a", lines[:30]), ("b", lines[30:])):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(own))
+    both = call("compare", "a.jsonl", "b.jsonl", "--format", "json", "--baseline", "adamw")
+    whole = call("compare", QUICK / "trials.jsonl", "--format", "json", "--baseline", "adamw")
+    assert json.loads(both.stdout)["accuracy"] == json.loads(whole.stdout)["accuracy"]
+    other = json.loads(lines[0])
+    other["results"]["decoding"][0]["metrics"] = {"accuracy": 0.1}
+    (tmp_path / "c.jsonl").write_text(json.dumps(other))
+    refused = call("compare", "a.jsonl", "c.jsonl", check=2).stderr
+    assert "have other results than in a folder named before" in refused
+    some = call("compare", QUICK, "--seed", "0", "--seed", "1", "--task", "bbc-news").stdout
+    assert "only of seeds 0, 1, as asked: verdicts here are secondary" in some
+    assert "--task bbc-news --seed 0 --seed 1 --table accuracy" in some
+
+
 def test_claims_and_recommend(call: Call) -> None:
     text = call("claims", QUICK).stdout
     for title in ("CLAIMS IN SHORT", "IT RAISES ACCURACY", "IT LOWERS COMPUTE"):
@@ -338,7 +390,7 @@ def test_unreadable_results(tmp_path: Path, call: Call) -> None:
     done = call("compare", "x.jsonl")
     assert done.stderr.count("skipped, not a whole record (record layout 9") == 10
     assert "msbench: and 10 more lines were skipped" in done.stderr
-    assert "ACCURACY" in done.stdout
+    assert "bbc-news: " in done.stdout
 
 
 def test_names_reach_files_as_they_are(tmp_path: Path, call: Call) -> None:

@@ -117,14 +117,15 @@ def _draw(
     from matplotlib.figure import Figure
 
     columns = min(3, len(panels))
-    height, left, below, across = HEIGHT, 0.78, 0.08, columns
+    height, left, below = HEIGHT, 0.78, 0.08
+    across, entries = 2 * columns, plot.more_in_legend
     if plot.names_beside:
         height = 1.0 + 0.24 * max(map(len, panels.values()))
         left = 0.3 + 0.085 * _longest(row["strategy"] for rows in panels.values() for row in rows)
     else:
-        entries = len(series.names) + (series.left_out > 0) + plot.more_in_legend
+        entries += len(series.names) + (series.left_out > 0)
         across = columns * (2 if _longest(series.names) < 18 else 1)
-        below += 0.21 * math.ceil(entries / across)
+    below += 0.21 * math.ceil(entries / across)
     above = 0.3 if len(panels) > 1 else 0.12
     width, whole = WIDTH * columns, height * math.ceil(len(panels) / columns) + below
     sentences = []
@@ -138,7 +139,7 @@ def _draw(
             sentences.append(plot.draw(Panel(title, axes, rows, series, along)))
             if len(panels) > 1:
                 axes.set_title(short(title, 40))
-        if not plot.names_beside:
+        if entries:
             _add_legend(figure, series, across)
     return figure, sentences
 
