@@ -124,7 +124,7 @@ class Learner(Protocol):
 
     def peak_memory(self, batch: Batch) -> float:
         """Bytes at the peak of training; where that is not known, of training on this batch, the
-        largest there is. Everything is as before when it returns."""
+        largest there is; NaN for unknown. Everything is as before when it returns."""
 
     def optimizer_bytes(self) -> int:
         """Bytes that the optimizer keeps from step to step, weights and gradients apart."""
