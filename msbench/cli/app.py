@@ -11,7 +11,14 @@ import click
 
 from msbench.cli.inputs import installed
 from msbench.cli.interrupts import farewell
-from msbench.cli.output import INTERRUPTED, say
+from msbench.cli.output import (
+    CLOSED,
+    INTERRUPTED,
+    drop_output,
+    escape_what_cannot_be_printed,
+    flush,
+    say,
+)
 from msbench.errors import (
     MsbenchError,
     PluginError,
@@ -90,17 +97,29 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Turn errors into messages, wherever they arise, also while commands are listed."""
+        escape_what_cannot_be_printed()
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
             try:
-                return super().main(*args, **extra)
+                return self._flushed(*args, **extra)
             except MsbenchError as error:
                 say(str(error))
                 sys.exit(error.exit_code)
+            except BrokenPipeError:  # of what is printed without a command, such as --help
+                drop_output()
+                sys.exit(CLOSED)
             except OSError as error:  # a full disk, a lost terminal: a traceback explains nothing
+                drop_output()
                 with suppress(OSError):
                     say(f"the system refused something: {error}")
                 sys.exit(StoreError.exit_code)
+
+    def _flushed(self, *args: Any, **extra: Any) -> Any:
+        """As click does it, which leaves by SystemExit; the output is all written by then."""
+        try:
+            return super().main(*args, **extra)
+        finally:
+            flush()
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         """Parse our own options."""
@@ -111,7 +130,12 @@ class Commands(click.Group):
         """Run a command; that a signal ends it is not an error."""
         try:
             with _printable_usage():
-                return super().invoke(ctx)
+                result = super().invoke(ctx)
+                flush()
+                return result
+        except BrokenPipeError:  # whoever read the output has read enough
+            drop_output()
+            ctx.exit(CLOSED)
         except KeyboardInterrupt as error:
             with suppress(OSError):  # the terminal may be gone
                 say(farewell() if ctx.invoked_subcommand in RESUMED else "interrupted")

@@ -28,7 +28,7 @@ def _pattern(more: str = "") -> "regex.Pattern[str]":
 
 
 _WORD, _NAME = _pattern(), _pattern("_")
-_TOKEN = regex.compile(rf"{_NAME.pattern}|\S", regex.V1)
+_TOKEN = regex.compile(rf"{_NAME.pattern}|[^\s\x1c-\x1f]", regex.V1)
 _SEPARATE = regex.compile(_ALONE, regex.V1)
 _HAN = regex.compile(r"\p{Han}", regex.V1)
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]", regex.V1)
