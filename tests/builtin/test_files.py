@@ -119,36 +119,111 @@ MANY = "\n\n".join(f"document {n}" for n in range(30))
 
 BAD: list[tuple[str, str, Any, dict[str, Any], str]] = [
     ("classify", "no.csv", None, {}, r"no.csv \(from /.*No such file"),
-    ("classify", "a.csv", REVIEWS, {"target": "lable"}, "a.csv:1: no column 'lable'; there is: text, l"),
+    (
+        "classify",
+        "a.csv",
+        REVIEWS,
+        {"target": "lable"},
+        "a.csv:1: no column 'lable'; there is: text, l",
+    ),
     ("classify", "a.csv", REVIEWS, {"train_size": 999}, r"0 \(all\) to 64"),
-    ("classify", "a.csv", REVIEWS, {"train_size": 1}, r"all 1 training .*the first 1 of them: train"),
+    (
+        "classify",
+        "a.csv",
+        REVIEWS,
+        {"train_size": 1},
+        r"all 1 training .*the first 1 of them: train",
+    ),
     ("classify", "a.csv", REVIEWS, {"max_length": 0}, "1 or more, not 0"),
-    ("classify", "few.csv", REVIEWS[:6], {}, "few.csv has 6 different rows in 6 groups .*; add rows"),
-    ("classify", "one.csv", REVIEWS[::2], {}, "all 32 training rows of one.csv have the label 'yes'"),
+    (
+        "classify",
+        "few.csv",
+        REVIEWS[:6],
+        {},
+        "few.csv has 6 different rows in 6 groups .*; add rows",
+    ),
+    (
+        "classify",
+        "one.csv",
+        REVIEWS[::2],
+        {},
+        "all 32 training rows of one.csv have the label 'yes'",
+    ),
     ("classify", "each.csv", EACH, {}, "no row of each.csv is left for .*, since each has a label"),
     ("classify", "commas.csv", "text,label\nhello, number 1,yes\n", {}, "commas.csv:2: more cells"),
-    ("classify", "holes.csv", "text,label\na,yes\nb,\nc\n", {},
-     r"holes.csv:3: 'label' is empty \(and 1 more: msbench data check holes.csv lists them\)"),
+    (
+        "classify",
+        "holes.csv",
+        "text,label\na,yes\nb,\nc\n",
+        {},
+        r"holes.csv:3: 'label' is empty \(and 1 more: msbench data check holes.csv lists them\)",
+    ),
     ("classify", "twice.csv", "text,text\na,b\n", {}, "two columns of one name: text, text"),
     ("classify", "empty.csv", "text,label\n", {}, "empty.csv has no rows"),
     ("classify", "semi.csv", "text;label\na;yes\n", {}, 'separated by ";": set delimiter = ";"'),
-    ("classify", "open.csv", 'text,label\na,yes\n"b,no\nc,yes\n', {}, "open.csv:3: a quote is opened and"),
-    ("classify", "quote.csv", 'text,label\n"a" b,yes\nc,yes\n', {}, "quote.csv:2: ',' expected after"),
-    ("classify", "u16.csv", "text,label\na,yes\n".encode("utf-16"), {},
-     'u16.csv:1 is UTF-16, not UTF-8; set encoding = "utf-16", or save'),
-    ("classify", "u16le.csv", "text,label\na,yes\n".encode("utf-16-le"), {}, 'encoding = "utf-16-le"'),
-    ("classify", "l1.csv", "text,label\na,yes\né,no\n".encode("latin-1"), {},
-     "l1.csv:3 is not utf-8: its byte 0xe9 would be 'é' .*set encoding = \"cp1252\""),
+    (
+        "classify",
+        "open.csv",
+        'text,label\na,yes\n"b,no\nc,yes\n',
+        {},
+        "open.csv:3: a quote is opened and",
+    ),
+    (
+        "classify",
+        "quote.csv",
+        'text,label\n"a" b,yes\nc,yes\n',
+        {},
+        "quote.csv:2: ',' expected after",
+    ),
+    (
+        "classify",
+        "u16.csv",
+        "text,label\na,yes\n".encode("utf-16"),
+        {},
+        'u16.csv:1 is UTF-16, not UTF-8; set encoding = "utf-16", or save',
+    ),
+    (
+        "classify",
+        "u16le.csv",
+        "text,label\na,yes\n".encode("utf-16-le"),
+        {},
+        'encoding = "utf-16-le"',
+    ),
+    (
+        "classify",
+        "l1.csv",
+        "text,label\na,yes\né,no\n".encode("latin-1"),
+        {},
+        "l1.csv:3 is not utf-8: its byte 0xe9 would be 'é' .*set encoding = \"cp1252\"",
+    ),
     ("classify", "a.csv", REVIEWS, {"encoding": "utf-9"}, "there is no encoding 'utf-9'"),
-    ("classify", "a.csv", REVIEWS, {"tokenizer": "zh"}, "tokenizer is that of BLEU, and metric is 'acc"),
-    ("seq2seq", "a.csv", REVIEWS, {"target": "label", "tokenizer": "ja-mecab"}, "'ja-mecab' cannot be us"),
+    (
+        "classify",
+        "a.csv",
+        REVIEWS,
+        {"tokenizer": "zh"},
+        "tokenizer is that of BLEU, and metric is 'acc",
+    ),
+    (
+        "seq2seq",
+        "a.csv",
+        REVIEWS,
+        {"target": "label", "tokenizer": "ja-mecab"},
+        "'ja-mecab' cannot be us",
+    ),
     ("seq2seq", "a.csv", REVIEWS, {"second": "label"}, "second is for classify"),
     ("seq2seq", "three.txt", "a\tb\tc\n", {}, r"three.txt:1: .*not text, tab, .*\['a', 'b', 'c'\]"),
     ("seq2seq", "c.txt", "a\tb\nno tab here\n", {}, "c.txt:2: a line without a tab: 'no tab here'"),
     ("tag", "a.csv", REVIEWS, {"metric": "bleu"}, "no metric 'bleu'"),
     ("tag", "pos.csv", [("the cat", "DET NOUN")], {}, "not 'DET'; .* metric = \"tag_accuracy\""),
     ("tag", "ragged.csv", RAGGED, {}, "ragged.csv:2: 2 words and 1 tags: a b"),
-    ("tag", "lone.conll", "fly O\n\nto O\nOslo\n", {}, "lone.conll:4: a line without a word and its tag"),
+    (
+        "tag",
+        "lone.conll",
+        "fly O\n\nto O\nOslo\n",
+        {},
+        "lone.conll:4: a line without a word and its tag",
+    ),
     ("lm", "c.txt", "text", {"label_noise": 0.1}, "label_noise is for classify"),
     ("lm", "many.txt", MANY, {"group": "customer"}, "has no columns: group is of no use"),
     ("lm", "many.txt", MANY, {"vocabulary": 99}, "must be 260 or more"),
@@ -158,7 +233,7 @@ BAD: list[tuple[str, str, Any, dict[str, Any], str]] = [
     ("lm", "bad.jsonl", '{"text": "a"}\n{"text"\n', {}, "bad.jsonl:2: not JSON"),
     ("lm", "list.jsonl", "[1]\n", {}, "list.jsonl:1: not a JSON object"),
     ("lm", "empty.txt", "\n\n", {}, "empty.txt has no rows"),
-]  # fmt: skip
+]
 """Kind, file, its text, bytes or rows, other options, and the error."""
 
 
@@ -195,7 +270,7 @@ def test_a_test_set_that_is_the_training_set_is_refused_unless_allowed() -> None
     for name in ("tr", "va", "te"):
         table(f"{name}.csv", REVIEWS, "text label")
     given = {"train": "tr.csv", "validation": "va.csv", "test": "te.csv"}
-    with pytest.raises(DataError, match="80 of 80 test texts of te.csv are training texts too"):
+    with pytest.raises(DataError, match=r"80 of 80 test texts of te\.csv are training texts too"):
         files("classify", **given)
     task = files("classify", **given, allow_overlap=True)
     assert task.notes["also_in_train"] == {"validation": 80, "test": 80}
@@ -229,7 +304,7 @@ def test_bad_rows_are_skipped_if_asked_for_and_counted() -> None:
     rows = read_rows(Path("bad.csv"), Form("classify"))
     assert [fault.line for fault in rows.faults] == [42, 43, 46, 47]
     Path("open.csv").write_text(f'text,label\n{good}"never closed,a\nb,a\n')
-    with pytest.raises(DataError, match="open.csv:42: a quote is opened and never closed"):
+    with pytest.raises(DataError, match=r"open\.csv:42: a quote is opened and never closed"):
         files("classify", "open.csv", on_bad_row="skip")
 
 

@@ -1,7 +1,7 @@
 """`msbench init`: a suite for a file of the user's own."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import click
 from msbench import DataError, Task, load_suite, printable
 from msbench.builtin.commands.reading import given, reading_options
 from msbench.builtin.tasks.files import files
-from msbench.builtin.tasks.profile import findings, guessed, length
+from msbench.builtin.tasks.profile import columns_of, findings, guessed, length
 from msbench.builtin.tasks.tables import Form, Rows, read_rows
 
 MODELS = {
@@ -84,7 +84,8 @@ def init(file: Path, out: Path | None, **options: str | None) -> None:
         raise DataError(f"{out} exists; give another name with --out, or remove it")
     form = guessed(file, given(options))
     rows = read_rows(file, form)
-    for line in (_read_as(file, form, rows), *(findings(form, rows) if rows.good else ())):
+    found = findings(form, rows) if rows.good else ()
+    for line in (*_read_as(file, form, rows), *found):
         click.echo(printable(line))
     table = task_table(file, form, rows)
     task = files(**{name: value for name, value in table.items() if name not in ("name", "label")})
@@ -95,13 +96,16 @@ def init(file: Path, out: Path | None, **options: str | None) -> None:
     click.echo(printable(f"{out} is a suite for it; next: msbench run {out}"))
 
 
-def _read_as(file: Path, form: Form, rows: Rows) -> str:
+def _read_as(file: Path, form: Form, rows: Rows) -> Iterator[str]:
     count = len(rows.good) + len(rows.faults)
     how = f", encoding {form.encoding}" * (form.encoding != "utf-8")
     how += f", delimiter {form.delimiter!r}" * bool(form.delimiter)
-    columns = f" from column {form.source!r}" * (file.suffix.lower() != ".txt")
+    names = columns_of(file, form)
+    columns = f" from column {form.source!r}" * bool(names)
     target = f" to {form.predicted!r}" * bool(columns and form.predicted)
-    return f"{file}: {count} rows{how}; read as {form.kind}{columns}{target}"
+    yield f"{file}: {count} rows{how}; read as {form.kind}{columns}{target}"
+    if names:
+        yield f"columns: {', '.join(names)}"
 
 
 def task_table(file: Path, form: Form, rows: Rows) -> dict[str, Any]:

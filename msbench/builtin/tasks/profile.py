@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +12,10 @@ from typing import Any
 import msbench
 from msbench.builtin.tasks.drawing import identity
 from msbench.builtin.tasks.tables import (
+    BIO,
     DELIMITERS,
+    OBJECTS,
+    TABLES,
     TARGETS,
     Form,
     Item,
@@ -38,7 +40,7 @@ PLAIN = Form("lm", source="")
 def guessed(path: Path, given: Mapping[str, Any]) -> Form:
     """How the file is likely to be read; what is given holds."""
     form = replace(PLAIN, encoding=given.get("encoding") or likely_encoding(path))
-    if path.suffix.lower() not in (".csv", ".tsv", ".jsonl", ".ndjson", ".json"):
+    if not has_columns(path):
         kind = given.get("kind") or _plain_kind(text_of(path, form.encoding))
         return replace(form, kind=kind, source="text", **_others(given))
     if path.suffix.lower() == ".csv":
@@ -50,6 +52,17 @@ def guessed(path: Path, given: Mapping[str, Any]) -> Form:
     kind = given.get("kind") or _likely_kind(columns, target)
     target = "" if kind == "lm" or target == TARGETS[kind] else target
     return replace(form, kind=kind, source=source, target=target, **_others(given))
+
+
+def has_columns(path: Path) -> bool:
+    """Whether rows have named cells; else it is plain text."""
+    return path.suffix.lower() in (*TABLES, *OBJECTS)
+
+
+def columns_of(path: Path, form: Form) -> list[str]:
+    """The names of all columns."""
+    any_column = replace(PLAIN, delimiter=form.delimiter, encoding=form.encoding)
+    return list(_columns(path, any_column)) if has_columns(path) else []
 
 
 def _others(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,7 +101,9 @@ def _columns(path: Path, form: Form) -> dict[str, list[Any]]:
 
 def _likely_source(columns: Mapping[str, Sequence[Any]], target: str) -> str:
     """By its name, else the one with the longest cells."""
-    named = [name for known in SOURCES for name in columns if name.lower() == known != target]
+    named = [
+        name for known in SOURCES for name in columns if name.lower() == known and name != target
+    ]
     longest = max(columns, key=lambda name: _length(columns[name]) * (name != target), default="")
     return next(iter(named), longest)
 
@@ -116,8 +131,9 @@ def _plain_kind(text: str) -> Any:
     pairs = [line.split("\t") for line in lines]
     if lines and all(len(pair) == 2 for pair in pairs):
         return _likely_kind({"second": [target for _, target in pairs]}, "second")
-    tagged = [bool(re.fullmatch(r"\S+([ \t]+\S+)*[ \t]+(O|[BI]-\S+)", line)) for line in lines]
-    return "tag" if lines and sum(tagged) > 0.9 * len(lines) else "lm"
+    cells = [line.split() for line in lines]
+    tagged = sum(len(each) > 1 and bool(BIO.fullmatch(each[-1])) for each in cells)
+    return "tag" if lines and tagged > 0.9 * len(lines) else "lm"
 
 
 def _length(cells: Sequence[Any]) -> float:

@@ -19,7 +19,10 @@ TARGETS: Mapping[TaskKind, str] = {"classify": "label", "tag": "tags", "seq2seq"
 
 DELIMITERS = (",", ";", "\t", "|")
 
-_BIO = re.compile(r"O|[BI]-.+")
+TABLES, OBJECTS = (".csv", ".tsv"), (".jsonl", ".ndjson", ".json")
+"""The names of files with columns end so; all others are plain text."""
+
+BIO = re.compile(r"O|[BI]-.+")
 
 Item = tuple[Any, Any]
 """What the builders take: (text, label), (words, tags), (text, text); for `lm` (text, "")."""
@@ -103,9 +106,9 @@ def raw_rows(path: Path, form: Form) -> Read:
     """Rows as mappings from columns to cells; of plain text as items."""
     text = text_of(path, form.encoding)
     suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv"):
+    if suffix in TABLES:
         return _table(text, path, form)
-    if suffix in (".jsonl", ".ndjson", ".json"):
+    if suffix in OBJECTS:
         return _json_lines(text)
     for name in ("second", "group"):
         if getattr(form, name):
@@ -301,7 +304,7 @@ def _check_tags(item: Item, spans: bool) -> None:
     words, tags = item
     if len(words) != len(tags):
         raise Unfit(f"{len(words)} words and {len(tags)} tags: {' '.join(words[:8])[:60]}...")
-    if spans and (strange := [tag for tag in tags if not _BIO.fullmatch(tag)]):
+    if spans and (strange := [tag for tag in tags if not BIO.fullmatch(tag)]):
         raise Unfit(
             f"spans are tagged O, B-name and I-name, not {strange[0]!r}; for other tags set "
             f'metric = "tag_accuracy"'
