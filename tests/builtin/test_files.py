@@ -11,7 +11,8 @@ import pytest
 
 from msbench import DataError, Task, bleu_chrf
 from msbench.builtin.tasks.files import files
-from msbench.builtin.tasks.tables import Form, read_rows
+from msbench.builtin.tasks.forms import Form
+from msbench.builtin.tasks.tables import read_rows
 from msbench.compare import compare
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import plan

@@ -10,8 +10,9 @@ import click
 from msbench import DataError, Task, load_suite, printable
 from msbench.builtin.commands.reading import given, reading_options
 from msbench.builtin.tasks.files import files
+from msbench.builtin.tasks.forms import Form, Rows
 from msbench.builtin.tasks.profile import columns_of, findings, guessed, length
-from msbench.builtin.tasks.tables import Form, Rows, read_rows
+from msbench.builtin.tasks.tables import read_rows
 
 MODELS = {
     "classify": ("encoder", "argmax"),

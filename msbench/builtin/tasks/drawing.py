@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msbench import DataError, linked, shuffled, split
-from msbench.builtin.tasks.tables import Grouped, Item
+from msbench.builtin.tasks.forms import Grouped, Item
 
 HELD_OUT = ("validation", "test")
 

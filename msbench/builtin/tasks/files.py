@@ -13,7 +13,9 @@ from pydantic import Field
 import msbench
 from msbench import DataError, TaskKind, mislabel, take
 from msbench.builtin.tasks.drawing import HELD_OUT, drawn, identity
-from msbench.builtin.tasks.tables import Form, Item, Rows, content, read_rows
+from msbench.builtin.tasks.encodings import content
+from msbench.builtin.tasks.forms import Form, Item, Rows
+from msbench.builtin.tasks.tables import read_rows
 from msbench.builtin.types import FilePath, Size
 
 METRICS: Mapping[TaskKind, Sequence[str]] = {

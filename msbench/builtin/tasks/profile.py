@@ -11,19 +11,9 @@ from typing import Any
 
 import msbench
 from msbench.builtin.tasks.drawing import identity
-from msbench.builtin.tasks.tables import (
-    BIO,
-    DELIMITERS,
-    OBJECTS,
-    TABLES,
-    TARGETS,
-    Form,
-    Item,
-    Rows,
-    content,
-    raw_rows,
-    text_of,
-)
+from msbench.builtin.tasks.encodings import content, text_of
+from msbench.builtin.tasks.forms import BIO, DELIMITERS, OBJECTS, TABLES, TARGETS, Form, Item, Rows
+from msbench.builtin.tasks.tables import raw_rows
 
 SOURCES = ("text", "source", "sentence", "message", "review", "question", "document", "body")
 PREDICTED = ("label", "tags", "target", "class", "category", "topic", "intent", "sentiment")

@@ -1,81 +1,30 @@
 """Rows of CSV, TSV, JSON lines and plain text files, and every row that is not one."""
 
-import codecs
 import csv
 import io
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msbench
-from msbench import DataError, TaskKind
-
-TARGETS: Mapping[TaskKind, str] = {"classify": "label", "tag": "tags", "seq2seq": "target"}
-"""What the column to predict is called if nobody says so."""
-
-DELIMITERS = (",", ";", "\t", "|")
-
-TABLES, OBJECTS = (".csv", ".tsv"), (".jsonl", ".ndjson", ".json")
-"""The names of files with columns end so; all others are plain text."""
-
-BIO = re.compile(r"O|[BI]-.+")
-
-Item = tuple[Any, Any]
-"""What the builders take: (text, label), (words, tags), (text, text); for `lm` (text, "")."""
-
-Grouped = tuple[str, Item]
-"""(value of the group column, item)."""
+from msbench import DataError
+from msbench.builtin.tasks.encodings import text_of
+from msbench.builtin.tasks.forms import (
+    BIO,
+    DELIMITERS,
+    OBJECTS,
+    TABLES,
+    Fault,
+    Form,
+    Grouped,
+    Item,
+    Rows,
+)
+from msbench.builtin.tasks.plain_text import plain_rows
 
 Read = Iterator[tuple[int, Any]]
 """(line, what is there: a row, or a `Fault`)."""
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a file is read: what it is for, its columns and how it is written."""
-
-    kind: TaskKind
-    source: str = "text"
-    second: str = ""
-    target: str = ""
-    group: str = ""
-    spans: bool = True
-    """Whether tags must be O, B-name and I-name."""
-    delimiter: str = ""
-    """Between cells; "" for a comma, or a tab in a .tsv file."""
-    encoding: str = "utf-8"
-
-    @property
-    def predicted(self) -> str:
-        """The column of the label, tags or target text; "" of `lm`."""
-        return self.target or TARGETS.get(self.kind, "")
-
-    @property
-    def columns(self) -> list[str]:
-        """All that must be there."""
-        return [c for c in (self.source, self.second, self.predicted, self.group) if c]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong at a line of a file."""
-
-    line: int
-    reason: str
-    fatal: bool = False
-    """Whether the rows after it cannot be told, so that it cannot be skipped."""
-
-
-@dataclass
-class Rows:
-    """What a file has: rows, and what is wrong with it."""
-
-    good: list[Grouped] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
 
 
 class Unfit(Exception):
@@ -113,49 +62,7 @@ def raw_rows(path: Path, form: Form) -> Read:
     for name in ("second", "group"):
         if getattr(form, name):
             raise DataError(f"files: {path} is plain text and has no columns: {name} is of no use")
-    return _plain(text, form.kind)
-
-
-def content(path: Path) -> bytes:
-    """A file's bytes; DataError if it cannot be read."""
-    try:
-        return msbench.read_file(path)
-    except OSError as error:
-        raise DataError(f"files: {path} (from {Path.cwd()}): {error.strerror}") from error
-
-
-def text_of(path: Path, encoding: str = "utf-8") -> str:
-    """A file's text with \\n as its line ends; DataError with the likely encoding otherwise."""
-    data = content(path)
-    try:
-        utf8 = codecs.lookup(encoding).name == "utf-8"
-    except LookupError as error:
-        raise DataError(f"files: there is no encoding {encoding!r}") from error
-    if utf8 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(_wrong(f"{path}:1", "UTF-16, not UTF-8", "utf-16"))
-    try:
-        text = data.decode("utf-8-sig" if utf8 else encoding)
-    except UnicodeError as error:
-        raise DataError(_undecodable(path, data, encoding, error)) from error
-    if 4 * text.count("\0") > len(text):
-        little = data[1:2] == b"\0"
-        likely = "utf-16-le" if little else "utf-16-be"
-        raise DataError(_wrong(f"{path}:1", f"not {encoding}: every other byte is 0", likely))
-    return str(io.IncrementalNewlineDecoder(None, translate=True).decode(text, final=True))
-
-
-def _undecodable(path: Path, data: bytes, encoding: str, error: UnicodeError) -> str:
-    if not isinstance(error, UnicodeDecodeError):
-        return f"files: {path} is not {encoding}: {error}"
-    line = data.count(b"\n", 0, error.start) + 1
-    byte = data[error.start : error.start + 1]
-    seen = byte.decode("cp1252", errors="replace")
-    what = f"not {encoding}: its byte 0x{byte.hex()} would be {seen!r} in Western European text"
-    return _wrong(f"{path}:{line}", what, "cp1252")
-
-
-def _wrong(where: str, what: str, likely: str) -> str:
-    return f'files: {where} is {what}; set encoding = "{likely}", or save the file as UTF-8'
+    return plain_rows(text, form.kind)
 
 
 def _table(text: str, path: Path, form: Form) -> Read:
@@ -188,7 +95,7 @@ def _records(lines: Sequence[str], shape: Mapping[str, Any]) -> Read:
     start, before = 0, csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:
         while start < len(lines):
-            reader = csv.reader(lines[start:], **shape)
+            reader = csv.reader(map(lines.__getitem__, range(start, len(lines))), **shape)
             fault: Fault | None = None
             while fault is None:
                 begin = start + reader.line_num + 1
@@ -247,44 +154,6 @@ def _json_lines(text: str) -> Read:
                 yield number, row
             else:
                 yield number, Fault(number, 'not a JSON object such as {"text": ""}')
-
-
-def _plain(text: str, kind: TaskKind) -> Read:
-    """Documents, words with tags, or text, tab, label or target."""
-    if kind not in ("lm", "tag"):
-        for number, line in enumerate(text.split("\n"), start=1):
-            if line.strip():
-                yield number, _pair(number, line)
-        return
-    for number, block in _blocks(text):
-        yield number, (block.strip("\n"), "") if kind == "lm" else _tagged(number, block)
-
-
-def _blocks(text: str) -> Iterator[tuple[int, str]]:
-    """(first line, text) of what empty lines separate."""
-    number = 1
-    for part in re.split(r"(\n[ \t]*\n)", text):
-        if part.strip():
-            yield number + len(part) - len(part.lstrip("\n")), part
-        number += part.count("\n")
-
-
-def _pair(number: int, line: str) -> Item | Fault:
-    cells = line.strip(" ").split("\t")
-    if len(cells) < 2:
-        return Fault(number, f"a line without a tab: {line[:60]!r}")
-    if len(cells) > 2 or not all(cell.strip() for cell in cells):
-        return Fault(number, f"a line is not text, tab, label or target: {cells}")
-    return cells[0], cells[1]
-
-
-def _tagged(number: int, block: str) -> Item | Fault:
-    lines = [line for line in block.split("\n") if line.strip()]
-    rows = [re.split(r"[ \t]+", line.strip(" ")) for line in lines]
-    for at, cells in enumerate(rows):
-        if len(cells) < 2:
-            return Fault(number + at, f"a line without a word and its tag: {lines[at][:60]!r}")
-    return [cells[0] for cells in rows], [cells[-1] for cells in rows]
 
 
 def _item(row: Mapping[str, Any], form: Form) -> Grouped:
