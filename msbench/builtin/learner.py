@@ -94,7 +94,6 @@ class TorchLearner:
         if precision == "bfloat16":
             promote_logits(self.model)
         self._movement, self._single = Movement(self.model), list[bool]()
-        self._owned = Owned(self.model)
         self._why_eager = self.why_eager("model", model, task.kind) if self._captures else ""
         self.begin(loss, optimizer)
         self.reseed("dropout")
@@ -104,7 +103,7 @@ class TorchLearner:
         self._makes = loss, optimizer
         self.loss: Loss = msbench.supplied(loss, task=self.task)
         self.optimizer = optimizer(self.model)
-        self._statistics = Statistics(self.model)
+        self._owned, self._statistics = Owned(self.model), Statistics(self.model)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         check_complete(self.model, self.optimizer)
         self._rates = rates_of(self.optimizer)

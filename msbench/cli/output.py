@@ -39,7 +39,8 @@ def _escaped(error: UnicodeError) -> tuple[str, int]:
 
 def flush() -> None:
     """Write what is left of the output now, while it can still be said that it cannot be."""
-    sys.stdout.flush()
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()
 
 
 def drop_output() -> None:

@@ -1,4 +1,4 @@
-"""Files of the user's own as text; what they are likely to be written in, where they are not UTF-8."""
+"""Files of the user's own as text, and the likely encoding of what is not UTF-8."""
 
 import codecs
 import io
