@@ -17,7 +17,7 @@ COMMANDS = [
     *(["compare", "x.jsonl", "--format", style] for style in ("text", "markdown", "csv", "json")),
     ["compare", "x.jsonl", "--format", "latex"],
     ["claims", "x.jsonl"],
-    ["recommend", "x.jsonl"],
+    ["recommend", "x.jsonl", "--budget", "200passes"],
     ["list", "losses"],
     ["info", "loss:mse"],
     ["--help"],
