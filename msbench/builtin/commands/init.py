@@ -54,8 +54,7 @@ base = {{ name = "adamw" }}
 name = "sam"
 base = {{ name = "adamw" }}
 
-{decoders}
-# What networks are held against, fitted once.
+{decoders}# What networks are held against, fitted once.
 [[yardstick]]
 name = "linear"
 
@@ -131,9 +130,9 @@ def _parts(source: Any) -> tuple[Any, ...]:
 
 
 def _limit(lengths: Any) -> int:
-    """Tokens for the longest of nearly all texts: a word is one or two."""
+    """Tokens for the longest of nearly all texts: a word is one or two of them."""
     longest = sorted(lengths)
-    wanted = 1.5 * longest[int(0.95 * (len(longest) - 1))]
+    wanted = 2 * longest[int(0.95 * (len(longest) - 1))]
     return next((limit for limit in LIMITS if limit >= wanted), LIMITS[-1])
 
 
