@@ -11,14 +11,8 @@ import click
 
 from msbench.cli.inputs import installed
 from msbench.cli.interrupts import farewell
-from msbench.cli.output import (
-    CLOSED,
-    INTERRUPTED,
-    drop_output,
-    escape_what_cannot_be_printed,
-    flush,
-    say,
-)
+from msbench.cli.output import INTERRUPTED, say
+from msbench.cli.streams import CLOSED, drop_output, escape_what_cannot_be_printed, flush
 from msbench.errors import (
     MsbenchError,
     PluginError,

@@ -1,11 +1,7 @@
 """What commands write: results to the output, messages to the error stream, files; exit codes."""
 
-import codecs
-import io
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,42 +9,11 @@ import click
 
 from msbench.errors import StoreError, printable
 
-NOT_OK, INTERRUPTED, CLOSED = 3, 130, 141
-"""Exit codes besides those of `msbench.errors`; CLOSED is what SIGPIPE would leave."""
+NOT_OK, INTERRUPTED = 3, 130
+"""Exit codes besides those of `msbench.errors`."""
 
 SHOWN = 10
 """Problems that are listed one by one."""
-
-
-def escape_what_cannot_be_printed() -> None:
-    """Let both streams write what their encoding lacks as JSON escapes (`\\u00e9`): in ASCII or
-    latin-1, and of names that are no Unicode, they would end the command with a traceback."""
-    codecs.register_error("msbench", _escaped)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="msbench")
-
-
-def _escaped(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    import json  # late: msbench --help loads this file
-
-    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
-
-
-def flush() -> None:
-    """Write what is left of the output now, while it can still be said that it cannot be."""
-    if sys.stdout is not None and not sys.stdout.closed:
-        sys.stdout.flush()
-
-
-def drop_output() -> None:
-    """Write no more: a closed pipe or a full disk would be an error again when Python ends."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 def echo(line: str, err: bool = False) -> None:

@@ -139,7 +139,7 @@ def _toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
-        raise SuiteError([f"{path}: is not UTF-8; save it as UTF-8: {error}"]) from error
+        raise SuiteError([f"{path}: not valid TOML, which is saved as UTF-8: {error}"]) from error
     except (ValueError, RecursionError) as error:
         raise SuiteError([f"{path}: not valid TOML: {error}"]) from error
     if problems := [f"{path}: {problem}" for problem in size_problems(table)]:
