@@ -279,7 +279,7 @@ def test_a_test_set_that_is_the_training_set_is_refused_unless_allowed() -> None
     assert "80 of 80 test texts are in the validation split" in task.notes["remarks"][1]
     alike = [("same " * 40 + text, label) for text, label in REVIEWS]
     table("alike.csv", alike, "text label")
-    with pytest.raises(DataError, match="raise max_length, behind which they differ"):
+    with pytest.raises(DataError, match="raise max_length or vocabulary to tell"):
         files("classify", "alike.csv", max_length=4)
 
 

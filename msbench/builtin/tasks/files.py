@@ -155,7 +155,9 @@ def _refuse_overlap(splits: Splits, seen: int, tests: int, file: str) -> None:
         return
     known = {identity(source) for source, _ in splits["train"]}
     whole = 2 * sum(identity(source) in known for source, _ in splits["test"]) > len(splits["test"])
-    remedy = "give another test file" if whole else "raise max_length, behind which they differ"
+    remedy = (
+        "give another test file" if whole else "raise max_length or vocabulary to tell them apart"
+    )
     raise DataError(
         f"files: {seen} of {tests} test texts of {file} are training texts too, as a model reads "
         f"them, so scores would be of memory; {remedy}, or set allow_overlap = true"
