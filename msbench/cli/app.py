@@ -95,13 +95,11 @@ class Commands(click.Group):
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
             try:
-                return self._flushed(*args, **extra)
+                with _until_nobody_reads():
+                    return self._flushed(*args, **extra)
             except MsbenchError as error:
                 say(str(error))
                 sys.exit(error.exit_code)
-            except BrokenPipeError:  # of what is printed without a command, such as --help
-                drop_output()
-                sys.exit(CLOSED)
             except OSError as error:  # a full disk, a lost terminal: a traceback explains nothing
                 drop_output()
                 with suppress(OSError):
@@ -116,24 +114,30 @@ class Commands(click.Group):
             flush()
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        """Parse our own options."""
-        with _printable_usage():
+        """Parse our own options, of which --help and --version print something."""
+        with _printable_usage(), _until_nobody_reads():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; that a signal ends it is not an error."""
         try:
-            with _printable_usage():
-                result = super().invoke(ctx)
-                flush()
-                return result
-        except BrokenPipeError:  # whoever read the output has read enough
-            drop_output()
-            ctx.exit(CLOSED)
+            with _printable_usage(), _until_nobody_reads():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             with suppress(OSError):  # the terminal may be gone
                 say(farewell() if ctx.invoked_subcommand in RESUMED else "interrupted")
             ctx.exit(getattr(error, "exit_code", INTERRUPTED))
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """Whoever reads the output may have read enough, as `head` has: no error, and no more output.
+    Within click, which would leave with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        drop_output()
+        sys.exit(CLOSED)
 
 
 @contextmanager
