@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from msbench.data.lm import language_modelling
     from msbench.data.measures import Measure
     from msbench.data.metrics import METRICS, POINTS, Metric
+    from msbench.data.overlap import also_in_train
     from msbench.data.scores import (
         TEXT_SCORES,
         bleu_chrf,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from msbench.data.tag import tagging
     from msbench.data.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task, Texts
     from msbench.data.tokenizer import Tokenizer
+    from msbench.data.words import bleu_tokenizer, tokens_of, words_of
     from msbench.plan.suite import load_suite
     from msbench.plugins.loading import load_plugins
     from msbench.plugins.options import supplied
@@ -76,6 +78,7 @@ _LATE = {
     "data.lm": "language_modelling",
     "data.measures": "Measure",
     "data.metrics": "METRICS POINTS Metric",
+    "data.overlap": "also_in_train",
     "data.scores": "TEXT_SCORES bleu_chrf exact_f1 label_scores rouge span_f1",
     "data.seq2seq": "summarization translation",
     "data.sources": "Source check open_source",
@@ -83,6 +86,7 @@ _LATE = {
     "data.tag": "tagging",
     "data.task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
     "data.tokenizer": "Tokenizer",
+    "data.words": "bleu_tokenizer tokens_of words_of",
     "plan.suite": "load_suite",
     "plugins.loading": "load_plugins",
     "plugins.options": "supplied",
@@ -147,7 +151,9 @@ __all__ = [
     "Trial",
     "Waiting",
     "__version__",
+    "also_in_train",
     "bleu_chrf",
+    "bleu_tokenizer",
     "cached",
     "check",
     "classification",
@@ -185,8 +191,10 @@ __all__ = [
     "supplied",
     "tagging",
     "take",
+    "tokens_of",
     "training_batches",
     "translation",
+    "words_of",
 ]
 
 

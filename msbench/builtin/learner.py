@@ -1,6 +1,6 @@
 """The PyTorch learner: places batches, runs the closure, counts the passes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy, deepcopy
 from fractions import Fraction
@@ -49,6 +49,7 @@ from msbench.builtin.precision import (
 from msbench.builtin.replaying import why_eager
 from msbench.builtin.sampled import on_sampled_labels
 from msbench.builtin.scoring import scores_of
+from msbench.builtin.statistics import Owned, Statistics, statistics_batches
 from msbench.builtin.steps import CapturedSteps, OnStream, Shard
 
 Loss = Callable[[Any, Batch], tuple[Tensor, Tensor]]
@@ -102,6 +103,7 @@ class TorchLearner:
         self._makes = loss, optimizer
         self.loss: Loss = msbench.supplied(loss, task=self.task)
         self.optimizer = optimizer(self.model)
+        self._owned, self._statistics = Owned(self.model), Statistics(self.model)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         check_complete(self.model, self.optimizer)
         self._rates = rates_of(self.optimizer)
@@ -207,6 +209,7 @@ class TorchLearner:
             whole = of == 1
             own, part = (each if whole else each.shard(index, of) for each in (batch, on_device))
             graphs |= create_graph
+            self._owned.before_pass(index)
             self._unannounced.share = Fraction(1, of)
             loss_of = self.loss
             if labels == "sampled":
@@ -226,7 +229,7 @@ class TorchLearner:
             shards.append((index, of))
             return loss
 
-        with self._work.of_step(aside), self._unannounced.counted():
+        with self._work.of_step(aside), self._unannounced.counted(), self._owned.step():
             self.optimizer.step(closure)  # type: ignore[arg-type]
         if not first_losses:
             raise msbench.MsbenchError(
@@ -336,11 +339,18 @@ class TorchLearner:
             return scores_of(self.model, self._place(batch), outputs, self.task.vocabulary)
 
     def mode(self, training: bool) -> None:
-        """Switch dropout on or off, and the weights of optimizers that evaluate averaged ones."""
+        """Switch dropout on or off, and the weights of optimizers that evaluate averaged ones, with
+        the statistics of each."""
         self.model.train(training)
-        switch = getattr(self.optimizer, "train" if training else "eval", None)
-        if switch is not None:
-            switch()
+        switch = getattr(self.optimizer, "train" if training else "eval", lambda: None)
+        if training:
+            self._statistics.train(switch)
+        else:
+            with exactly(self.device):
+                self._statistics.evaluate(switch, self._statistics_batches)
+
+    def _statistics_batches(self) -> Iterator[Batch]:
+        return map(self._place, statistics_batches(self.task.train))
 
     def save(self, path: Path, about: Mapping[str, str]) -> None:
         """Write the model's state as it is now; weights that two parts share are written once."""

@@ -190,7 +190,7 @@ def goes_on_in_phases(subject: Subject) -> None:
 
 
 def tells_its_costs(subject: Subject) -> None:
-    """Bytes and FLOPs are not negative; those of a peak, and FLOPs, may be unknown, which is NaN."""
+    """Bytes and FLOPs are not negative. The peak and FLOPs may be unknown, which is NaN."""
     learner = _learner(subject)
     list(_steps(learner, 2))
     learner.mode(training=False)

@@ -11,6 +11,7 @@ from msbench.compare.asked import asked, metrics_of
 from msbench.compare.columns import Columns, checked, collect, trained
 from msbench.compare.curves import Curves
 from msbench.compare.labels import Labels, machine_names
+from msbench.compare.notes import seen_in_training, task_remarks
 from msbench.compare.rows import StrategyKey
 from msbench.compare.searches import without_replaced
 from msbench.compare.verdicts import Scored, Settled, scored, settle
@@ -95,7 +96,15 @@ def gather(
         trials=_trials(columns, labels, machines),
         cells=_cells(scores),
         machines=machines,
-        notes=[*meant.notes, *held, *outdated, *versions_apart(columns.groups), *differences],
+        notes=[
+            *meant.notes,
+            *held,
+            *seen_in_training(columns, labels),
+            *task_remarks(columns, labels),
+            *outdated,
+            *versions_apart(columns.groups),
+            *differences,
+        ],
     )
 
 

@@ -12,6 +12,7 @@ import click
 from msbench.cli.inputs import installed
 from msbench.cli.interrupts import farewell
 from msbench.cli.output import INTERRUPTED, say
+from msbench.cli.streams import CLOSED, drop_output, escape_what_cannot_be_printed, flush
 from msbench.errors import (
     MsbenchError,
     PluginError,
@@ -90,32 +91,53 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Turn errors into messages, wherever they arise, also while commands are listed."""
+        escape_what_cannot_be_printed()
         with warnings.catch_warnings():
             warnings.showwarning = partial(_show_warning, warnings.showwarning)
             try:
-                return super().main(*args, **extra)
+                with _until_nobody_reads():
+                    return self._flushed(*args, **extra)
             except MsbenchError as error:
                 say(str(error))
                 sys.exit(error.exit_code)
             except OSError as error:  # a full disk, a lost terminal: a traceback explains nothing
+                drop_output()
                 with suppress(OSError):
                     say(f"the system refused something: {error}")
                 sys.exit(StoreError.exit_code)
 
+    def _flushed(self, *args: Any, **extra: Any) -> Any:
+        """As click does it, which leaves by SystemExit; the output is all written by then."""
+        try:
+            return super().main(*args, **extra)
+        finally:
+            flush()
+
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        """Parse our own options."""
-        with _printable_usage():
+        """Parse our own options, of which --help and --version print something."""
+        with _printable_usage(), _until_nobody_reads():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; that a signal ends it is not an error."""
         try:
-            with _printable_usage():
+            with _printable_usage(), _until_nobody_reads():
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
             with suppress(OSError):  # the terminal may be gone
                 say(farewell() if ctx.invoked_subcommand in RESUMED else "interrupted")
             ctx.exit(getattr(error, "exit_code", INTERRUPTED))
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """Whoever reads the output may have read enough, as `head` has: no error, and no more output.
+    Within click, which would leave with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        drop_output()
+        sys.exit(CLOSED)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from msbench.compare.notes import (
     lost_measurements,
     missing_evidence,
     seen_in_training,
+    task_remarks,
 )
 from msbench.compare.provenance import failure_rows, machine_rows, part_rows
 from msbench.compare.ranks import profile_rows, rank_rows
@@ -127,6 +128,7 @@ def compare(
             *lost_yardsticks(held),
             *guarded_trials(columns, labels, trials.trial.tolist()),
             *seen_in_training(columns, labels),
+            *task_remarks(columns, labels),
             *of_other_losses,
             *lost_measurements(columns),
             *replaced,

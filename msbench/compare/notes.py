@@ -74,6 +74,16 @@ def seen_in_training(columns: Columns, labels: Labels) -> list[str]:
     ]
 
 
+def task_remarks(columns: Columns, labels: Labels) -> list[str]:
+    """What tasks say of their data, such as rows that were left out, in `notes.remarks`."""
+    said = {}
+    for record, task in zip(columns.groups, columns.tasks, strict=True):
+        remarks = task["notes"].get("remarks") if task else None
+        for remark in remarks if isinstance(remarks, list) else ():
+            said[f"{labels.axes(record)['task']}: {remark}"] = True
+    return list(said)
+
+
 def lost_measurements(columns: Columns) -> list[str]:
     """Search trials and measurements that were lost."""
     notes = []

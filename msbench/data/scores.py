@@ -22,6 +22,8 @@ from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
 from msbench.data.task import Scores
+from msbench.data.words import bleu_tokenizer, lowered, spaced, words_of
+from msbench.errors import DataError
 
 ROUGES = ("rouge1", "rouge2", "rougeL")
 
@@ -117,7 +119,7 @@ def continuation(predictions: Sequence[str], references: Sequence[str]) -> Score
 
     The rest as in `variety`.
     """
-    repetition = [_repetition(text.split()) for text in predictions]
+    repetition = [_repetition(spaced(text).split()) for text in predictions]
     scores = bleu_chrf(predictions, references)
     return Scores(
         {"chrf": scores.metrics["chrf"], **variety(predictions)},
@@ -133,13 +135,14 @@ def variety(texts: Sequence[str]) -> dict[str, float]:
     (Welleck et al., 2020). distinct1, distinct2: different words, and pairs of words, as shares of
     all of them in all texts (Li et al., 2016). self_bleu: BLEU of each of the first texts against
     all others of these (Zhu et al., 2018); NaN of fewer than two. All depend on how much text there
-    is, so they compare with those of as many texts of that length.
+    is, so they compare with those of as many texts of that length. Words are what spaces separate,
+    and the letters of scripts without spaces.
     """
-    words = [text.split() for text in texts]
+    split = [spaced(text).split() for text in texts]
     return {
-        "repetition": _mean([_repetition(each) for each in words]),
-        "distinct1": _distinct(words, 1),
-        "distinct2": _distinct(words, 2),
+        "repetition": _mean([_repetition(each) for each in split]),
+        "distinct1": _distinct(split, 1),
+        "distinct2": _distinct(split, 2),
         "self_bleu": _self_bleu(texts[:COMPARED]),
     }
 
@@ -157,17 +160,24 @@ def _self_bleu(texts: Sequence[str]) -> float:
     if len(texts) < 2:
         return math.nan
     others = [[*texts[:at], *texts[at + 1 :]] for at in range(len(texts))]
+    tokenizer = bleu_tokenizer(texts)
     scores = (
-        BLEU(effective_order=True).sentence_score(text, rest)
+        BLEU(effective_order=True, tokenize=tokenizer).sentence_score(text, rest)
         for text, rest in zip(texts, others, strict=True)
     )
     return _mean([each.score for each in scores])
 
 
-def bleu_chrf(predictions: Sequence[str], references: Sequence[str]) -> Scores:
-    """BLEU (Papineni et al., 2002), chrF (Popovic, 2015) and exact match, by sacrebleu."""
+def bleu_chrf(predictions: Sequence[str], references: Sequence[str], tokenizer: str = "") -> Scores:
+    """BLEU (Papineni et al., 2002), chrF (Popovic, 2015) and exact match, by sacrebleu.
+
+    tokenizer: sacrebleu's for BLEU; by default the one for the references' language
+    (`msbench.bleu_tokenizer`). DataError if it is not installed.
+    """
     pairs = list(zip(predictions, references, strict=True))
-    bleu, sentence_bleu, chrf = BLEU(), BLEU(effective_order=True), CHRF()
+    tokenizer = tokenizer or bleu_tokenizer(references)
+    bleu, sentence_bleu = (_bleu(tokenizer, effective) for effective in (False, True))
+    chrf = CHRF()
     exact = [float(p == r) for p, r in pairs]
     return Scores(
         {
@@ -184,10 +194,19 @@ def bleu_chrf(predictions: Sequence[str], references: Sequence[str]) -> Scores:
     )
 
 
+def _bleu(tokenizer: str, effective_order: bool) -> BLEU:
+    try:
+        return BLEU(tokenize=tokenizer, effective_order=effective_order)
+    except (ImportError, RuntimeError) as error:  # of Japanese and Korean: packages of their own
+        reason = " ".join(str(error).split())
+        raise DataError(f"sacrebleu's tokenizer {tokenizer!r} cannot be used: {reason}") from error
+
+
 def rouge(predictions: Sequence[str], references: Sequence[str]) -> Scores:
     """ROUGE-1, -2 and -L F-measures (Lin, 2004) with stemming, by rouge-score.
 
-    Words of any script count: rouge-score's own tokenizer knows a to z and 0 to 9 only.
+    Words of any script count (`msbench.words_of`): rouge-score's own tokenizer knows a to z and 0
+    to 9 only.
     """
     pairs = zip(predictions, references, strict=True)
     scores = [_rouge_scorer().score(reference, text) for text, reference in pairs]
@@ -197,13 +216,14 @@ def rouge(predictions: Sequence[str], references: Sequence[str]) -> Scores:
 def exact_f1(predictions: Sequence[str], references: Sequence[str]) -> Scores:
     """Exact match and token F1 as SQuAD defines them (Rajpurkar et al., 2016), as shares.
 
-    Both are taken after lower-casing, without punctuation and articles.
+    Both are taken after lower-casing, without punctuation and articles; each letter of a script
+    without spaces is a token (as for Chinese in Cui et al., 2019).
     """
     pairs = [(_normal(p), _normal(r)) for p, r in zip(predictions, references, strict=True)]
     return _averaged(
         {
             "exact": [float(p == r) for p, r in pairs],
-            "f1": [_token_f1(p.split(), r.split()) for p, r in pairs],
+            "f1": [_token_f1(spaced(p).split(), spaced(r).split()) for p, r in pairs],
         }
     )
 
@@ -232,7 +252,7 @@ def _repetition(words: Sequence[str]) -> float:
 
 
 def _normal(text: str) -> str:
-    bare = "".join(char for char in text.lower() if char not in string.punctuation)
+    bare = "".join(char for char in lowered(text) if char not in string.punctuation)
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", bare).split())
 
 
@@ -255,5 +275,4 @@ class _Words(Tokenizer):  # type: ignore[misc]
         self.stemmer = PorterStemmer()
 
     def tokenize(self, text: str) -> list[str]:
-        words = re.findall(r"[^\W_]+", text.lower())
-        return [self.stemmer.stem(word) if len(word) > 3 else word for word in words]
+        return [self.stemmer.stem(word) if len(word) > 3 else word for word in words_of(text)]

@@ -1,6 +1,5 @@
 """(source, target) texts -> a `seq2seq` task: of subword pieces, or of whole words."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -23,6 +22,7 @@ from msbench.data.task import (
 from msbench.data.text import Pair, Score, by_split, cleaned_pairs
 from msbench.data.tokenizer import Tokenizer
 from msbench.data.tokens import padded, tokenized
+from msbench.data.words import words_of
 from msbench.errors import DataError
 
 SIDES = ("source", "target")
@@ -102,7 +102,7 @@ def summarization(
     limits = max_source, max_target
     if min(limits) < 1:
         raise DataError(f"the limits on words must be 1 or more, not {limits}")
-    rows = {n: [(_split_words(x), _split_words(y)) for x, y in splits[n]] for n in SPLITS}
+    rows = {n: [(words_of(x), words_of(y)) for x, y in splits[n]] for n in SPLITS}
     counts = Counter(w for x, y in rows["train"] for w in {*x[:max_source], *y[:max_target]})
     common = [w for w, n in sorted(counts.items(), key=lambda each: (-each[1], each[0])) if n > 1]
     words = _Vocabulary(common[: max(0, vocabulary - UNKNOWN - 1 - slots)], slots)
@@ -180,8 +180,3 @@ def _shifted(ids: Ids) -> tuple[Ids, Ids]:
     target[np.arange(len(target)), (ids != PAD).sum(axis=1)] = END
     target[target == PAD] = IGNORE
     return input, target
-
-
-def _split_words(text: str) -> list[str]:
-    """Its words in lower case, as ROUGE reads them."""
-    return re.findall(r"[^\W_]+", text.lower())

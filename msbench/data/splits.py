@@ -5,9 +5,12 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from msbench.data.words import lowered, spaced, words_of
 from msbench.errors import DataError
 
 Item = TypeVar("Item")
+
+_SENTENCE_END = re.compile(r"(?<=[.!?।؟])\W*\s|(?<=[。！？])")
 
 
 def shuffled(items: Sequence[Item], purpose: str) -> list[Item]:
@@ -16,12 +19,18 @@ def shuffled(items: Sequence[Item], purpose: str) -> list[Item]:
 
 
 def split(
-    items: Sequence[Item], group: Callable[[Item], Hashable] | None = None, seed: int = 0
+    items: Sequence[Item],
+    group: Callable[[Item], Hashable] | None = None,
+    seed: int = 0,
+    every: Callable[[Item], Hashable] | None = None,
 ) -> dict[str, list[Item]]:
     """A tenth for test, a tenth for validation, the rest for training.
 
     group: items of one group (the same film, chapter, question) are in the same split; the
-    held-out splits then have a tenth of the items or a little more. seed: draws another split.
+    held-out splits then have a tenth of the items or a little more. The largest group is in
+    training if it has more than that, and no split is empty where there are three groups. every:
+    of each of its values, such as labels, something is in training (with groups). seed: draws
+    another split.
     """
     purpose = f"split {seed}" if seed else "split"
     if group is None:
@@ -35,21 +44,40 @@ def split(
     for item in items:
         members.setdefault(group(item), []).append(item)
     parts: dict[str, list[Item]] = {"test": [], "validation": [], "train": []}
-    for group_items in shuffled(list(members.values()), purpose):
-        unfilled = (name for name, part in parts.items() if len(part) < len(items) // 10)
-        parts[next(unfilled, "train")].extend(group_items)
+    drawn = shuffled(list(members), purpose)
+    # Held out are the first ones, so the last of a label is held out only if all of them are.
+    last = {every(item): key for key in drawn for item in members[key]} if every else {}
+    kept = {*last.values(), *_too_large(members, len(items))}
+    left = len(drawn) - len(kept)
+    for key in drawn:
+        parts[_part(parts, left, len(items) // 10) if key not in kept else "train"] += members[key]
+        left -= key not in kept
     return {name: shuffled(part, "order") for name, part in parts.items()}
+
+
+def _part(parts: Mapping[str, Sequence[Item]], left: int, tenth: int) -> str:
+    """Where the next group goes: held out until there is a tenth, but where nothing is if there
+    are no more groups than such places."""
+    empty = [name for name, part in parts.items() if not part]
+    unfilled = [name for name, part in parts.items() if len(part) < tenth]
+    return empty[0] if empty and left <= len(empty) else next(iter(unfilled), "train")
+
+
+def _too_large(members: Mapping[Hashable, Sequence[Item]], items: int) -> list[Hashable]:
+    """The largest group, if it has more than a tenth: held out, it would be nearly all there is."""
+    largest = max(members, key=lambda key: len(members[key]), default=None)
+    return [largest] if members and 10 * len(members[largest]) > items else []
 
 
 def plain(text: str) -> str:
     """A text reduced to its lower-case words, to recognize duplicates."""
-    return " ".join(re.findall(r"\w+", text.lower()))
+    return " ".join(words_of(text, underscores=True))
 
 
 def sentences(text: str, words: int = 10) -> set[str]:
     """The sentences of a text that have at least so many words, in lower case."""
-    normalized = (" ".join(each.lower().split()) for each in re.split(r"(?<=[.!?])\W*\s", text))
-    return {each for each in normalized if len(each.split()) >= words}
+    normalized = (" ".join(lowered(each).split()) for each in _SENTENCE_END.split(text))
+    return {each for each in normalized if len(spaced(each).split()) >= words}
 
 
 def passages(text: str, words: int = 10) -> set[str]:
@@ -97,8 +125,9 @@ def mislabel(
     labels = sorted({label for _, label in train})
     if share and len(labels) < 2:
         raise DataError(f"label_noise needs two labels or more in training, found: {labels}")
-    draw = random.Random("msbench/label noise")
+    draw, place = random.Random("msbench/label noise"), {label: n for n, label in enumerate(labels)}
     for row in shuffled(range(len(train)), "label noise")[: round(share * len(train))]:
         text, label = train[row]
-        train[row] = (text, draw.choice([other for other in labels if other != label]))
+        other = draw.randrange(len(labels) - 1)
+        train[row] = (text, labels[other + (other >= place[label])])
     return {**splits, "train": train}

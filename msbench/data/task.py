@@ -223,7 +223,8 @@ class Task:
     texts: Texts | None = None
     """The same task as text to text, if it has such a form."""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """What a reader should know, such as how many texts were cut to the limit."""
+    """What a reader should know, such as how many texts were cut to the limit. Sentences in
+    `"remarks"` stand below every table."""
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     """What metrics mean that `msbench.data.metrics.METRICS` lacks or knows otherwise."""
     tokenizer: Tokenizer | None = None

@@ -79,10 +79,26 @@ def load_suite(name: str, settings: Sequence[str] = ()) -> Suite:
     """
     path = find_suite(name)
     _check_name(path)
-    suite = _suite(path, overridden({**DEFAULTS, **_toml(path)}, settings))
+    table = overridden({**DEFAULTS, **_toml(path)}, settings)
+    if "task" in table:
+        table = {**table, "task": _beside(path.parent, table["task"])}
+    suite = _suite(path, table)
     if problems := list(dict.fromkeys(_contradictions(suite))):
         raise SuiteError([f"{path}: {problem}" for problem in problems])
     return suite
+
+
+def _beside(folder: Path, value: Any) -> Any:
+    """What tasks say, with the names of files that are beside the suite, and not where msbench
+    runs, led there."""
+    if isinstance(value, dict):
+        return {key: _beside(folder, each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_beside(folder, each) for each in value]
+    if not isinstance(value, str) or not Path(value).suffix or exists(Path(value)):
+        return value
+    beside = folder / value
+    return beside.as_posix() if exists(beside) and beside.is_file() else value
 
 
 def choice_of(text: str, where: str) -> Choice:
@@ -117,11 +133,13 @@ def _check_name(path: Path) -> None:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(read_file(path, MOST["bytes"]).decode())
+        table = tomllib.loads(read_file(path, MOST["bytes"]).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise SuiteError([f"{path}: no such suite file"]) from error
     except OSError as error:
         raise SuiteError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise SuiteError([f"{path}: not valid TOML, which is saved as UTF-8: {error}"]) from error
     except (ValueError, RecursionError) as error:
         raise SuiteError([f"{path}: not valid TOML: {error}"]) from error
     if problems := [f"{path}: {problem}" for problem in size_problems(table)]:

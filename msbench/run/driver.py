@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from msbench.data.download import fetch
 from msbench.data.sources import Source, check
-from msbench.errors import MsbenchError, PluginError, SuiteError
+from msbench.errors import DataError, MsbenchError, PluginError, SuiteError
 from msbench.faults import fault
 from msbench.paths import exists
 from msbench.plan.known import known_fingerprint
@@ -249,6 +249,8 @@ def _fingerprint(registry: Registry, part: Part, model: Part | None) -> str:
     try:
         task = registry.make_task(part, model) if model else registry.build("task", part)()
         fingerprint: str = task.fingerprint()
+    except DataError as error:
+        raise DataError(f"task {(part.label or part.name)!r}: {error}") from error
     except MsbenchError:
         raise
     except (Exception, SystemExit) as error:

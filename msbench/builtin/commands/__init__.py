@@ -6,7 +6,16 @@ from msbench import Register
 
 @msbench.hookimpl
 def register_commands(register: Register) -> None:
-    register("data", "msbench.builtin.commands.data:data", idea="The archives that tasks read.")
+    register(
+        "init",
+        "msbench.builtin.commands.init:init",
+        idea="Look at a file of your own, and write a suite for it.",
+    )
+    register(
+        "data",
+        "msbench.builtin.commands.data:data",
+        idea="The archives that tasks read, and what is wrong with your own files.",
+    )
     register(
         "selftest",
         "msbench.builtin.commands.selftest:selftest",

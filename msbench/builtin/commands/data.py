@@ -1,15 +1,20 @@
-"""`msbench data`: the archives that tasks read. A command plugin, as anyone could write one."""
+"""`msbench data`: the archives that tasks read, and files of your own. A command plugin, as anyone
+could write one."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 from tabulate import tabulate
 
 import msbench
 from msbench import DataError, Registry, Source, load_plugins, printable
+from msbench.builtin.commands.reading import given, reading_options
 
 
 @click.group()
 def data() -> None:
-    """The archives that tasks read: list, get, check."""
+    """The archives that tasks read: list, get, check; check also looks at files of your own."""
 
 
 @data.command("list")
@@ -40,13 +45,43 @@ def get(names: tuple[str, ...]) -> None:
 
 @data.command("check")
 @click.argument("names", nargs=-1)
-def check_sources(names: tuple[str, ...]) -> None:
-    """Compare archives with their hashes; exit code 2 if one is missing or damaged."""
-    states = {source: msbench.check(source) for source in _wanted(names)}
-    for source, state in states.items():
-        click.echo(printable(f"{source.package} {source.version}: {state}"))
-    if any(state != "ok" for state in states.values()):
+@reading_options
+def check_sources(names: tuple[str, ...], **options: str | None) -> None:
+    """Compare archives with their hashes, or list all bad rows of your own files.
+
+    NAMES: archives, tasks or paths of files. The options say how files are read. Exit code 2 if an
+    archive is missing or damaged, or a row is bad.
+    """
+    paths = [Path(name) for name in names if Path(name).suffix and Path(name).is_file()]
+    archives = [name for name in names if Path(name) not in paths]
+    states = [_state(source) for source in (_wanted(archives) if archives or not names else ())]
+    bad = [_has_bad_rows(path, given(options)) for path in paths]
+    if any(bad) or not all(states):
         click.get_current_context().exit(2)
+
+
+def _state(source: Source) -> bool:
+    """Say the state of an archive; whether it is whole."""
+    state = msbench.check(source)
+    click.echo(printable(f"{source.package} {source.version}: {state}"))
+    return state == "ok"
+
+
+def _has_bad_rows(path: Path, options: Mapping[str, str]) -> bool:
+    """Say every bad row of a file, and how many there are; whether there are any."""
+    from msbench.builtin.tasks.profile import guessed  # late: it imports what scores texts
+    from msbench.builtin.tasks.tables import read_rows
+
+    form = guessed(path, options)
+    rows = read_rows(path, form)
+    for fault in rows.faults:
+        click.echo(printable(f"{path}:{fault.line}: {fault.reason}"))
+    columns = ", ".join(map(repr, form.columns))
+    what = f"{form.kind}{f' of {columns}' if columns else ''}"
+    click.echo(
+        printable(f"{path}: {len(rows.good)} rows are good as {what}, {len(rows.faults)} bad")
+    )
+    return bool(rows.faults)
 
 
 def _sources(registry: Registry) -> dict[Source, list[str]]:
@@ -58,7 +93,7 @@ def _sources(registry: Registry) -> dict[Source, list[str]]:
     return tasks
 
 
-def _wanted(names: tuple[str, ...]) -> list[Source]:
+def _wanted(names: Sequence[str]) -> list[Source]:
     """The sources of the given names, which are of archives or tasks; all without a name."""
     named = {s: {s.package, *tasks} for s, tasks in _sources(load_plugins()).items()}
     known = sorted(set().union(*named.values()))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import msbench
+
 ORDER, BETA = 6, 2
 """Of chrF: the longest character n-grams, and the weight of recall."""
 
@@ -40,7 +42,7 @@ def chrf_table(texts: Sequence[str]) -> Table:
 
 def bleu_table(texts: Sequence[str]) -> Table:
     """(N, N) sentence BLEU, from 0 to 100, by sacrebleu, with the orders that a short text has."""
-    score = _bleu()
+    score = _bleu(msbench.bleu_tokenizer(texts))
     return np.array([[score(text, [other]).score for other in texts] for text in texts])
 
 
@@ -58,8 +60,8 @@ def _counts(grams: Sequence[Sequence[str]]) -> Table:
 
 
 @cache
-def _bleu() -> Callable[..., Any]:
+def _bleu(tokenizer: str) -> Callable[..., Any]:
     from sacrebleu.metrics.bleu import BLEU
 
-    score: Callable[..., Any] = BLEU(effective_order=True).sentence_score
+    score: Callable[..., Any] = BLEU(effective_order=True, tokenize=tokenizer).sentence_score
     return score

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import hstack
 
-from msbench import PAD, Batch, Task
+from msbench import PAD, Batch, Task, tokens_of
 
 STRENGTH = 10.0
 """Inverse strength of the penalty (C); others from 3 to 30 differ by two articles at most."""
@@ -31,7 +31,7 @@ class Texts:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         alike: dict[str, Any] = {"sublinear_tf": True, "min_df": 2, "dtype": np.float32}
-        words = {"ngram_range": (1, 2), "token_pattern": r"\w+|[^\w\s]"}
+        words = {"ngram_range": (1, 2), "tokenizer": tokens_of, "token_pattern": None}
         characters = {"ngram_range": (3, 4), "analyzer": "char_wb", "preprocessor": _beginning}
         self._seen = [TfidfVectorizer(**each, **alike) for each in (words, characters)]
         texts = texts_of(self.task, "train")

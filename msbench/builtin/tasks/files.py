@@ -1,18 +1,21 @@
 """The user's own data: CSV, TSV, JSON lines or plain text, as a task of any kind."""
 
-import csv
 import hashlib
-import io
-import json
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 import msbench
-from msbench import DataError, TaskKind, linked, mislabel, shuffled, take
-from msbench.builtin.tasks.grouping import split_by
+from msbench import DataError, TaskKind, mislabel, take
+from msbench.builtin.tasks.drawing import HELD_OUT, drawn, identity
+from msbench.builtin.tasks.encodings import content
+from msbench.builtin.tasks.forms import Form, Item, Rows
+from msbench.builtin.tasks.tables import read_rows
 from msbench.builtin.types import FilePath, Size
 
 METRICS: Mapping[TaskKind, Sequence[str]] = {
@@ -23,13 +26,10 @@ METRICS: Mapping[TaskKind, Sequence[str]] = {
 }
 """Metrics that can rank strategies; the first is the default."""
 
-_BIO = re.compile(r"O|[BI]-.+")
+SPACED = ("13a", "intl", "none")
+"""Tokenizers that presume spaces between words."""
 
-Columns = Mapping[str, str]
-Item = tuple[Any, Any]
-"""What the builders take: (text, label), (words, tags), (text, text); for `lm` (text, "")."""
-Grouped = tuple[str, Item]
-"""(value of the group column, item)."""
+Splits = Mapping[str, Sequence[Item]]
 
 
 def files(
@@ -49,21 +49,29 @@ def files(
     vocabulary: Size = 4000,
     train_size: int = 0,
     label_noise: float = 0.0,
+    tokenizer: Literal["", "13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "none"] = "",
+    delimiter: Annotated[str, Field(max_length=1)] = "",
+    encoding: str = "utf-8",
+    on_bad_row: Literal["stop", "skip"] = "stop",
+    allow_overlap: bool = False,
 ) -> msbench.Task:
     """A task from files of your own.
 
     kind: `classify`, `tag`, `seq2seq` or `lm`. train, validation, test: paths of .csv, .tsv, .jsonl
     or plain text files, relative to the folder that msbench runs in. Without test (or validation):
-    a tenth of the training rows, drawn by split_seed; duplicate rows are then kept once, and rows
-    with the same text, or the same value in the column `group`, stay together. source, second,
-    target: columns of the text, of the text to match it with, and of the label, tags or target text
-    (default: label, tags, target). metric: what ranks strategies (default: accuracy, span_f1, bleu,
-    bits_per_byte). max_length, max_target: tokens that are read; for `lm` max_length is the block,
-    and prompt what generation continues. train_size, label_noise: as in other tasks.
+    a tenth of the training rows, drawn by split_seed; duplicate rows are then kept once, rows with
+    the same text, or the same value in the column `group`, stay together, and every label is in
+    training. source, second, target: columns of the text, of the text to match it with, and of the
+    label, tags or target text (default: label, tags, target). metric: what ranks strategies
+    (default: accuracy, span_f1, bleu, bits_per_byte). max_length, max_target: tokens that are read;
+    for `lm` max_length is the block, and prompt what generation continues. train_size, label_noise:
+    as in other tasks. tokenizer: sacrebleu's for BLEU (default: the one for the language of the
+    targets, `msbench.bleu_tokenizer`). on_bad_row: what to do about a row that is empty or broken.
+    allow_overlap: go on although most of the test texts are training texts.
 
     Plain text: for `lm` documents separated by empty lines; for `tag` a word and its tag on each
     line, an empty line between texts; else text, tab, label or target. Words and tags in a column:
-    a list in JSON, else separated by spaces. A .tsv file has no quoting.
+    a list in JSON, else separated by spaces. A .tsv file has no quoting, unless it has a delimiter.
     """
     metric = metric or METRICS[kind][0]
     if metric not in METRICS[kind]:
@@ -73,17 +81,19 @@ def files(
         raise DataError(f"files: label_noise is for classify, not for {kind}")
     if second and kind != "classify":
         raise DataError(f"files: second is for classify, not for {kind}")
-    names = {"classify": "label", "tag": "tags", "seq2seq": "target", "lm": ""}
-    columns = {"source": source, "second": second, "target": target or names[kind], "group": group}
-    paths = {"train": train, "validation": validation, "test": test}
-    rows = {name: _rows(kind, Path(path), columns) for name, path in paths.items() if path}
-    if kind == "tag" and metric != "tag_accuracy":
-        _check_spans(rows)
-    splits = take(_splits(rows, split_seed), train_size)
-    trained = {repr(source) for source, _ in splits["train"]}
-    leaked = {n: sum(repr(s) in trained for s, _ in splits[n]) for n in ("validation", "test")}
-    hashes = {n: hashlib.sha256(_content(Path(p))).hexdigest() for n, p in paths.items() if p}
+    if tokenizer and (kind != "seq2seq" or metric not in ("bleu", "chrf")):
+        raise DataError(f"files: tokenizer is that of BLEU, and metric is {metric!r} of {kind}")
+    spans = metric != "tag_accuracy"
+    form = Form(kind, source, second, target, group, spans, delimiter, encoding)
+    given = {"train": train, "validation": validation, "test": test}
+    paths = {name: Path(path) for name, path in given.items() if path}
+    read = {name: read_rows(path, form) for name, path in paths.items()}
+    skipped = [*_skipped(read, paths, on_bad_row)]
+    rows = {name: each.good for name, each in read.items()}
+    draws = drawn(rows, split_seed, kind == "classify", train)
+    splits = take(draws.splits, train_size)
     if kind == "classify":
+        _check_labels(splits, paths, form.predicted, train_size)
         task = msbench.classification(
             mislabel(splits, label_noise),
             metric=metric,
@@ -95,7 +105,7 @@ def files(
     elif kind == "seq2seq":
         task = msbench.translation(
             splits,
-            score=msbench.TEXT_SCORES[metric],
+            score=_score(metric, tokenizer, splits),
             metric=metric,
             max_source=max_length,
             max_target=max_target,
@@ -106,160 +116,109 @@ def files(
         task = msbench.language_modelling(
             documents, metric=metric, block=max_length, prompt=prompt, vocabulary=vocabulary
         )
-    return replace(task, notes={**task.notes, "sha256": hashes, "also_in_train": leaked})
-
-
-def _splits(rows: Mapping[str, list[Grouped]], seed: int) -> dict[str, Sequence[Item]]:
-    """The files as they are; splits without a file are drawn from the training rows.
-
-    Training rows are shuffled in any case, so that the first of them are a fair sample.
-    """
-    parts: dict[str, Sequence[Item]] = {
-        name: [item for _, item in each] for name, each in rows.items()
+    overlap = msbench.also_in_train(task)
+    if not allow_overlap:
+        _refuse_overlap(splits, overlap["test"], len(task.test), test or train)
+    notes = {
+        "sha256": {n: hashlib.sha256(content(path)).hexdigest() for n, path in paths.items()},
+        "also_in_train": overlap,
+        "remarks": [
+            *skipped,
+            *draws.remarks,
+            *_known(splits, overlap["validation"], len(task.validation)),
+            *_unspaced(tokenizer, splits),
+        ],
     }
-    missing = [name for name in ("validation", "test") if name not in rows]
-    if not missing:
-        return {**parts, "train": shuffled(parts["train"], "train size")}
-    unique = list({repr(row): row for row in rows["train"]}.values())
-    keys = [{f"text {item[0]!r}", *([f"group {group}"] if group else [])} for group, item in unique]
-    drawn = split_by(linked(keys), [item for _, item in unique], seed=seed)
-    rest = [name for name in drawn if name not in missing]
-    return {
-        **parts,
-        "train": [item for name in rest for item in drawn[name]],
-        **{name: drawn[name] for name in missing},
-    }
+    return replace(task, notes={**task.notes, **notes})
 
 
-def _check_spans(rows: Mapping[str, list[Grouped]]) -> None:
-    for part in rows.values():
-        for _, (_, tags) in part:
-            if strange := [tag for tag in tags if not _BIO.fullmatch(tag)]:
-                raise DataError(
-                    f"files: spans are tagged O, B-name and I-name, not {strange[0]!r}; for other "
-                    f'tags set metric = "tag_accuracy"'
-                )
-
-
-def _rows(kind: TaskKind, path: Path, columns: Columns) -> list[Grouped]:
-    """Every row of a file."""
-    try:
-        text = io.TextIOWrapper(io.BytesIO(_content(path)), encoding="utf-8-sig").read()
-    except UnicodeDecodeError as error:
-        raise DataError(f"files: {path} is not UTF-8: {error}") from error
-    suffix = path.suffix.lower()
-    if suffix in (".csv", ".tsv"):
-        rows = _table(text, path, tabs=suffix == ".tsv")
-    elif suffix in (".jsonl", ".ndjson", ".json"):
-        rows = _json_lines(text, path)
-    else:
-        for name in ("second", "group"):
-            if columns[name]:
-                raise DataError(
-                    f"files: {path} is plain text and has no columns: {name} is of no use"
-                )
-        return [("", item) for item in _plain(kind, text, path)]
-    items = [_row(kind, row, columns, f"{path}:{line}") for line, row in rows]
-    if not items:
-        raise DataError(f"files: {path} has no rows")
-    return items
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return msbench.read_file(path)
-    except OSError as error:
-        raise DataError(f"files: {path} (from {Path.cwd()}): {error.strerror}") from error
-
-
-def _row(kind: TaskKind, row: Mapping[str, Any], columns: Columns, where: str) -> Grouped:
-    def value(column: str) -> Any:
-        if column not in row:
-            raise DataError(
-                f"files: {where} has no {column!r}; there is: {', '.join(map(str, row))}"
+def _skipped(read: Mapping[str, Rows], paths: Mapping[str, Path], on_bad_row: str) -> Iterator[str]:
+    """What is said of rows that are left out; DataError if there may be none."""
+    for name, rows in read.items():
+        if not rows.faults:
+            continue
+        fault = next((each for each in rows.faults if each.fatal), rows.faults[0])
+        where = f"{paths[name]}:{fault.line}: {fault.reason}"
+        if on_bad_row == "stop" or fault.fatal or not rows.good:
+            more = len(rows.faults) - 1
+            lists = (
+                f" (and {more} more: msbench data check {paths[name]} lists them)" if more else ""
             )
-        if row[column] is None or row[column] == "":
-            raise DataError(f"files: {where}: {column!r} is empty")
-        return row[column]
-
-    def text(column: str) -> str:
-        cell = value(column)
-        if isinstance(cell, list | dict):
-            raise DataError(f"files: {where}: {column!r} is not one text: {str(cell)[:60]}")
-        return str(cell)
-
-    def words(column: str) -> list[str]:
-        cell = value(column)
-        return [str(word) for word in cell] if isinstance(cell, list) else str(cell).split()
-
-    group = text(columns["group"]) if columns["group"] else ""
-    if kind == "lm":
-        return group, (text(columns["source"]), "")
-    if kind == "tag":
-        return group, (words(columns["source"]), words(columns["target"]))
-    if columns["second"]:
-        pair = text(columns["source"]), text(columns["second"])
-        return group, (pair, text(columns["target"]))
-    return group, (text(columns["source"]), text(columns["target"]))
+            raise DataError(f"files: {where}{lists}")
+        of = len(rows.faults) + len(rows.good)
+        yield f"{len(rows.faults)} of {of} rows were skipped as bad, such as {where}"
 
 
-def _table(text: str, path: Path, tabs: bool) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    stream = io.StringIO(text, newline="")
-    if tabs:
-        reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.DictReader(stream, strict=True)
-    names = list(reader.fieldnames or [])
-    if len(set(names)) < len(names):
-        raise DataError(f"files: {path} has two columns of one name: {', '.join(names)}")
-    try:
-        for row in reader:
-            if None in row:
-                more = "more cells than its header; quote cells with commas in them"
-                raise DataError(f"files: {path}:{reader.line_num} has {more}")
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise DataError(f"files: {path}:{reader.line_num}: {error}") from error
+def _refuse_overlap(splits: Splits, seen: int, tests: int, file: str) -> None:
+    """DataError if a model has been trained on most of what it would be tested on."""
+    if 2 * seen <= tests:
+        return
+    known = {identity(source) for source, _ in splits["train"]}
+    whole = 2 * sum(identity(source) in known for source, _ in splits["test"]) > len(splits["test"])
+    remedy = (
+        "give another test file" if whole else "raise max_length or vocabulary to tell them apart"
+    )
+    raise DataError(
+        f"files: {seen} of {tests} test texts of {file} are training texts too, as a model reads "
+        f"them, so scores would be of memory; {remedy}, or set allow_overlap = true"
+    )
 
 
-def _json_lines(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text.split("\n"), start=1):  # other line ends may be in a text
-        if line.strip():
-            try:
-                row = json.loads(line)
-                line.encode(), json.dumps(row, ensure_ascii=False).encode()
-            except ValueError as error:
-                raise DataError(f"files: {path}:{number} is not JSON: {error}") from error
-            if not isinstance(row, dict):
-                raise DataError(
-                    f'files: {path}:{number} is not a JSON object such as {{"text": ""}}'
-                )
-            yield number, row
+def _check_labels(splits: Splits, paths: Mapping[str, Path], column: str, train_size: int) -> None:
+    """DataError with the file and a remedy if there is one label only, or one to be learned is
+    nowhere in training."""
+    counts = Counter(identity(label) for _, label in splits["train"])
+    cut = f" (the first {train_size} of them: train_size)" if train_size else ""
+    if len(counts) < 2:
+        raise DataError(
+            f"files: all {counts.total()} training rows of {paths['train']}{cut} have the label "
+            f"{next(iter(counts))!r}, and there must be two to tell apart; is {column!r} the "
+            f"column of the labels?"
+        )
+    for name in HELD_OUT:
+        strange = Counter(label for _, label in splits[name] if identity(label) not in counts)
+        if strange:
+            file = paths.get(name, paths["train"])
+            such = ", ".join(map(repr, sorted(strange)[:5]))
+            remedy = "raise train_size" if train_size else f"leave them out, or give no {name} file"
+            raise DataError(
+                f"files: {strange.total()} of {len(splits[name])} {name} rows of {file} have "
+                f"labels that no training row of {paths['train']}{cut} has: {such}; add such rows "
+                f"there, or {remedy}"
+            )
 
 
-def _plain(kind: TaskKind, text: str, path: Path) -> list[Item]:
-    blocks = [block for block in re.split(r"\n[ \t]*\n", text) if block.strip()]
-    if not blocks:
-        raise DataError(f"files: {path} is empty")
-    if kind == "lm":
-        return [(block.strip("\n"), "") for block in blocks]
-    if kind == "tag":
-        lines = [[_cells(line, path, r"[ \t]+") for line in _lines(block)] for block in blocks]
-        return [([cells[0] for cells in block], [cells[-1] for cells in block]) for block in lines]
-    pairs = [_cells(line, path, "\t") for line in _lines(text)]
-    for pair in pairs:
-        if len(pair) > 2 or not all(pair):
-            raise DataError(f"files: {path}: a line is not text, tab, {kind} target: {pair}")
-    return [(left, right) for left, right in pairs]
+def _score(metric: str, tokenizer: str, splits: Splits) -> Any:
+    """The function that scores texts by a metric; BLEU as it is right for the training targets."""
+    if msbench.TEXT_SCORES[metric] is not msbench.bleu_chrf:
+        return msbench.TEXT_SCORES[metric]
+    score = partial(msbench.bleu_chrf, tokenizer=tokenizer or _own_tokenizer(splits))
+    score(["a"], ["a"])  # DataError now, and not after training, if it is not installed
+    return score
 
 
-def _lines(text: str) -> list[str]:
-    return [line for line in text.split("\n") if line.strip()]
+def _own_tokenizer(splits: Splits) -> str:
+    return msbench.bleu_tokenizer(target for _, target in splits["train"])
 
 
-def _cells(line: str, path: Path, separator: str) -> list[str]:
-    cells = re.split(separator, line.strip(" "))
-    if len(cells) < 2:
-        missing = "a tab" if separator == "\t" else "a word and its tag"
-        raise DataError(f"files: {path}: a line without {missing}: {line[:60]!r}")
-    return cells
+def _unspaced(tokenizer: str, splits: Splits) -> list[str]:
+    """A warning if words are counted by spaces that are not there."""
+    own = _own_tokenizer(splits) if tokenizer in SPACED else "13a"
+    if own == "13a":
+        return []
+    return [
+        f"BLEU with tokenizer {tokenizer!r} presumes spaces between words, and the targets have "
+        f"none; {own!r} fits them"
+    ]
+
+
+def _known(splits: Splits, seen: int, validation: int) -> Iterator[str]:
+    """What else is not new in the splits that are held out: validation texts that are training
+    texts, as a model reads them, and test texts that are validation texts."""
+    chosen = "by which options are chosen"
+    if 2 * seen > validation:
+        yield f"{seen} of {validation} validation texts, {chosen}, are training texts"
+    known, tests = {identity(source) for source, _ in splits["validation"]}, splits["test"]
+    read = sum(identity(source) in known for source, _ in tests)
+    if 2 * read > len(tests):
+        yield f"{read} of {len(tests)} test texts are in the validation split, {chosen}"
