@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy, deepcopy
+from dataclasses import astuple
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ from msbench.builtin.precision import (
     switched,
 )
 from msbench.builtin.replaying import why_eager
+from msbench.builtin.resuming import frozen, read_checkpoint, why_no_checkpoint, write_checkpoint
 from msbench.builtin.sampled import on_sampled_labels
 from msbench.builtin.scoring import scores_of
 from msbench.builtin.steps import CapturedSteps, OnStream, Shard
@@ -62,6 +64,8 @@ class TorchLearner:
 
     pieces = pieces
     matrix_peak = matrix_peak
+    write_checkpoint = write_checkpoint
+    read_checkpoint = read_checkpoint
 
     def __init__(
         self,
@@ -92,7 +96,7 @@ class TorchLearner:
         self.model = model(task).to(self.device, getattr(torch, dtype))
         if precision == "bfloat16":
             promote_logits(self.model)
-        self._movement, self._single = Movement(self.model), list[bool]()
+        self._movement, self._single, self._peak = Movement(self.model), list[bool](), 0
         self._why_eager = self.why_eager("model", model, task.kind) if self._captures else ""
         self.begin(loss, optimizer)
         self.reseed("dropout")
@@ -101,6 +105,7 @@ class TorchLearner:
         """Go on with the weights as they are, under this loss and a new optimizer."""
         self._makes = loss, optimizer
         self.loss: Loss = msbench.supplied(loss, task=self.task)
+        self.frozen = frozen(self.model)
         self.optimizer = optimizer(self.model)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         check_complete(self.model, self.optimizer)
@@ -112,6 +117,7 @@ class TorchLearner:
             self.optimizer,
             self._again,
         )
+        self._before = Prepared(0.0, 0, "")
         self._unannounced = Unannounced()
         self._compiled = Compiled(self.loss, self.device) if self.compile else None
         self._captured = self._capture_steps() if self._captures else None
@@ -146,6 +152,29 @@ class TorchLearner:
         """Why steps with this model, loss or optimizer on this kind of task cannot be captured;
         empty if they can. Told without a GPU."""
         return why_eager(TorchLearner, kind, make, task)
+
+    @staticmethod
+    def why_no_checkpoint(kind: str, make: Callable[..., Any], task: str, dtype: str) -> str:
+        """Why training with this model, loss or optimizer on this kind of task cannot go on from a
+        checkpoint to the last bit; empty if it can."""
+        return why_no_checkpoint(TorchLearner, kind, make, task, dtype)
+
+    def counts(self) -> dict[str, Any]:
+        """What it counted in this phase, as plain data and batches, for a checkpoint."""
+        on_cuda = self.device.type == "cuda"
+        return {
+            "factor": self._factor,
+            "single": self._single,
+            "work": self._work.counts(),
+            "prepared": astuple(self.prepared()),
+            "peak": torch.cuda.max_memory_allocated(self.device) if on_cuda else 0,
+        }
+
+    def go_on(self, counts: Mapping[str, Any]) -> None:
+        """Count on from what `counts` gave."""
+        self._factor, self._single = counts["factor"], list(counts["single"])
+        self._work.go_on(counts["work"], self.task.train)
+        self._before, self._peak = Prepared(*counts["prepared"]), counts["peak"]
 
     @staticmethod
     def mode_notes(modes: Mapping[str, Any], device: str) -> list[str]:
@@ -386,7 +415,7 @@ class TorchLearner:
         of the model, since a step cannot be taken back from whatever an optimizer keeps.
         """
         if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device)
+            return max(self._peak, torch.cuda.max_memory_allocated(self.device))
         with untouched(self.model, ()):
             twin = copy(self)
             twin.model, twin.compile = deepcopy(self.model), False
@@ -419,9 +448,10 @@ class TorchLearner:
     def prepared(self) -> Prepared:
         """What compiling and capturing took in this phase, and how many steps were replayed."""
         compiled, captured = self._compiled, self._captured
+        seconds = [each.seconds for each in (compiled, captured) if each is not None]
         return Prepared(
-            sum(each.seconds for each in (compiled, captured) if each is not None),
-            captured.replayed if captured else 0,
+            sum(seconds, self._before.seconds),
+            self._before.replayed + (captured.replayed if captured else 0),
             compiled.backend if compiled else "",
         )
 

@@ -7,9 +7,9 @@ attention, but nothing elementwise. A test holds the numbers to those of a slow 
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from msbench import Batch
+from msbench import Batch, Split
 from msbench.builtin.optimizers.inspection import is_steady
 
 Shape = Sequence[int]
@@ -183,6 +183,23 @@ class Work:
         for batch in parts:
             self._tallied(batch)
 
+    def counts(self) -> dict[str, Any]:
+        """What was counted so far, as plain data and arrays."""
+        return {
+            "passes": self._passes,
+            "own": self._own.total,
+            "steps": self._steps,
+            "tally": [[t.passes, _plain(t.first), _plain(t.last)] for t in self._tally.values()],
+        }
+
+    def go_on(self, counts: Mapping[str, Any], split: Split) -> None:
+        """Count on from what `counts` gave. split: where batches are from."""
+        self._passes, self._steps = counts["passes"], counts["steps"]
+        self._own.total = counts["own"]
+        for passes, first, last in counts["tally"]:
+            tallied = Tallied(Batch(**first, split=split), Batch(**last, split=split), passes)
+            self._tally[tallied.first.shapes] = tallied
+
     def flops(self) -> float:
         """Of all counted steps; not a number if torch cannot count them, or if two batches of the
         most frequent shapes differ although model and loss are said to be steady."""
@@ -209,6 +226,11 @@ class Work:
         except Exception:  # training is worth more than this figure
             return math.nan
         return counter.total
+
+
+def _plain(batch: Batch) -> dict[str, Any]:
+    """A batch without its split."""
+    return {each.name: getattr(batch, each.name) for each in fields(batch) if each.name != "split"}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 from msbench.errors import SuiteError
 from msbench.plan.batch_sizes import budgeted
+from msbench.plan.checkpoints import checkpoint_problems
 from msbench.plan.known import keep_known, resolved_part
 from msbench.plan.limits import too_many
 from msbench.plan.modes import mode_problems
@@ -59,6 +60,7 @@ def expected(
     parts, problems = resolve_suite(suite, registry)
     problems = problems or _size_problems(suite, parts) or fit_problems(suite, registry, parts)
     problems = problems or mode_problems(suite, registry, parts)
+    problems = problems or checkpoint_problems(suite, registry, parts)
     problems += yardstick_problems(suite, registry, parts)
     searches, search_problems = plan_searches(suite, registry) if not problems else ({}, [])
     if problems or search_problems:
