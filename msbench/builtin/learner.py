@@ -18,6 +18,7 @@ import msbench
 from msbench import Batch, Decoder, Prepared, Seen, Step, Task, derive
 from msbench.builtin.capture import CudaGraphs, Record
 from msbench.builtin.compiling import Compiled
+from msbench.builtin.group import SumOfAll, device_of, join
 from msbench.builtin.memory import Alive, stored_bytes
 from msbench.builtin.movement import Movement
 from msbench.builtin.operations import Aside, Work, untouched
@@ -26,6 +27,7 @@ from msbench.builtin.optimizers.inspection import (
     Make,
     check_complete,
     check_optimizer,
+    check_processes,
     held_bytes,
     state_bytes,
 )
@@ -83,9 +85,11 @@ class TorchLearner:
         precision: Precision = "float32",
         compile: bool = False,
         graph: bool = False,
+        processes: int = 1,
     ):
         torch.set_num_threads(threads)
-        self.device = torch.device(device)
+        self.device = device_of(device, processes)
+        self.group = join(processes, self.device)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         self.task, self.seed, self.accumulate, self.clip = task, seed, accumulate, clip
@@ -105,8 +109,9 @@ class TorchLearner:
         """Go on with the weights as they are, under this loss and a new optimizer."""
         self._makes = loss, optimizer
         self.loss: Loss = msbench.supplied(loss, task=self.task)
-        self.frozen = frozen(self.model)
+        self.frozen, self._sent_before = frozen(self.model), self.group.sent_bytes
         self.optimizer = optimizer(self.model)
+        self._apart = self.group.size > 1 and getattr(self.optimizer, "apart", False)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         check_complete(self.model, self.optimizer)
         self._rates = rates_of(self.optimizer)
@@ -116,6 +121,7 @@ class TorchLearner:
             self.loss,
             self.optimizer,
             self._again,
+            self.group.size,
         )
         self._before = Prepared(0.0, 0, "")
         self._unannounced = Unannounced()
@@ -191,6 +197,7 @@ class TorchLearner:
             )
 
     check_optimizer = staticmethod(check_optimizer)
+    check_processes = staticmethod(check_processes)
     state_bytes = staticmethod(state_bytes)
 
     def reseed(self, purpose: str) -> None:
@@ -233,8 +240,8 @@ class TorchLearner:
                     f"a batch of {len(batch.rows)} examples has no shard for each of {of} workers"
                 )
             self.optimizer.zero_grad(set_to_none=True)
-            whole = of == 1
-            own, part = (each if whole else each.shard(index, of) for each in (batch, on_device))
+            part = on_device if of == 1 else on_device.shard(index, of)
+            own = self._passed(batch, index, of)
             graphs |= create_graph
             self._unannounced.share = Fraction(1, of)
             loss_of = self.loss
@@ -244,14 +251,14 @@ class TorchLearner:
                 self._warm_up(part, aside)
                 loss_of = self._compiled
             with self._work.of_pass(own, aside), torch.enable_grad():
-                loss = self._gradient(part, loss_of, create_graph)
+                loss = self._shared(part, loss_of, create_graph)
                 if self.clip and create_graph:
                     scale_gradient(self._trained, clipping(self._trained, self.clip))
                 elif self.clip:
                     clip_grad_norm_(self._trained, self.clip)
             if labels == "given":
                 first_losses.setdefault(index, loss / of)  # the loss before the step
-            passes += Fraction(1, of)  # exact: three thirds add up to one
+            passes += Fraction(len(own), of)  # exact: three thirds add up to one
             shards.append((index, of))
             return loss
 
@@ -265,7 +272,8 @@ class TorchLearner:
         if graphs:
             cut_loose(self._trained)
         passes += self._unannounced.passes
-        return Step(float(passes), sum(first_losses.values())), shards
+        loss: Any = sum(first_losses.values())
+        return Step(float(passes), SumOfAll(loss, self.group) if self._apart else loss), shards
 
     def _warm_up(self, batch: Batch, aside: Aside | None) -> None:
         """Compile what a batch of new shapes needs, off the clock and without a trace."""
@@ -280,6 +288,28 @@ class TorchLearner:
         with self._unannounced.announced():
             return self._gradient(self._place(batch), self.loss)
 
+    def _passed(self, batch: Batch, index: int, of: int) -> list[Batch]:
+        """What all processes together pass over when each calls the closure once."""
+        if self._apart and of == self.group.size:
+            return [batch.shard(each, of) for each in range(of)]
+        return [batch if of == 1 else batch.shard(index, of)]
+
+    def _shared(self, batch: Batch, loss_of: Loss, create_graph: bool) -> Tensor:
+        """As `_gradient`, by all processes together; or by each, if they train apart."""
+        if self.group.size == 1:
+            return self._gradient(batch, loss_of, create_graph)
+        with self.group.own_randomness(self.device):
+            if self._apart:
+                return self._gradient(batch, loss_of, create_graph)
+            if create_graph:
+                raise msbench.MsbenchError(
+                    "with several processes, no gradient can be differentiated (create_graph)"
+                )
+            sums, units = self._sums(self.group.share_of(batch), loss_of, create_graph)
+        sums, units = self.group.add_gradients(self._trained, sums, units)
+        torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
+        return sums / units
+
     def _gradient(self, batch: Batch, loss_of: Loss, create_graph: bool = False) -> Tensor:
         """Put the gradient of the mean loss into the weights' `grad`; return that loss."""
         with differentiable_twice() if create_graph else nullcontext():
@@ -293,19 +323,26 @@ class TorchLearner:
             loss = total / count
             self._backward(loss, create_graph)
             return loss.detach()
-        # Sums are added and divided once by the number of target units: a mean of means would give
-        # the units of a short part more weight.
+        sums, units = self._sums(batch, loss_of, create_graph)
+        if create_graph:
+            scale_gradient(self._trained, 1 / units)
+        else:
+            torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
+        return sums / units
+
+    def _sums(self, batch: Batch, loss_of: Loss, create_graph: bool) -> tuple[Tensor, Tensor]:
+        """Add the gradient of the sum of the loss, part by part; that sum, and over how many units.
+
+        It is divided once by their number: a mean of means would give those of a short part more
+        weight.
+        """
         sums, units = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for index in range(min(self.accumulate, len(batch.rows))):
             with casting(self.precision, self.device):
                 total, count = loss_of(self.model, batch.shard(index, self.accumulate))
             self._backward(total, create_graph)
             sums, units = sums + total.detach(), units + count
-        if create_graph:
-            scale_gradient(self._trained, 1 / units)
-        else:
-            torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
-        return sums / units
+        return sums, units
 
     def _backward(self, loss: Tensor, create_graph: bool) -> None:
         """Add the gradient of a loss to the weights' `grad`."""
@@ -334,11 +371,12 @@ class TorchLearner:
         total = count = 0.0
         # Floats, not tensors: small tensors between the large ones would fragment the heap.
         with exactly(self.device):
-            for batch in batches:
+            for batch in batches[self.group.rank :: self.group.size]:
                 batch_total, batch_count = self.loss(self.model, self._place(batch))
                 total, count = total + float(batch_total), count + float(batch_count)
                 if len(batch.rows) > 1:
                     self._single.append(float(batch_count) == 1)
+        total, count = self.group.total(total, count, device=self.device)
         return total / max(1.0, count)
 
     def calibrate(self, decoder: Decoder) -> None:
@@ -438,7 +476,10 @@ class TorchLearner:
         return size
 
     def sent_bytes(self) -> int:
-        """The optimizer's own count in its attribute `sent_bytes`; 0 if it has none."""
+        """The optimizer's own count in its attribute `sent_bytes`; 0 if it has none. Of several
+        processes, what they have really sent."""
+        if self.group.size > 1:
+            return (self.group.sent_bytes - self._sent_before) * self.group.size
         return int(getattr(self.optimizer, "sent_bytes", 0))
 
     def flops(self) -> float:

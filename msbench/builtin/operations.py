@@ -132,18 +132,24 @@ class Work:
     does besides is counted as it happens: in the first step if it is steady, else in all of them.
 
     Batches are those of the host, so that what is remembered of them takes no memory of a device.
-    gradient: places such a batch; its forward and backward pass.
+    gradient: places such a batch; its forward and backward pass. processes: that each do what the
+    optimizer does besides; passes are told as those of all of them.
     """
 
     def __init__(
-        self, model: nn.Module, loss: Any, optimizer: Any, gradient: Callable[[Batch], Tensor]
+        self,
+        model: nn.Module,
+        loss: Any,
+        optimizer: Any,
+        gradient: Callable[[Batch], Tensor],
+        processes: int = 1,
     ):
         self._model, self._gradient = model, gradient
         self._steady = is_steady_pass(model, loss)
         self._steady_optimizer = is_steady(optimizer)
         self._tally: dict[Any, Tallied] = {}
         self._passes: float = 0
-        self._own, self._steps = Operations(), 0
+        self._own, self._steps, self._processes = Operations(), 0, processes
 
     @contextmanager
     def of_step(self, aside: Aside | None) -> Iterator[None]:
@@ -157,14 +163,15 @@ class Work:
             yield
 
     @contextmanager
-    def of_pass(self, batch: Batch, aside: Aside | None) -> Iterator[None]:
+    def of_pass(self, batches: Sequence[Batch], aside: Aside | None) -> Iterator[None]:
         """Around a pass within a step; the gradients are cleared."""
         with self._own.paused():
             if aside is not None and self._steady:
-                self._tallied(batch)
+                for batch in batches:
+                    self._tallied(batch)
             elif aside is not None:
                 with aside():
-                    self._passes += self._count(batch)
+                    self._passes += sum(map(self._count, batches))
             yield
 
     def uncounted(self) -> AbstractContextManager[None]:
@@ -203,7 +210,8 @@ class Work:
     def flops(self) -> float:
         """Of all counted steps; not a number if torch cannot count them, or if two batches of the
         most frequent shapes differ although model and loss are said to be steady."""
-        total = self._passes + self._own.total * (self._steps if self._steady_optimizer else 1)
+        steps = self._steps if self._steady_optimizer else 1
+        total = self._passes + self._own.total * steps * self._processes
         most = max(self._tally.values(), key=lambda each: each.passes, default=None)
         for tallied in self._tally.values():
             one = self._count(tallied.first)

@@ -35,6 +35,7 @@ from msbench.run.checkpoint import FOLDER as CHECKPOINTS
 from msbench.run.events import Done, Event, Finished, Planned, Stage, Started, Waiting
 from msbench.run.job import run_job
 from msbench.run.memory import GB
+from msbench.run.ranks import check_alone
 from msbench.run.weights import FOLDER
 from msbench.spec import Choice, Job, Kind, Measurement, Part, Suite, Trial
 
@@ -67,6 +68,7 @@ def run_suite(
 
     Raises SuiteError with all that is wrong with the suite, StoreError if records cannot be kept.
     """
+    check_alone()
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch))
     looked = seeds_looked_for(folder)
     _check_looks(suite, folder, looked)

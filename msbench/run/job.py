@@ -1,6 +1,7 @@
 """Job -> Record, whatever happens: what a worker does."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,6 +16,7 @@ from msbench.run.checkpoint import Checkpoints
 from msbench.run.device import machine
 from msbench.run.failure import reason_of, status_of
 from msbench.run.memory import describe_peak, limited_memory
+from msbench.run.ranks import in_ranks, is_main, ranks_of
 from msbench.run.throughput import run_measurement
 from msbench.run.trial import redecode_trial, run_trial
 from msbench.run.weights import save_weights
@@ -38,6 +40,9 @@ def run_job(
     checkpoints: where a trial keeps what it goes on from, should its process die.
     """
 
+    if ranks_of(job) > 1:
+        return in_ranks(job, partial(run_job, job, files, weights, memory, checkpoints))
+
     def work(registry: Registry) -> Outcome:
         if not isinstance(job, Trial):
             assert isinstance(job, Measurement)
@@ -46,7 +51,7 @@ def run_job(
         learner, results = run_trial(job, registry, kept or None)
         if reason := results["training"]["diverged"]:
             return "diverged", reason, results
-        if weights is not None and not (job.is_search or job.yardstick):
+        if weights is not None and is_main() and not (job.is_search or job.yardstick):
             try:
                 save_weights(learner, weights, job.key)
             except Exception as error:  # a trial is worth more than its weights

@@ -25,6 +25,7 @@ from msbench.run.decode import decode
 from msbench.run.guards import changed_by, checksums, guards
 from msbench.run.learner import Decoder, Learner
 from msbench.run.phases import EVALUATION_BATCH, Cost, train_phases
+from msbench.run.ranks import is_main
 from msbench.run.seeds import derive
 from msbench.spec import DIGEST, Kind, Part, Trial
 
@@ -74,11 +75,12 @@ def run_trial(
         "guards": found,
     }
     if not training.diverged:
-        results["decoding"], remarks = _decode_held_out(learner, trial, task, decoders)
-        found["found"] += remarks
-        results["task"] = _task_data(task, results["decoding"])
         if not trial.is_search:
             results["losses"] = final_losses(learner, task)
+        if is_main():
+            results["decoding"], remarks = _decode_held_out(learner, trial, task, decoders)
+            found["found"] += remarks
+            results["task"] = _task_data(task, results["decoding"])
     return learner, results
 
 
@@ -193,6 +195,7 @@ def _build_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
         accumulate=trial.training.accumulate,
         clip=trial.training.clip,
         **trial.training.modes,  # a learner that does not know them need not
+        **({"processes": trial.processes} if trial.processes > 1 else {}),
     )
     return learner
 
