@@ -77,7 +77,7 @@ class Group:
             torch.distributed.all_reduce(message)
             if counted:
                 self._count(message)
-            sums = message.split([part.numel() for part in parts])
+            sums = torch.split(message, [part.numel() for part in parts])
             for part, summed in zip(parts, sums, strict=True):
                 part.copy_(summed.view_as(part))
 
