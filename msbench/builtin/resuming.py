@@ -48,7 +48,9 @@ class Packer:
         if value is None or type(value) in (bool, int, float, str):
             return value
         if isinstance(value, Tensor):
-            return {"tensor": self._name(value), "device": str(value.device)}
+            # Products of matrices that lie otherwise in memory have other last bits.
+            lies = {} if value.is_contiguous() or 0 in value.stride() else {"lies": value.stride()}
+            return {"tensor": self._name(value), "device": str(value.device), **lies}
         if isinstance(value, np.ndarray):
             return {"array": self._name(torch.from_numpy(np.ascontiguousarray(value)))}
         if isinstance(value, np.generic):
@@ -86,10 +88,10 @@ class Unpacker:
             return [self.unpack(each) for each in value]
         if not isinstance(value, dict):
             return value
-        (kind, content), *more = value.items()
+        kind, content = next(iter(value.items()))
         if kind == "tensor":
             if content not in self._placed:
-                self._placed[content] = self._tensors[content].to(more[0][1])
+                self._placed[content] = self._place(content, value["device"], value.get("lies"))
             return self._placed[content]
         if kind == "array":
             return self._tensors[content].numpy()
@@ -98,6 +100,13 @@ class Unpacker:
         if kind == "tuple":
             return tuple(self.unpack(each) for each in content)
         return Fraction(content) if kind == "fraction" else getattr(torch, content)
+
+    def _place(self, name: str, device: str, stride: Sequence[int] | None) -> Tensor:
+        tensor = self._tensors[name].to(device)
+        if stride is None:
+            return tensor
+        placed = torch.empty_strided(tensor.shape, stride, dtype=tensor.dtype, device=device)
+        return placed.copy_(tensor)
 
 
 def write_checkpoint(learner: Any, path: Path, about: Mapping[str, str]) -> None:

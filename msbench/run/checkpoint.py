@@ -65,7 +65,7 @@ class Checkpoint:
         try:
             with made_whole(self.file) as half:
                 learner.write_checkpoint(half, about)
-        except (MsbenchError, OSError) as error:
+        except Exception as error:
             print(f"no checkpoint was kept: {error}", file=sys.stderr, flush=True)
         self._last = monotonic()
         fault("checkpoint")
