@@ -25,7 +25,8 @@ from tabulate import tabulate
 from msbench import Registry, load_plugins
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import plan
-from msbench.run.trial import build_task, make_learner, trial_batches
+from msbench.run.phases import trial_batches
+from msbench.run.trial import build_task, make_learner
 from msbench.spec import Trial
 
 WANTED = 1.02

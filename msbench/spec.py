@@ -375,9 +375,14 @@ class Suite:
     """Gigabytes of data that the process of one trial may have; 0 = as much as there is."""
     device: str = field(default="cpu", metadata={"pattern": r"^(cpu|cuda(:\d+)?)$"})
     threads: int = field(default=1, metadata=_POSITIVE)
+    processes: int = field(default=1, metadata=_POSITIVE)
+    """Processes that train one trial together, each on its share of every batch."""
     dtype: str = field(default="float32", metadata={"pattern": r"^(float32|float64)$"})
     keep_weights: bool = False
     """Whether every trial leaves its weights beside its record."""
+    checkpoint: float = field(default=0.0, metadata={"gt": 0})
+    """Minutes between two checkpoints of a trial, which it goes on from if it is killed; 0 = it has
+    none."""
     path: str = field(default="", metadata={"key": ""})
 
     def choices(self) -> dict[Kind, tuple[Choice, ...]]:
@@ -415,6 +420,8 @@ class Trial:
     """Whether it is no strategy, but what strategies are held against."""
     metrics: tuple[Part, ...] = ()
     """Registered metrics that predictions are measured by besides the task's own."""
+    processes: int = 1
+    """How many train it together."""
 
     @property
     def is_search(self) -> bool:
@@ -441,7 +448,7 @@ class Trial:
             tuple(phases),
             self.training,
             self.tuned and self.tuned.stage,
-            *(self.seed, self.device, self.threads, self.dtype, self.data),
+            *(self.seed, self.device, self.threads, self.processes, self.dtype, self.data),
         )
 
     def stages(self) -> list[Phase]:
@@ -513,6 +520,8 @@ def plain(job: Job) -> dict[str, Any]:
             trial.pop("yardstick", None)
         if not trial.get("metrics"):
             trial.pop("metrics", None)
+        if trial.get("processes") == 1:
+            del trial["processes"]
     return data
 
 
@@ -588,6 +597,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "details": (False,),
     "code": ("",),
     "yardstick": (False,),
+    "processes": (1,),
 }
 """Fields that trials and measurements got later -> the values that mean they are not used."""
 

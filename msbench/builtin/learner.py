@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy, deepcopy
+from dataclasses import astuple
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import msbench
 from msbench import Batch, Decoder, Prepared, Seen, Step, Task, derive
 from msbench.builtin.capture import CudaGraphs, Record
 from msbench.builtin.compiling import Compiled
+from msbench.builtin.group import SumOfAll, device_of, join
 from msbench.builtin.memory import Alive, stored_bytes
 from msbench.builtin.movement import Movement
 from msbench.builtin.operations import Aside, Work, untouched
@@ -25,6 +27,7 @@ from msbench.builtin.optimizers.inspection import (
     Make,
     check_complete,
     check_optimizer,
+    check_processes,
     held_bytes,
     state_bytes,
 )
@@ -47,6 +50,7 @@ from msbench.builtin.precision import (
     switched,
 )
 from msbench.builtin.replaying import why_eager
+from msbench.builtin.resuming import frozen, read_checkpoint, why_no_checkpoint, write_checkpoint
 from msbench.builtin.sampled import on_sampled_labels
 from msbench.builtin.scoring import scores_of
 from msbench.builtin.statistics import Owned, Statistics, statistics_batches
@@ -63,6 +67,8 @@ class TorchLearner:
 
     pieces = pieces
     matrix_peak = matrix_peak
+    write_checkpoint = write_checkpoint
+    read_checkpoint = read_checkpoint
 
     def __init__(
         self,
@@ -80,9 +86,11 @@ class TorchLearner:
         precision: Precision = "float32",
         compile: bool = False,
         graph: bool = False,
+        processes: int = 1,
     ):
         torch.set_num_threads(threads)
-        self.device = torch.device(device)
+        self.device = device_of(device, processes)
+        self.group = join(processes, self.device)
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         self.task, self.seed, self.accumulate, self.clip = task, seed, accumulate, clip
@@ -93,7 +101,7 @@ class TorchLearner:
         self.model = model(task).to(self.device, getattr(torch, dtype))
         if precision == "bfloat16":
             promote_logits(self.model)
-        self._movement, self._single = Movement(self.model), list[bool]()
+        self._movement, self._single, self._peak = Movement(self.model), list[bool](), 0
         self._why_eager = self.why_eager("model", model, task.kind) if self._captures else ""
         self.begin(loss, optimizer)
         self.reseed("dropout")
@@ -102,8 +110,10 @@ class TorchLearner:
         """Go on with the weights as they are, under this loss and a new optimizer."""
         self._makes = loss, optimizer
         self.loss: Loss = msbench.supplied(loss, task=self.task)
+        self.frozen, self._sent_before = frozen(self.model), self.group.sent_bytes
         self.optimizer = optimizer(self.model)
         self._owned, self._statistics = Owned(self.model), Statistics(self.model)
+        self._apart = self.group.size > 1 and getattr(self.optimizer, "apart", False)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         check_complete(self.model, self.optimizer)
         self._rates = rates_of(self.optimizer)
@@ -113,7 +123,9 @@ class TorchLearner:
             self.loss,
             self.optimizer,
             self._again,
+            self.group.size,
         )
+        self._before = Prepared(0.0, 0, "")
         self._unannounced = Unannounced()
         self._compiled = Compiled(self.loss, self.device) if self.compile else None
         self._captured = self._capture_steps() if self._captures else None
@@ -150,6 +162,29 @@ class TorchLearner:
         return why_eager(TorchLearner, kind, make, task)
 
     @staticmethod
+    def why_no_checkpoint(kind: str, make: Callable[..., Any], task: str, dtype: str) -> str:
+        """Why training with this model, loss or optimizer on this kind of task cannot go on from a
+        checkpoint to the last bit; empty if it can."""
+        return why_no_checkpoint(TorchLearner, kind, make, task, dtype)
+
+    def counts(self) -> dict[str, Any]:
+        """What it counted in this phase, as plain data and batches, for a checkpoint."""
+        on_cuda = self.device.type == "cuda"
+        return {
+            "factor": self._factor,
+            "single": self._single,
+            "work": self._work.counts(),
+            "prepared": astuple(self.prepared()),
+            "peak": torch.cuda.max_memory_allocated(self.device) if on_cuda else 0,
+        }
+
+    def go_on(self, counts: Mapping[str, Any]) -> None:
+        """Count on from what `counts` gave."""
+        self._factor, self._single = counts["factor"], list(counts["single"])
+        self._work.go_on(counts["work"], self.task.train)
+        self._before, self._peak = Prepared(*counts["prepared"]), counts["peak"]
+
+    @staticmethod
     def mode_notes(modes: Mapping[str, Any], device: str) -> list[str]:
         """What is done otherwise than a suite's `precision`, `compile` and `graph` say."""
         return mode_notes(modes, device)
@@ -164,6 +199,7 @@ class TorchLearner:
             )
 
     check_optimizer = staticmethod(check_optimizer)
+    check_processes = staticmethod(check_processes)
     state_bytes = staticmethod(state_bytes)
 
     def reseed(self, purpose: str) -> None:
@@ -206,8 +242,8 @@ class TorchLearner:
                     f"a batch of {len(batch.rows)} examples has no shard for each of {of} workers"
                 )
             self.optimizer.zero_grad(set_to_none=True)
-            whole = of == 1
-            own, part = (each if whole else each.shard(index, of) for each in (batch, on_device))
+            part = on_device if of == 1 else on_device.shard(index, of)
+            own = self._passed(batch, index, of)
             graphs |= create_graph
             self._owned.before_pass(index)
             self._unannounced.share = Fraction(1, of)
@@ -218,14 +254,14 @@ class TorchLearner:
                 self._warm_up(part, aside)
                 loss_of = self._compiled
             with self._work.of_pass(own, aside), torch.enable_grad():
-                loss = self._gradient(part, loss_of, create_graph)
+                loss = self._shared(part, loss_of, create_graph)
                 if self.clip and create_graph:
                     scale_gradient(self._trained, clipping(self._trained, self.clip))
                 elif self.clip:
                     clip_grad_norm_(self._trained, self.clip)
             if labels == "given":
                 first_losses.setdefault(index, loss / of)  # the loss before the step
-            passes += Fraction(1, of)  # exact: three thirds add up to one
+            passes += Fraction(len(own), of)  # exact: three thirds add up to one
             shards.append((index, of))
             return loss
 
@@ -239,7 +275,8 @@ class TorchLearner:
         if graphs:
             cut_loose(self._trained)
         passes += self._unannounced.passes
-        return Step(float(passes), sum(first_losses.values())), shards
+        loss: Any = sum(first_losses.values())
+        return Step(float(passes), SumOfAll(loss, self.group) if self._apart else loss), shards
 
     def _warm_up(self, batch: Batch, aside: Aside | None) -> None:
         """Compile what a batch of new shapes needs, off the clock and without a trace."""
@@ -254,6 +291,28 @@ class TorchLearner:
         with self._unannounced.announced():
             return self._gradient(self._place(batch), self.loss)
 
+    def _passed(self, batch: Batch, index: int, of: int) -> list[Batch]:
+        """What all processes together pass over when each calls the closure once."""
+        if self._apart and of == self.group.size:
+            return [batch.shard(each, of) for each in range(of)]
+        return [batch if of == 1 else batch.shard(index, of)]
+
+    def _shared(self, batch: Batch, loss_of: Loss, create_graph: bool) -> Tensor:
+        """As `_gradient`, by all processes together; or by each, if they train apart."""
+        if self.group.size == 1:
+            return self._gradient(batch, loss_of, create_graph)
+        with self.group.own_randomness(self.device):
+            if self._apart:
+                return self._gradient(batch, loss_of, create_graph)
+            if create_graph:
+                raise msbench.MsbenchError(
+                    "with several processes, no gradient can be differentiated (create_graph)"
+                )
+            sums, units = self._sums(self.group.share_of(batch), loss_of, create_graph)
+        sums, units = self.group.add_gradients(self._trained, sums, units)
+        torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
+        return sums / units
+
     def _gradient(self, batch: Batch, loss_of: Loss, create_graph: bool = False) -> Tensor:
         """Put the gradient of the mean loss into the weights' `grad`; return that loss."""
         with differentiable_twice() if create_graph else nullcontext():
@@ -267,19 +326,26 @@ class TorchLearner:
             loss = total / count
             self._backward(loss, create_graph)
             return loss.detach()
-        # Sums are added and divided once by the number of target units: a mean of means would give
-        # the units of a short part more weight.
+        sums, units = self._sums(batch, loss_of, create_graph)
+        if create_graph:
+            scale_gradient(self._trained, 1 / units)
+        else:
+            torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
+        return sums / units
+
+    def _sums(self, batch: Batch, loss_of: Loss, create_graph: bool) -> tuple[Tensor, Tensor]:
+        """Add the gradient of the sum of the loss, part by part; that sum, and over how many units.
+
+        It is divided once by their number: a mean of means would give those of a short part more
+        weight.
+        """
         sums, units = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
         for index in range(min(self.accumulate, len(batch.rows))):
             with casting(self.precision, self.device):
                 total, count = loss_of(self.model, batch.shard(index, self.accumulate))
             self._backward(total, create_graph)
             sums, units = sums + total.detach(), units + count
-        if create_graph:
-            scale_gradient(self._trained, 1 / units)
-        else:
-            torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
-        return sums / units
+        return sums, units
 
     def _backward(self, loss: Tensor, create_graph: bool) -> None:
         """Add the gradient of a loss to the weights' `grad`."""
@@ -308,11 +374,12 @@ class TorchLearner:
         total = count = 0.0
         # Floats, not tensors: small tensors between the large ones would fragment the heap.
         with exactly(self.device):
-            for batch in batches:
+            for batch in batches[self.group.rank :: self.group.size]:
                 batch_total, batch_count = self.loss(self.model, self._place(batch))
                 total, count = total + float(batch_total), count + float(batch_count)
                 if len(batch.rows) > 1:
                     self._single.append(float(batch_count) == 1)
+        total, count = self.group.total(total, count, device=self.device)
         return total / max(1.0, count)
 
     def calibrate(self, decoder: Decoder) -> None:
@@ -396,7 +463,7 @@ class TorchLearner:
         of the model, since a step cannot be taken back from whatever an optimizer keeps.
         """
         if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device)
+            return max(self._peak, torch.cuda.max_memory_allocated(self.device))
         with untouched(self.model, ()):
             twin = copy(self)
             twin.model, twin.compile = deepcopy(self.model), False
@@ -419,7 +486,10 @@ class TorchLearner:
         return size
 
     def sent_bytes(self) -> int:
-        """The optimizer's own count in its attribute `sent_bytes`; 0 if it has none."""
+        """The optimizer's own count in its attribute `sent_bytes`; 0 if it has none. Of several
+        processes, what they have really sent."""
+        if self.group.size > 1:
+            return (self.group.sent_bytes - self._sent_before) * self.group.size
         return int(getattr(self.optimizer, "sent_bytes", 0))
 
     def flops(self) -> float:
@@ -429,9 +499,10 @@ class TorchLearner:
     def prepared(self) -> Prepared:
         """What compiling and capturing took in this phase, and how many steps were replayed."""
         compiled, captured = self._compiled, self._captured
+        seconds = [each.seconds for each in (compiled, captured) if each is not None]
         return Prepared(
-            sum(each.seconds for each in (compiled, captured) if each is not None),
-            captured.replayed if captured else 0,
+            sum(seconds, self._before.seconds),
+            self._before.replayed + (captured.replayed if captured else 0),
             compiled.backend if compiled else "",
         )
 

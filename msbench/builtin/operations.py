@@ -7,9 +7,9 @@ attention, but nothing elementwise. A test holds the numbers to those of a slow 
 
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
-from msbench import Batch
+from msbench import Batch, Split
 from msbench.builtin.optimizers.inspection import is_steady
 
 Shape = Sequence[int]
@@ -132,18 +132,24 @@ class Work:
     does besides is counted as it happens: in the first step if it is steady, else in all of them.
 
     Batches are those of the host, so that what is remembered of them takes no memory of a device.
-    gradient: places such a batch; its forward and backward pass.
+    gradient: places such a batch; its forward and backward pass. processes: that each do what the
+    optimizer does besides; passes are told as those of all of them.
     """
 
     def __init__(
-        self, model: nn.Module, loss: Any, optimizer: Any, gradient: Callable[[Batch], Tensor]
+        self,
+        model: nn.Module,
+        loss: Any,
+        optimizer: Any,
+        gradient: Callable[[Batch], Tensor],
+        processes: int = 1,
     ):
         self._model, self._gradient = model, gradient
         self._steady = is_steady_pass(model, loss)
         self._steady_optimizer = is_steady(optimizer)
         self._tally: dict[Any, Tallied] = {}
         self._passes: float = 0
-        self._own, self._steps = Operations(), 0
+        self._own, self._steps, self._processes = Operations(), 0, processes
 
     @contextmanager
     def of_step(self, aside: Aside | None) -> Iterator[None]:
@@ -157,14 +163,15 @@ class Work:
             yield
 
     @contextmanager
-    def of_pass(self, batch: Batch, aside: Aside | None) -> Iterator[None]:
+    def of_pass(self, batches: Sequence[Batch], aside: Aside | None) -> Iterator[None]:
         """Around a pass within a step; the gradients are cleared."""
         with self._own.paused():
             if aside is not None and self._steady:
-                self._tallied(batch)
+                for batch in batches:
+                    self._tallied(batch)
             elif aside is not None:
                 with aside():
-                    self._passes += self._count(batch)
+                    self._passes += sum(map(self._count, batches))
             yield
 
     def uncounted(self) -> AbstractContextManager[None]:
@@ -183,10 +190,28 @@ class Work:
         for batch in parts:
             self._tallied(batch)
 
+    def counts(self) -> dict[str, Any]:
+        """What was counted so far, as plain data and arrays."""
+        return {
+            "passes": self._passes,
+            "own": self._own.total,
+            "steps": self._steps,
+            "tally": [[t.passes, _plain(t.first), _plain(t.last)] for t in self._tally.values()],
+        }
+
+    def go_on(self, counts: Mapping[str, Any], split: Split) -> None:
+        """Count on from what `counts` gave. split: where batches are from."""
+        self._passes, self._steps = counts["passes"], counts["steps"]
+        self._own.total = counts["own"]
+        for passes, first, last in counts["tally"]:
+            tallied = Tallied(Batch(**first, split=split), Batch(**last, split=split), passes)
+            self._tally[tallied.first.shapes] = tallied
+
     def flops(self) -> float:
         """Of all counted steps; not a number if torch cannot count them, or if two batches of the
         most frequent shapes differ although model and loss are said to be steady."""
-        total = self._passes + self._own.total * (self._steps if self._steady_optimizer else 1)
+        steps = self._steps if self._steady_optimizer else 1
+        total = self._passes + self._own.total * steps * self._processes
         most = max(self._tally.values(), key=lambda each: each.passes, default=None)
         for tallied in self._tally.values():
             one = self._count(tallied.first)
@@ -209,6 +234,11 @@ class Work:
         except Exception:  # training is worth more than this figure
             return math.nan
         return counter.total
+
+
+def _plain(batch: Batch) -> dict[str, Any]:
+    """A batch without its split."""
+    return {each.name: getattr(batch, each.name) for each in fields(batch) if each.name != "split"}
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from typing import Any
 
 from msbench.errors import SuiteError
 from msbench.plan.batch_sizes import budgeted
+from msbench.plan.checkpoints import checkpoint_problems
 from msbench.plan.known import keep_known, resolved_part
 from msbench.plan.limits import too_many
 from msbench.plan.modes import mode_problems
+from msbench.plan.processes import processes_problems
 from msbench.plan.resolve import Parts, Resolved, fit_problems, fits, resolve_suite
 from msbench.plan.tuning import plan_searches, tune
 from msbench.plan.until_verdict import asked_for
@@ -59,6 +61,8 @@ def expected(
     parts, problems = resolve_suite(suite, registry)
     problems = problems or _size_problems(suite, parts) or fit_problems(suite, registry, parts)
     problems = problems or mode_problems(suite, registry, parts)
+    problems = problems or checkpoint_problems(suite, registry, parts)
+    problems = problems or processes_problems(suite, registry, parts)
     problems += yardstick_problems(suite, registry, parts)
     searches, search_problems = plan_searches(suite, registry) if not problems else ({}, [])
     if problems or search_problems:
@@ -84,7 +88,7 @@ MEASURES = "msbench.run.throughput"
 
 def measurements(suite: Suite, trials: Sequence[Trial]) -> list[Measurement]:
     """What to time, apart from the trials: per task and model, all strategies side by side."""
-    if not suite.throughput.rounds:
+    if not suite.throughput.rounds or suite.processes > 1:
         return []
     groups: dict[str, list[Trial]] = {}
     first = min(suite.seeds)
@@ -170,6 +174,7 @@ def _cells(
                 ),
                 device=suite.device,
                 threads=suite.threads,
+                processes=suite.processes,
                 dtype=suite.dtype,
                 data=data,
                 phases=phases,

@@ -91,6 +91,8 @@ class TrialData(TypedDict):
     """Whether it is no strategy, but what strategies are held against."""
     metrics: NotRequired[list[PartData]]
     """Registered metrics besides the task's own."""
+    processes: NotRequired[int]
+    """How many trained it together."""
 
 
 class ThroughputData(TypedDict):

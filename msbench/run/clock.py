@@ -9,12 +9,12 @@ class Clock:
     """Seconds of work, synchronized with the device whenever the clock starts or stops.
 
     synchronize: waits until the device has done all it was given; on a GPU, work that is only
-    queued would otherwise be counted in the wrong place.
+    queued would otherwise be counted in the wrong place. before: seconds to begin with.
     """
 
-    def __init__(self, synchronize: Callable[[], None] = lambda: None):
+    def __init__(self, synchronize: Callable[[], None] = lambda: None, before: float = 0.0):
         self._synchronize = synchronize
-        self._before = 0.0
+        self._before = before
         self._since: float | None = None
 
     @property

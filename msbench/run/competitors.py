@@ -11,8 +11,9 @@ from msbench.run.clock import Clock
 from msbench.run.energy import Energy
 from msbench.run.failure import reason_of
 from msbench.run.learner import Decoder, Learner
+from msbench.run.phases import trial_batches
 from msbench.run.samples import Sample
-from msbench.run.trial import make_learner, trial_batches
+from msbench.run.trial import make_learner
 from msbench.spec import Trial, display_name
 
 WARM_UP = 2

@@ -30,9 +30,12 @@ from msbench.records.leases import Leases
 from msbench.records.question import seeds_looked_for, write_question
 from msbench.records.record import Record
 from msbench.records.store import Stored, prepare_folder, read
+from msbench.run.checkpoint import ENDED, Checkpoints
+from msbench.run.checkpoint import FOLDER as CHECKPOINTS
 from msbench.run.events import Done, Event, Finished, Planned, Stage, Started, Waiting
 from msbench.run.job import run_job
 from msbench.run.memory import GB
+from msbench.run.ranks import check_alone
 from msbench.run.weights import FOLDER
 from msbench.spec import Choice, Job, Kind, Measurement, Part, Suite, Trial
 
@@ -65,6 +68,7 @@ def run_suite(
 
     Raises SuiteError with all that is wrong with the suite, StoreError if records cannot be kept.
     """
+    check_alone()
     fingerprint = cache_by_part(partial(fingerprint_of, registry, fetch=fetch))
     looked = seeds_looked_for(folder)
     _check_looks(suite, folder, looked)
@@ -288,17 +292,28 @@ def _launch_jobs(
     choices = [(kind, each) for kind, several in suite.choices().items() for each in several]
     weights = folder / FOLDER if suite.keep_weights else None
     memory = round(suite.memory * GB)
-    return launch_jobs(
+    checkpoints = Checkpoints(folder / CHECKPOINTS, suite.checkpoint) if suite.checkpoint else None
+    events = launch_jobs(
         registry,
         jobs,
         launcher,
         title,
-        run=partial(run_job, files=tuple(registry.files), weights=weights, memory=memory),
+        run=partial(
+            run_job,
+            files=tuple(registry.files),
+            weights=weights,
+            memory=memory,
+            checkpoints=checkpoints,
+        ),
         leases=leases,
         stopping=stopping,
         limit=suite.limit * max(map(_strategies, jobs), default=1),
         preload=preload_modules(registry, [registry.find(k, each.name) for k, each in choices]),
     )
+    for event in events:
+        if checkpoints and isinstance(event, Finished) and event.record.status in ENDED:
+            checkpoints.of(event.record.key).remove()  # not before its record is on the disk
+        yield event
 
 
 def _strategies(job: Job) -> int:

@@ -1,5 +1,6 @@
 """How a trial failed: its status, and the reason in words."""
 
+import signal
 import traceback
 from pathlib import Path
 
@@ -22,6 +23,12 @@ def status_of(error: Exception) -> Status:
 def is_out_of_memory(text: str) -> bool:
     """Whether an error says so, in the words of Python, C++, the system, or torch."""
     return any(words in text.lower() for words in _OUT_OF_MEMORY)
+
+
+def signal_name(number: int) -> str:
+    """What a signal is called, SIGKILL or its number."""
+    known = {each.value: each.name for each in signal.Signals}
+    return known.get(number, str(number))
 
 
 def reason_of(error: Exception) -> str:

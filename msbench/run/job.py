@@ -1,6 +1,7 @@
 """Job -> Record, whatever happens: what a worker does."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,9 +12,11 @@ from msbench.plugins.registry import Registry
 from msbench.records.record import Record, record
 from msbench.records.schema import Status
 from msbench.records.validation import check_examples
+from msbench.run.checkpoint import Checkpoints
 from msbench.run.device import machine
 from msbench.run.failure import reason_of, status_of
 from msbench.run.memory import describe_peak, limited_memory
+from msbench.run.ranks import in_ranks, is_main, ranks_of
 from msbench.run.throughput import run_measurement
 from msbench.run.trial import redecode_trial, run_trial
 from msbench.run.weights import save_weights
@@ -24,22 +27,31 @@ Outcome = tuple[Status, str, Mapping[str, Any]]
 
 
 def run_job(
-    job: Job, files: Sequence[str] = (), weights: Path | None = None, memory: int = 0
+    job: Job,
+    files: Sequence[str] = (),
+    weights: Path | None = None,
+    memory: int = 0,
+    checkpoints: Checkpoints | None = None,
 ) -> Record:
     """Do one job and say how it ended. Only the death of the process gets out of here.
 
     files: plugin files to load besides what is installed. weights: the folder that a trial leaves
     its weights in; without it, it leaves none. memory: bytes that it may take; 0 = any number.
+    checkpoints: where a trial keeps what it goes on from, should its process die.
     """
+
+    if ranks_of(job) > 1:
+        return in_ranks(job, partial(run_job, job, files, weights, memory, checkpoints))
 
     def work(registry: Registry) -> Outcome:
         if not isinstance(job, Trial):
             assert isinstance(job, Measurement)
             return "ok", "", run_measurement(job, registry)
-        learner, results = run_trial(job, registry)
+        kept = checkpoints and not job.yardstick and checkpoints.of(job.key)
+        learner, results = run_trial(job, registry, kept or None)
         if reason := results["training"]["diverged"]:
             return "diverged", reason, results
-        if weights is not None and not (job.is_search or job.yardstick):
+        if weights is not None and is_main() and not (job.is_search or job.yardstick):
             try:
                 save_weights(learner, weights, job.key)
             except Exception as error:  # a trial is worth more than its weights

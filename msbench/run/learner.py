@@ -119,6 +119,19 @@ class Learner(Protocol):
         """The weights that `save` wrote, to be evaluated and not trained; MsbenchError if they are
         of another model, or not whole."""
 
+    def write_checkpoint(self, path: Path, about: Mapping[str, str]) -> None:
+        """Write all that training goes on from, generators of random numbers included, as
+        safetensors with these words in its metadata; called between two steps. Optional: the plan
+        refuses `checkpoint` of a suite for a learner without it. Its class then has
+        `why_no_checkpoint(kind, make, task kind, dtype)` as well: why a model, loss or optimizer
+        would go on differently, "" if it would not."""
+
+    def read_checkpoint(
+        self, path: Path, loss: Callable[[], Any], optimizer: Callable[[Any], Any]
+    ) -> None:
+        """Begin a phase with this loss and optimizer, and be where the learner was that wrote the
+        file; MsbenchError if it is of another model, or not whole."""
+
     def synchronize(self) -> None:
         """Wait until the device has done all it was given."""
 

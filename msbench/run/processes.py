@@ -25,7 +25,7 @@ from msbench.faults import fault
 from msbench.records.record import Record, record
 from msbench.records.schema import Status
 from msbench.run.device import cores, limit_threads, machine
-from msbench.run.failure import is_out_of_memory
+from msbench.run.failure import is_out_of_memory, signal_name
 from msbench.run.gpus import gpu_room
 from msbench.run.worker import Run, work
 from msbench.spec import Job, Measurement, Trial, job_to_json
@@ -121,7 +121,9 @@ def _leading(job: Job) -> Trial:
 def _room(job: Job) -> int:
     """How many jobs like this one to run at once."""
     trial = _leading(job)
-    return max(1, cores() // trial.threads) if trial.device == "cpu" else gpu_room(trial.device)
+    if trial.device == "cpu":
+        return max(1, cores() // (trial.threads * trial.processes))
+    return gpu_room(trial.device) if trial.processes == 1 else 1
 
 
 @contextmanager
@@ -265,8 +267,7 @@ def _lost(worker: _Worker, status: Status, reason: str, seconds: float) -> Recor
 
 def _cause_of_death(code: int | None, problem: str) -> str:
     if code is not None and code < 0:
-        known = {each.value: each.name for each in signal.Signals}
-        reason = f"killed by signal {known.get(-code, -code)}"
+        reason = f"killed by signal {signal_name(-code)}"
         if -code == signal.SIGKILL:
             reason += " (often: the machine ran out of memory)"
         return reason

@@ -34,11 +34,12 @@ from msbench.run.failure import reason_of
 from msbench.run.learner import Learner
 from msbench.run.load import Load
 from msbench.run.meter import Meter
+from msbench.run.phases import EVALUATION_BATCH, rounding
 from msbench.run.pieces import flops_per_token, matrix_peak, split_of
 from msbench.run.rounds import Stop, interleaved
 from msbench.run.samples import Sample, Unit, rates_data
 from msbench.run.seeds import derive
-from msbench.run.trial import EVALUATION_BATCH, BuiltDecoder, build_decoders, rounding
+from msbench.run.trial import BuiltDecoder, build_decoders
 from msbench.spec import STRATEGY, Measurement, Throughput, Trial, display_name
 
 FIRST_TOKENS = 3

@@ -2,9 +2,9 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from msbench.data.task import Batch
 from msbench.records.schema import TrainingData
@@ -46,6 +46,11 @@ class Run:
         """What a record has of it."""
         return cast(TrainingData, asdict(self))
 
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> "Run":
+        """What `asdict` turned into `data`."""
+        return cls(**{**data, "curve": [Point(**point) for point in data["curve"]]})
+
     def then(self, later: "Run") -> "Run":
         """Both phases as one run."""
         phase = self.curve[-1].phase + 1 if self.curve else 0
@@ -71,14 +76,42 @@ class Run:
         )
 
 
+@dataclass(frozen=True)
+class Progress:
+    """Where the loop is between two steps: all that it needs to go on from there."""
+
+    run: Run
+    losses: Sequence[Any]
+    """Of the steps since the last point of the curve."""
+    used: float
+    """Of the budget."""
+    dearest: float
+    """What of it a step has taken at most; of seconds, in the mean."""
+
+
+class Keeping(Protocol):
+    """Keeps where training is, now and then."""
+
+    def is_due(self) -> bool:
+        """Whether it is time."""
+
+    def keep(self, progress: Progress) -> None:
+        """Keep it."""
+
+
 def train(
     learner: Learner,
     batches: Iterator[Batch],
     validation: Sequence[Batch],
     training: Training,
     schedule: Schedule,
+    at: Progress | None = None,
+    keeping: Keeping | None = None,
 ) -> Run:
     """Train until the budget is spent or, at a validation, the loss is no longer a number.
+
+    at: where to go on, with a learner that is there; None = at the start. keeping: asked after
+    every step whether to keep where training is.
 
     Losses are read at validations alone: reading one waits for the device.
 
@@ -86,11 +119,11 @@ def train(
     taken: a strategy of two passes a step takes half the steps. (What a step may cost is known from
     those before: the first is always taken.) Samples and tokens count what was read, once per step.
     """
-    run, clock = Run(), Clock(learner.synchronize)
-    losses: list[Any] = []
     factor = _told_steps(schedule)
     unit, budget = training.budget
-    used, dearest = 0.0, 1.0 if unit != "seconds" else 0.0
+    at = at or Progress(Run(), (), used=0.0, dearest=1.0 if unit != "seconds" else 0.0)
+    run, losses, used, dearest = at.run, [*at.losses], at.used, at.dearest
+    clock = Clock(learner.synchronize, run.seconds)
     learner.mode(training=True)
     with clock.running():
         while True:
@@ -124,6 +157,12 @@ def train(
             before, used = used, {"passes": run.passes, "steps": run.steps}.get(unit, clock.seconds)
             # Of seconds the mean: one slow step is no reason to end early.
             dearest = used / run.steps if unit == "seconds" else max(dearest, used - before)
+
+            # ── a checkpoint, now and then: the clock is stopped ────────────────────────────
+            if keeping is not None and keeping.is_due():
+                with clock.paused():
+                    run.seconds = clock.seconds
+                    keeping.keep(Progress(run, [float(loss) for loss in losses], used, dearest))
     learner.mode(training=False)
     run.seconds = clock.seconds
     return run

@@ -2,48 +2,32 @@
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
 
 import numpy as np
 
-from msbench.data.batches import evaluation_batches, longest_batch, training_batches
+from msbench.data.batches import evaluation_batches
 from msbench.data.measures import with_measures
 from msbench.data.overlap import also_in_train
-from msbench.data.task import Batch, Task
+from msbench.data.task import Task
 from msbench.data.withheld import blind, without_test
 from msbench.errors import MsbenchError
 from msbench.plugins.options import supplied
 from msbench.plugins.parts import TRAINED, trial_parts
 from msbench.plugins.registry import Registry
 from msbench.records.schema import DecodedData, LossesData, MetricData, TaskData, TrialResults
+from msbench.run.checkpoint import Checkpoint
 from msbench.run.decode import decode
 from msbench.run.guards import changed_by, checksums, guards
 from msbench.run.learner import Decoder, Learner
-from msbench.run.seeds import derive, stream
-from msbench.run.train import Run, train
+from msbench.run.phases import EVALUATION_BATCH, Cost, train_phases
+from msbench.run.ranks import is_main
+from msbench.run.seeds import derive
 from msbench.spec import DIGEST, Kind, Part, Trial
-
-EVALUATION_BATCH = 64
-
-BUCKET = 8
-"""Positions; `python benchmarks/batches.py` has the shapes and the padding that come of it."""
-
-
-@dataclass
-class Cost:
-    """What training took besides passes and seconds."""
-
-    flops: float = 0.0
-    optimizer_bytes: int = 0
-    sent_bytes: int = 0
-    peak_memory: float = 0.0
-    compile_seconds: float = 0.0
-    replayed: int = 0
-    compiler: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,10 +40,13 @@ class BuiltDecoder:
     reads_targets: bool = False
 
 
-def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
+def run_trial(
+    trial: Trial, registry: Registry, checkpoint: Checkpoint | None = None
+) -> tuple[Learner, TrialResults]:
     """Train once, then measure every decoder on the test split; the trained learner, and results.
 
-    A trial of a search measures them on the validation split instead.
+    A trial of a search measures them on the validation split instead. checkpoint: what training
+    goes on from, if it is there, and leaves now and then.
     """
     start = perf_counter()
     task = build_task(trial, registry)
@@ -70,7 +57,7 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
     setup = perf_counter() - start
     validation = evaluation_batches(task.validation, EVALUATION_BATCH)
     before = checksums(validation)
-    training, cost = train_phases(learner, trial, shown, registry, validation)
+    training, cost = train_phases(learner, trial, shown, registry, validation, checkpoint)
     found = guards(learner, training, checksums(validation) != before)
     results: TrialResults = {
         "task": _task_data(task, []),
@@ -88,11 +75,12 @@ def run_trial(trial: Trial, registry: Registry) -> tuple[Learner, TrialResults]:
         "guards": found,
     }
     if not training.diverged:
-        results["decoding"], remarks = _decode_held_out(learner, trial, task, decoders)
-        found["found"] += remarks
-        results["task"] = _task_data(task, results["decoding"])
         if not trial.is_search:
             results["losses"] = final_losses(learner, task)
+        if is_main():
+            results["decoding"], remarks = _decode_held_out(learner, trial, task, decoders)
+            found["found"] += remarks
+            results["task"] = _task_data(task, results["decoding"])
     return learner, results
 
 
@@ -133,60 +121,6 @@ def build_decoders(parts: Sequence[Part], task: Task, registry: Registry) -> lis
         )
         for part in parts
     ]
-
-
-def trial_batches(trial: Trial, task: Task, purpose: str = "order") -> Iterator[Batch]:
-    """Training batches without end, in an order that depends on the seed and the purpose alone."""
-    order = stream(trial.seed, purpose)
-    return training_batches(task.train, trial.training.batch_size, order, rounding(trial))
-
-
-def rounding(trial: Trial) -> int:
-    """What lengths of training batches are padded up to a multiple of: shapes are few where each
-    is captured by itself. Compiled code serves all lengths, and there padding would only cost."""
-    return BUCKET if trial.training.graph and trial.device != "cpu" else 1
-
-
-def train_phases(
-    learner: Learner,
-    trial: Trial,
-    task: Task,
-    registry: Registry,
-    validation: Sequence[Batch] | None = None,
-) -> tuple[Run, Cost]:
-    """Train phase by phase on one stream of batches.
-
-    validation: batches of the validation split, if there are any already.
-
-    The learner counts the operations of every step. Memory is that of a step on the longest batch,
-    so that it depends on the work and not on which examples a seed puts together.
-    """
-    run, cost = Run(), Cost()
-    batches = trial_batches(trial, task)
-    validation = validation or evaluation_batches(task.validation, EVALUATION_BATCH)
-    longest = longest_batch(task.train, trial.training.batch_size, rounding(trial))
-    for number, phase in enumerate(trial.stages()):
-        if number:
-            learner.begin(
-                registry.build("loss", phase.loss), registry.build("optimizer", phase.optimizer)
-            )
-        schedule = registry.build("schedule", phase.schedule)()
-        budget = replace(trial.training, passes=phase.passes)
-        stage = train(learner, batches, validation, budget, schedule)
-        run = run.then(stage) if number else stage
-        cost.sent_bytes += learner.sent_bytes()
-        cost.optimizer_bytes = max(cost.optimizer_bytes, learner.optimizer_bytes())
-        flops = learner.flops()
-        cost.flops += math.nan if flops is None else flops
-        if trial.training.modes:
-            prepared = learner.prepared()
-            cost.compile_seconds += prepared.seconds
-            cost.replayed += prepared.replayed
-            cost.compiler = prepared.compiler
-        cost.peak_memory = float(np.maximum(cost.peak_memory, _peak_memory(learner, longest)))
-        if run.diverged:
-            break
-    return run, cost
 
 
 def final_losses(learner: Learner, task: Task) -> LossesData:
@@ -261,6 +195,7 @@ def _build_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
         accumulate=trial.training.accumulate,
         clip=trial.training.clip,
         **trial.training.modes,  # a learner that does not know them need not
+        **({"processes": trial.processes} if trial.processes > 1 else {}),
     )
     return learner
 
@@ -286,14 +221,6 @@ def _decode_held_out(
         results.append(decoded.to_data(decoder.part))
         remarks += changed_by(decoder.part.label or decoder.part.name, given, batches)
     return results, remarks
-
-
-def _peak_memory(learner: Learner, longest: Batch) -> float:
-    """Not a number if the step fails: the trial is trained, and worth more than this figure."""
-    try:
-        return learner.peak_memory(longest)
-    except Exception:
-        return math.nan
 
 
 def _seed_libraries(seed: int, purpose: str) -> None:

@@ -1,7 +1,8 @@
 """Weights that trials left behind: how they are kept whole, and found again."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msbench.errors import RecordsError
@@ -24,15 +25,22 @@ def save_weights(learner: Learner, folder: Path, key: str) -> None:
     They get their name when they are whole and on the disk, so that what a dead process leaves is
     never read. Raises OSError, or what the learner raises.
     """
-    half = inside(folder, f"{key}.{os.getpid()}.half")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        learner.mode(training=False)
+    learner.mode(training=False)
+    with made_whole(weights_file(folder, key)) as half:
         learner.save(half, {"trial": key, "msbench": __version__})
-        half.chmod(folder.stat().st_mode & 0o666)  # safetensors lets nobody else read
+
+
+@contextmanager
+def made_whole(file: Path) -> Iterator[Path]:
+    """Where to write a file of tensors, which is then moved: nobody ever reads half of it."""
+    half = inside(file.parent, f"{file.stem}.{os.getpid()}.half")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        yield half
+        half.chmod(file.parent.stat().st_mode & 0o666)  # safetensors lets nobody else read
         with half.open("rb") as written:
             os.fsync(written.fileno())
-        half.replace(weights_file(folder, key))
+        half.replace(file)
     except BaseException:
         with suppress(OSError):
             half.unlink(missing_ok=True)

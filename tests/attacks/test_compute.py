@@ -12,7 +12,8 @@ from msbench.builtin.operations import FUSED
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import plan
 from msbench.plugins.registry import Registry
-from msbench.run.trial import build_task, make_learner, train_phases
+from msbench.run.phases import train_phases
+from msbench.run.trial import build_task, make_learner
 from msbench.spec import Trial
 
 Write = Callable[..., Path]

@@ -20,8 +20,9 @@ from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record, record
 from msbench.run.job import run_job
+from msbench.run.phases import trial_batches
 from msbench.run.processes import processes
-from msbench.run.trial import make_learner, trial_batches
+from msbench.run.trial import make_learner
 from msbench.spec import Choice, Job, Suite, Throughput, Trial
 
 pytestmark = pytest.mark.usefixtures("server")

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import msbench
+from msbench.builtin.group import as_if
 from msbench.builtin.optimizers.capturing import rates_of
 from msbench.builtin.passes import add_gradient
 
@@ -42,6 +43,17 @@ def check_optimizer(make: Make) -> str:
         return ""
     which = "its groups have" if without == len(optimizer.param_groups) else "a group of it has"
     return f"{which} no learning rate ('lr'), so schedules have no effect there"
+
+
+def check_processes(make: Make, processes: int) -> None:
+    """MsbenchError if the optimizer cannot be made in one of so many processes."""
+    try:
+        with as_if(processes):
+            make(SmallModel())
+    except msbench.MsbenchError:
+        raise
+    except Exception:  # `check_optimizer` and the trial itself say more
+        return
 
 
 def check_complete(model: nn.Module, optimizer: Optimizer) -> None:

@@ -1,4 +1,5 @@
-"""Workers that train independently and average now and then, simulated in one process."""
+"""Workers that train independently and average now and then: simulated in one process, or each in
+a process of its own."""
 
 from collections.abc import Hashable
 from functools import partial
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
+import msbench
+from msbench.builtin.group import current_group
 from msbench.builtin.optimizers.capturing import note_replay, step_kinds
 from msbench.builtin.optimizers.inspection import is_steady
 from msbench.builtin.optimizers.states import State, load_state, state_of
@@ -24,6 +27,9 @@ class Local(Optimizer):
 
     `sent_bytes` counts what all workers together send, their weights once a meeting; training that
     shares every gradient would send as much in each step.
+
+    Where several processes train a trial (`apart`), each is one worker and has nothing of the
+    others, and the same numbers are really sent.
     """
 
     def __init__(
@@ -35,24 +41,33 @@ class Local(Optimizer):
         outer_lr: float,
         outer_momentum: float,
     ):
-        self.bases = [unshared(base(model)) for _ in range(workers)]
+        self.group, self.of = current_group(), workers
+        self.apart = self.group.size > 1
+        if self.apart and workers != self.group.size:
+            raise msbench.MsbenchError(
+                f"it has {workers} workers, and there are {self.group.size} processes; say workers "
+                f"= {self.group.size}"
+            )
+        self.mine = [self.group.rank] if self.apart else list(range(workers))
+        self.bases = [unshared(base(model)) for _ in self.mine]
         super().__init__(self.bases[0].param_groups, {})
         # The workers take turns in the same parameters, which torch would not accept twice.
         self.param_groups = [group for inner in self.bases for group in inner.param_groups]
         self.weights = parameters(self.bases[0])
-        self.workers = [[p.detach().clone() for p in self.weights] for _ in range(workers)]
+        self.workers = [[p.detach().clone() for p in self.weights] for _ in self.mine]
         self.met = [nn.Parameter(p.detach().clone()) for p in self.weights]
         nesterov = outer_momentum > 0
         self.outer = SGD(self.met, lr=outer_lr, momentum=outer_momentum, nesterov=nesterov)
         self.every, self.steps, self.sent_bytes = every, 0, 0
         self.steady = all(map(is_steady, self.bases))
+        self._evaluates = False
 
     def step(self, closure: Closure) -> Tensor:  # type: ignore[override]
         """A step of every worker on its shard; a meeting after every `every` of them."""
         losses = []
-        for index, inner in enumerate(self.bases):
-            self._seat(self.workers[index])
-            losses.append(inner.step(partial(closure, index, len(self.bases))))  # type: ignore[arg-type]
+        for index, inner, own in zip(self.mine, self.bases, self.workers, strict=True):
+            self._seat(own)
+            losses.append(inner.step(partial(closure, index, self.of)))  # type: ignore[arg-type]
         self.steps += 1
         if self.steps % self.every == 0:
             self._meet()
@@ -94,7 +109,7 @@ class Local(Optimizer):
 
     def _count_sent(self) -> None:
         size = sum(p.numel() * p.element_size() for p in self.weights)
-        self.sent_bytes += size * len(self.workers)
+        self.sent_bytes += size * self.of
 
     @property
     def spent(self) -> float:
@@ -110,11 +125,14 @@ class Local(Optimizer):
     @torch.no_grad()
     def eval(self) -> None:
         """Put the mean of the workers into the model."""
-        self._switch("eval")
-        self._seat(self._mean())
+        if not self._evaluates:
+            self._evaluates = True
+            self._switch("eval")
+            self._seat(self._mean(counted=False))
 
     def train(self) -> None:
         """Go on with every worker's own weights."""
+        self._evaluates = False
         self._switch("train")
 
     def _switch(self, mode: str) -> None:
@@ -123,8 +141,13 @@ class Local(Optimizer):
             self._seat(own)
             getattr(inner, mode, lambda: None)()
 
-    def _mean(self) -> list[Tensor]:
-        return [torch.stack(copies).mean(0) for copies in zip(*self.workers, strict=True)]
+    def _mean(self, counted: bool = True) -> list[Tensor]:
+        """Of all workers; counted: whether what that sends is a part of training."""
+        means = [torch.stack(copies).mean(0) for copies in zip(*self.workers, strict=True)]
+        if self.apart:
+            self.group.add_up(means, counted)
+            torch._foreach_div_(means, self.group.size)
+        return means
 
     def _seat(self, own: list[Tensor]) -> None:
         """Put a worker's weights into the model, without a copy."""

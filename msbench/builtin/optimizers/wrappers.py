@@ -306,7 +306,7 @@ class Extragradient(Wrapper):
 def unshared(base: Optimizer) -> Optimizer:
     """The base itself; MsbenchError if several workers take turns in its weights."""
     weights = parameters(base)
-    if len({id(p) for p in weights}) < len(weights):
+    if len({id(p) for p in weights}) < len(weights) or getattr(base, "apart", False):
         raise msbench.MsbenchError(
             "local-sgd and diloco cannot be a base: each of their workers has weights of its own; "
             "put them around the other optimizer instead"

@@ -88,7 +88,7 @@ def on_ray(
         if first is None:
             return
         queue = Jobs(chain([first], waiting))
-        cpus = getattr(first, "threads", 1)
+        cpus = getattr(first, "threads", 1) * getattr(first, "processes", 1)
         _connect(ray, address, dashboard)
         make = ray.remote(num_cpus=cpus, num_gpus=gpus, memory=int(memory * 2**30), max_restarts=0)(
             Slot

@@ -1,0 +1,176 @@
+"""Trials on two processes (gloo), held to the same trials in one."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from msbench.errors import SuiteError
+from msbench.plan.suite import load_suite
+from msbench.plan.trials import plan
+from msbench.plugins.loading import load_plugins
+from msbench.plugins.registry import Registry
+from msbench.records.record import Record
+from msbench.run.job import run_job
+from msbench.run.processes import processes
+from msbench.run.weights import weights_file
+from msbench.spec import Trial
+
+STRATEGIES = """
+[[optimizer]]
+name = "sgd"
+lr = 0.5
+
+[[optimizer]]
+name = "local-sgd"
+workers = 2
+every = 2
+base = { name = "adamw", lr = 3e-3 }
+
+[[optimizer]]
+name = "diloco"
+workers = 2
+every = 2
+base = { name = "momentum", lr = 0.1 }
+
+[[optimizer]]
+name = "doomed"
+how = "dies"
+
+[[optimizer]]
+name = "doomed"
+label = "raising"
+how = "raises"
+"""
+
+DOOMED = """
+import os, signal
+import msbench
+from torch.optim import SGD
+
+@msbench.hookimpl
+def register_optimizers(register):
+    register("doomed", Doomed)
+
+class Doomed(SGD):
+    def __init__(self, model, how: str):
+        super().__init__(model.parameters(), lr=0.1)
+        self.how, self.steps = how, 0
+
+    def step(self, closure):
+        self.steps += 1
+        if self.steps == 2 and os.environ.get("RANK") == "1":
+            if self.how == "dies":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise ValueError("no such luck")
+        return super().step(closure)
+"""
+
+BUDGET = """batch_size = 9
+accumulate = 3
+clip = 0.5
+"""
+
+EXACT, OF_ADAM = 1e-12, 1e-11
+"""In double precision: of losses, and of weights, into which SGD adds gradients as they are; of
+weights that Adam moves, which divides by the root of small numbers."""
+
+
+@pytest.fixture
+def planned(
+    write_suite: Callable[..., Path],
+    write_plugin: Callable[[str], str],
+    fingerprint: Callable[..., str],
+) -> tuple[list[Trial], Registry, str]:
+    """A trial of each strategy on two processes, in double precision; what was loaded, and whence.
+
+    A batch of 9 is shared as 5 and 4 examples, each in 3 parts.
+    """
+    plugin = write_plugin(DOOMED)
+    registry = load_plugins([plugin])
+    path = write_suite(
+        top='processes = 2\ndtype = "float64"\n',
+        bottom=STRATEGIES,
+        **{
+            "seeds = 2": "seeds = 1",
+            "batch_size = 8": BUDGET,
+            "layers = 1": "layers = 1\ndropout = 0.0",  # masks differ from process to process
+        },
+    )
+    return plan(load_suite(str(path)), registry, (), fingerprint), registry, plugin
+
+
+def test_two_processes_train_as_one_does(
+    planned: tuple[list[Trial], Registry, str], tmp_path: Path, server: None
+) -> None:
+    trials, _, plugin = planned
+    by_name = {trial.optimizer.label or trial.optimizer.name: trial for trial in trials}
+    alone = [
+        replace(by_name[n], processes=1) for n in ("sgd", "adamw", "sam", "local-sgd", "diloco")
+    ]
+    run = partial(run_job, files=(plugin,), weights=tmp_path)
+    done = processes(1)([*trials, *alone], run, limit=600)
+    records = {each.key: each for each in done if isinstance(each, Record)}
+    for one in alone:
+        name = one.optimizer.name
+        both = by_name[name]
+        assert (records[one.key].status, records[both.key].status) == ("ok", "ok"), name
+        _compare(name, records[one.key], records[both.key])
+        weights = [load_file(weights_file(tmp_path, each.key)) for each in (one, both)]
+        close = OF_ADAM if name in ("adamw", "sam") else EXACT
+        for key, expected in weights[0].items():
+            torch.testing.assert_close(weights[1][key], expected, rtol=0, atol=close, msg=name)
+    deaths = {name: records[by_name[name].key] for name in ("doomed", "raising")}
+    assert deaths["doomed"].status == "crashed"
+    assert deaths["doomed"].reason == "rank 1 of 2: killed by signal SIGKILL"
+    assert deaths["raising"].status == "failed"
+    assert deaths["raising"].reason.startswith("rank 1 of 2: ValueError: no such luck")
+
+
+def _compare(name: str, one: Record, both: Record) -> None:
+    """What is counted is the same, and losses are but for rounding."""
+    for key in ("passes", "steps", "samples", "tokens"):
+        assert one.results["training"][key] == both.results["training"][key], (name, key)
+    assert one.results["compute"]["flops"] == both.results["compute"]["flops"], name
+    curves = [
+        torch.tensor(
+            [(p["train_loss"], p["validation_loss"]) for p in record.results["training"]["curve"]],
+            dtype=torch.float64,
+        )
+        for record in (one, both)
+    ]
+    torch.testing.assert_close(curves[1], curves[0], rtol=0, atol=EXACT, msg=name)
+    assert one.results["decoding"][0]["metrics"] == both.results["decoding"][0]["metrics"], name
+    sent = [record.results["compute"]["sent_bytes"] for record in (one, both)]
+    if name in ("local-sgd", "diloco"):
+        assert sent[0] == sent[1] > 0, name  # what is really sent is what the simulation counts
+    else:
+        passes = int(one.results["training"]["passes"])
+        gradients = 2 * passes * 8 * one.results["parameters"]
+        assert sent[0] == 0
+        assert gradients < sent[1] < 1.1 * gradients, name  # and which weights have one, the loss
+
+
+def test_what_needs_one_process_is_refused_at_the_plan(
+    write_suite: Callable[..., Path], registry: Registry, fingerprint: Callable[..., str]
+) -> None:
+    path = write_suite(
+        top="processes = 3\ncheckpoint = 1",
+        bottom=STRATEGIES.partition('[[optimizer]]\nname = "doomed"')[0],
+        **{"batch_size = 8": "batch_size = 2\ngraph = true"},
+    )
+    suite = load_suite(str(path))
+    with pytest.raises(SuiteError) as error:
+        plan(suite, registry, (), fingerprint)
+    told = " | ".join(line.partition("processes: ")[2] for line in error.value.problems)
+    for reason in (
+        "a batch of 2 examples (numbers-fr) has no share for each of 3",
+        "graph = true (numbers-fr) is for one process",
+        "checkpoints are of trials in one process",
+        "'diloco': it has 2 workers, and there are 3 processes; say workers = 3",
+    ):
+        assert reason in told
