@@ -16,9 +16,9 @@ from pathlib import Path
 from signal import SIGKILL
 from typing import NoReturn
 
+from msbench.descendants import end_with_parent
 from msbench.errors import MsbenchError
 from msbench.records.record import Record, record
-from msbench.run.descendants import end_with_parent
 from msbench.run.device import machine
 from msbench.run.failure import signal_name
 from msbench.spec import Job, Trial
