@@ -190,7 +190,7 @@ def goes_on_in_phases(subject: Subject) -> None:
 
 
 def tells_its_costs(subject: Subject) -> None:
-    """Bytes and FLOPs are not negative. The peak and FLOPs may be unknown, which is NaN."""
+    """Bytes and FLOPs are not negative. The peak may be unknown, which is NaN; FLOPs, also None."""
     learner = _learner(subject)
     list(_steps(learner, 2))
     learner.mode(training=False)
@@ -199,7 +199,7 @@ def tells_its_costs(subject: Subject) -> None:
         "peak_memory": learner.peak_memory(batch),
         "optimizer_bytes": learner.optimizer_bytes(),
         "sent_bytes": learner.sent_bytes(),
-        "flops": learner.flops(),
+        "flops": math.nan if (flops := learner.flops()) is None else flops,
     }
     for name, value in costs.items():
         if value < 0 or (math.isnan(value) and name not in ("flops", "peak_memory")):
