@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from msbench.errors import MsbenchError
-from msbench.faults import fault
 from msbench.paths import inside
 from msbench.run.learner import Learner
 from msbench.run.weights import SUFFIX, made_whole
@@ -68,7 +67,6 @@ class Checkpoint:
         except Exception as error:
             print(f"no checkpoint was kept: {error}", file=sys.stderr, flush=True)
         self._last = monotonic()
-        fault("checkpoint")
 
     def position(self) -> dict[str, Any] | None:
         """The position that was kept; None if there is none."""

@@ -213,7 +213,7 @@ def outputs(tmp_path: Path, errors: list[str]) -> Iterator[tuple[str, str]]:
     path.write_text("".join(json.dumps(each) + "\n" for each in hostile_records(HOSTILE)))
     about = [str(path), "--baseline", "adamw"]
     for style in FORMATS:
-        yield f"compare {style}", said("compare", *about, "--format", style)
+        yield f"compare {style}", said("compare", *about, "--table", "all", "--format", style)
         if errors is not FEW or style in ("text", "json"):
             yield f"claims {style}", said("claims", str(path), "--format", style)
             budget = ["--budget", "500passes", "--format", style]

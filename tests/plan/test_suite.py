@@ -123,7 +123,7 @@ LR = "lr = 3e-3\n"
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("top", "name = 'x'", "name: unknown key; there is: baseline, decoder, description"),
+        ("top", "name = 'x'", "name: unknown key; there is: baseline, checkpoint, decoder"),
         ("seeds = 2", "seeds = []", "seeds: is empty; a suite needs one"),
         ("seeds = 2", "seeds = [1, -1]", "seeds[2]: Input should be greater than or equal to 0"),
         ("[[model]]", "[model]", "model: Input should be a valid list, not {'name': 'encoder-"),

@@ -212,7 +212,8 @@ def test_search_and_final_in_one_run(
     call = ["run", str(path), "--out", str(tmp_path / "out")]
     first = CliRunner().invoke(main, call)
     assert first.exit_code == 0, first.output
-    assert "TUNING, ON VALIDATION" in first.output
+    tables = CliRunner().invoke(main, ["compare", str(tmp_path / "out/tiny"), "--table", "tuning"])
+    assert "TUNING, ON VALIDATION" in tables.output
     assert "tuning: 6 of 6 done" in first.stderr
     assert "trials: 4 of 4 done" in first.stderr
     records = read(tmp_path / "out/tiny").records
