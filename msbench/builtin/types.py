@@ -34,4 +34,5 @@ DecayExponent = Annotated[float, Field(gt=-1, lt=0)]
 Temperature = Annotated[float, Field(ge=1e-3, allow_inf_nan=False)]
 """A lower temperature would be greedy decoding but for rounding."""
 
+Delimiter = Annotated[str, Field(max_length=1)]
 FilePath = Annotated[str, Field(min_length=1)]

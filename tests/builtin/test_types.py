@@ -31,6 +31,7 @@ BOUNDS = {
     "WeightDecay": ([0.0, 100.0], [-0.001, 100.001]),
     "DecayExponent": ([-0.999, -0.001], [-1.0, 0.0]),
     "Temperature": ([1e-3, 1e9], [0.0009, inf]),
+    "Delimiter": (["", ";"], [";;"]),
     "FilePath": (["a.csv"], [""]),
 }
 """Values that are accepted, and values that are refused."""

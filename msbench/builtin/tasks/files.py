@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any, Literal
 
 import msbench
 from msbench import DataError, TaskKind, mislabel, take
@@ -16,7 +14,7 @@ from msbench.builtin.tasks.drawing import HELD_OUT, drawn, identity
 from msbench.builtin.tasks.encodings import content
 from msbench.builtin.tasks.forms import Form, Item, Rows
 from msbench.builtin.tasks.tables import read_rows
-from msbench.builtin.types import FilePath, Size
+from msbench.builtin.types import Delimiter, FilePath, Size
 
 METRICS: Mapping[TaskKind, Sequence[str]] = {
     "classify": ("accuracy", "macro_f1", "nll", "calibration"),
@@ -50,7 +48,7 @@ def files(
     train_size: int = 0,
     label_noise: float = 0.0,
     tokenizer: Literal["", "13a", "intl", "zh", "ja-mecab", "ko-mecab", "char", "none"] = "",
-    delimiter: Annotated[str, Field(max_length=1)] = "",
+    delimiter: Delimiter = "",
     encoding: str = "utf-8",
     on_bad_row: Literal["stop", "skip"] = "stop",
     allow_overlap: bool = False,
