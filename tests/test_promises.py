@@ -43,7 +43,10 @@ FORBIDDEN_CALLS: dict[str, tuple[str, ...]] = {
         "plugins/first_load.py",  # msbench itself, to try an installed plugin
         *("checks/run.py", "checks/task.py"),  # msbench itself, to check one
     ),
-    "print": ("checks/server.py", "checks/task.py"),  # to the process that asked
+    "print": (
+        *("checks/server.py", "checks/task.py"),  # to the process that asked
+        "run/checkpoint.py",  # to what is kept of a trial's errors
+    ),
 }
 """Calls that no file may make but those named."""
 

@@ -135,7 +135,7 @@ def test_winners_are_written_into_the_suite(
     assert found["bbc-news", "sgd"]["lr"] == 0.7
     assert found["headlines", "sam-equal-steps"]["base"].options["lr"] == 0.006
     assert found["headlines", "sam"]["base"].options["lr"] == 1e-3, "adamw's own"
-    assert len(trials) == 18 * len(suite.seeds)
+    assert len([each for each in trials if not each.yardstick]) == 18 * len(suite.seeds)
 
 
 def test_the_search_behind_quick_is_of_all_strategies(

@@ -377,8 +377,9 @@ def test_keep_and_decode_from_the_command_line(
     more = call("run", write_suite(top="keep_weights = true", **lists))
     assert "2 of 4 trials are done already" in more.stderr, "what is kept changes no trial"
     assert "2 of 4 trials have no kept weights" in more.stderr
-    assert "wide (width=2)" in more.stdout
-    assert "wide (width=3)" in more.stdout
+    decoding = call("compare", folder, "--table", "decoding").stdout
+    assert "wide (width=2)" in decoding
+    assert "wide (width=3)" in decoding
     lines = (folder / "trials.jsonl").read_text().splitlines()
     keys = [json.loads(line)["key"] for line in lines[2:]]
     kept = {path.name for path in (folder / "weights").iterdir()}
