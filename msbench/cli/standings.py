@@ -17,6 +17,7 @@ class Standings:
     """
 
     def __init__(self, trials: Sequence[Trial] = ()):
+        trials = [trial for trial in trials if not trial.yardstick]  # which are no strategies
         first = min((trial.seed for trial in trials), default=0)
         records = [record(trial, "ok") for trial in trials if trial.seed == first]
         self._labels = Labels(records)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -30,9 +31,20 @@ def test_lines_say_who_is_ahead(records: list[Record], capsys: pytest.CaptureFix
         events += [Started(trial), Finished(done)]  # type: ignore[list-item]
     show_progress((event for event in events), Stop(), trials=trials)  # type: ignore[arg-type]
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == len(records)
-    assert lines[-1].startswith("trials: 20 of 20 done, 0 running, about 0 s left (bbc-news, ")
-    assert lines[-1].endswith("; best so far lookahead 0.829)")
+    number = len(records)
+    assert len(lines) == number
+    assert lines[-1].startswith(f"trials: {number} of {number} done, 0 running, about 0 s left (")
+    scores: dict[str, list[float]] = {}
+    for each in records:
+        if each.is_trained:
+            part, (decoded, *_) = each.job["optimizer"], each.results["decoding"]
+            name = part["label"] or part["name"]
+            scores.setdefault(name, []).append(decoded["metrics"]["accuracy"])
+    best = max(scores, key=lambda name: fmean(scores[name]))
+    trained = [line for line in lines if "; best so far" in line]
+    assert len(trained) == sum(map(len, scores.values()))
+    assert trained[-1].endswith(f"; best so far {best} {fmean(scores[best]):.3g})")
+    assert all("(bbc-news, " in line for line in lines), "no learner or the like stands there"
 
 
 def test_names_tell_trials_apart(records: list[Record]) -> None:
