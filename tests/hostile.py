@@ -8,7 +8,7 @@ from typing import Any
 
 from handmade import rekeyed
 
-REFERENCE = Path(__file__).parents[1] / "results/reference"
+REFERENCE = Path(__file__).parents[1] / "tests/kept"
 
 HOSTILE = [
     "<script>alert(1)</script>",

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("server")
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
-QUICK = "results/reference/quick"
+QUICK = "tests/kept/quick"
 
 SUITE: dict[str, Any] = {
     "task": [{"name": "numbers-fr", "below": 200, "examples": 200}],

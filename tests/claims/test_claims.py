@@ -23,7 +23,7 @@ from msbench.report.findings import findings
 from msbench.report.render import rendered
 from msbench.spec import FORMATS, Trial
 
-REFERENCE = Path(__file__).parents[2] / "results/reference"
+REFERENCE = Path(__file__).parents[2] / "tests/kept"
 DECLARED = {
     ("optimizer", "sgd"): ("", ""),
     ("optimizer", "adamw"): ("memory", "sgd"),

@@ -16,7 +16,7 @@ from msbench.records.store import stream
 from msbench.report.advice import advice_lines, advice_tables
 from msbench.spec import Trial
 
-REFERENCE = Path(__file__).parents[2] / "results/reference/optimizers"
+REFERENCE = Path(__file__).parents[2] / "tests/kept/optimizers"
 NOISE = [0.3, -0.2, 0.1, 0.4, -0.4, 0.2]
 
 Run = Callable[..., list[Record]]

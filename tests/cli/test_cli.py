@@ -27,7 +27,7 @@ Write = Callable[..., Path]
 Program = Callable[..., subprocess.CompletedProcess[str]]
 Call = Callable[..., Result]
 
-REFERENCE = Path(__file__).parents[2] / "results/reference"
+REFERENCE = Path(__file__).parents[2] / "tests/kept"
 QUICK = REFERENCE / "quick"
 
 

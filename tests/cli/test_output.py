@@ -11,7 +11,7 @@ from handmade import rekeyed
 
 from msbench.cli.app import main
 
-QUICK = Path(__file__).parents[2] / "results/reference/quick"
+QUICK = Path(__file__).parents[2] / "tests/kept/quick"
 
 COMMANDS = [
     *(["compare", "x.jsonl", "--format", style] for style in ("text", "markdown", "csv", "json")),

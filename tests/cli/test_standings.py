@@ -14,7 +14,7 @@ from msbench.records.store import read
 from msbench.run.events import Finished, Stage, Started
 from msbench.spec import Trial
 
-QUICK = Path(__file__).parents[2] / "results/reference/quick"
+QUICK = Path(__file__).parents[2] / "tests/kept/quick"
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,7 @@ def test_ratios_follow_the_baseline(trials: list[Trial], records: list[Record]) 
         assert [r["ratio"] for r in rows] == [1.0, ratio]
 
 
-REFERENCE = Path("results/reference")
+REFERENCE = Path("tests/kept")
 
 
 def reference(name: str) -> tuple[Record, ...]:

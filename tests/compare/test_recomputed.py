@@ -19,7 +19,7 @@ from msbench.compare.comparison import compare
 from msbench.compare.rows import Comparison
 from msbench.records.store import read
 
-REFERENCE = Path(__file__).parents[2] / "results/reference"
+REFERENCE = Path(__file__).parents[2] / "tests/kept"
 SUITES = ("quick", "decoding", "translation")
 
 

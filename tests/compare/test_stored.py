@@ -12,7 +12,7 @@ from msbench.compare.columns import Columns, collect
 from msbench.compare.stored import KEPT, columns_of
 from msbench.records.store import stream
 
-REFERENCE = Path(__file__).parents[2] / "results/reference"
+REFERENCE = Path(__file__).parents[2] / "tests/kept"
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from msbench.compare.comparison import compare
 from msbench.records.record import Record
 from msbench.records.store import read
 
-QUICK = Path(__file__).parents[2] / "results/reference/quick"
+QUICK = Path(__file__).parents[2] / "tests/kept/quick"
 
 
 def upgraded(record: Record) -> Record:

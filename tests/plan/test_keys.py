@@ -14,7 +14,7 @@ from msbench.plugins.registry import Registry
 from msbench.records.store import read
 from msbench.spec import Measurement, Trial, digest, identity, job_from_json, job_to_json
 
-REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+REFERENCE = Path(__file__).parents[2] / "tests/kept"
 
 
 def jobs(name: str) -> Iterator[tuple[str, Any]]:

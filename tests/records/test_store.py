@@ -121,7 +121,7 @@ def damaged(line: bytes) -> list[bytes]:
 
 def test_many_lines_are_read_as_each_alone() -> None:
     """The fast path against its slow twin, on real records and on damaged ones."""
-    real = Path("results/reference/quick/trials.jsonl").read_bytes().splitlines()
+    real = Path("tests/kept/quick/trials.jsonl").read_bytes().splitlines()
     jobs: Jobs = {}
     for line in [*real[:30], *damaged(real[0]), *damaged(real[1])]:
         found, expected = [], []
@@ -173,7 +173,7 @@ def test_what_cannot_be_is_skipped(one: Record, fields: dict[str, object], said:
 
 
 def test_scores_are_within_their_range() -> None:
-    line = Path("results/reference/quick/trials.jsonl").read_bytes().splitlines()[0]
+    line = Path("tests/kept/quick/trials.jsonl").read_bytes().splitlines()[0]
     data = json.loads(line)
     metrics = data["results"]["decoding"][0]["metrics"]
     metrics["accuracy"] = 1 + 1e-15
@@ -199,13 +199,13 @@ def test_numbers_of_a_budget_are_kept_as_they_were_written(trials: list[Trial]) 
 
 
 def test_records_without_a_checksum_are_counted(tmp_path: Path, one: Record) -> None:
-    older = Path("results/reference/quick/trials.jsonl").read_bytes().splitlines()[:3]
+    older = Path("tests/kept/quick/trials.jsonl").read_bytes().splitlines()[:3]
     (tmp_path / store.TRIALS).write_bytes(b"\n".join([*older, one.to_json().encode()]))
     found = store.read(tmp_path)
     assert len(found.records) == 4
     (sentence,) = found.unsealed
     assert "trials.jsonl: 3 records have no checksum" in sentence
-    assert not store.read(Path("results/reference/quick")).problems
+    assert not store.read(Path("tests/kept/quick")).problems
 
 
 def test_a_line_that_has_lost_its_end_costs_one_record(tmp_path: Path, trials: list[Trial]) -> None:
@@ -217,7 +217,7 @@ def test_a_line_that_has_lost_its_end_costs_one_record(tmp_path: Path, trials: l
 
 
 def test_not_a_number_is_not_json() -> None:
-    line = Path("results/reference/quick/trials.jsonl").read_text().splitlines()[0]
+    line = Path("tests/kept/quick/trials.jsonl").read_text().splitlines()[0]
     data = json.loads(line)
     data["machine"]["load"] = float("nan")
     with pytest.raises(ValueError, match=r"machine\.load: Input should be valid JSON, not nan"):

@@ -20,7 +20,7 @@ from msbench.report.fitting import fitted, taken
 from msbench.report.render import render
 from msbench.report.tables import tables
 
-REFERENCE = Path(__file__).parents[2] / "results/reference"
+REFERENCE = Path(__file__).parents[2] / "tests/kept"
 COMMANDS = ["msbench compare x", "msbench report x", "msbench run x"]
 
 

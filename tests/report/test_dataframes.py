@@ -12,7 +12,7 @@ from msbench.compare.comparison import compare
 from msbench.records.store import read
 from msbench.report.render import render
 
-REFERENCE = Path(__file__).parents[2] / "results/reference"
+REFERENCE = Path(__file__).parents[2] / "tests/kept"
 
 
 def same(mine: Any, other: Any) -> bool:

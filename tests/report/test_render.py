@@ -46,7 +46,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def records() -> tuple[Record, ...]:
-    return read(Path("results/reference/quick")).records
+    return read(Path("tests/kept/quick")).records
 
 
 @pytest.fixture(params=HOSTILE)

@@ -25,7 +25,7 @@ from msbench.report.findings import summary
 from msbench.report.page import LINES, ROWS, TASKS, report
 from msbench.report.plots import PLOTS
 
-REFERENCE = Path(__file__).parents[2] / "results/reference"
+REFERENCE = Path(__file__).parents[2] / "tests/kept"
 
 Change = Callable[[dict[str, Any], int], None]
 

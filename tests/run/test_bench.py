@@ -111,7 +111,7 @@ def test_measurements_that_use_nothing_new_have_the_keys_they_had(trials: list[T
     plain = Measurement(tuple(trials[:1]), Throughput(5, 10))
     more = [replace(Throughput(5, 10), **new) for new in ({"seconds": 1.0}, {"details": True})]
     assert len({plain.key, *(Measurement(plain.strategies, how).key for how in more)}) == 3
-    stored = read(Path("results/reference/quick/throughput.jsonl")).records
+    stored = read(Path("tests/kept/quick/throughput.jsonl")).records
     assert stored, "reading checks that the key of an older record is that of its job"
     assert all(Measurement.of(record.job).key == record.key for record in stored)
 
@@ -135,7 +135,7 @@ def test_an_untuned_suite_is_measured_before_its_winners_are_known(
 
 
 def test_older_measurements_are_compared_as_before() -> None:
-    rows = compare(read(Path("results/reference/quick")).records).throughput
+    rows = compare(read(Path("tests/kept/quick")).records).throughput
     assert rows
     assert all(row["ratio_low"] <= row["ratio"] <= row["ratio_high"] for row in rows)
     assert json.dumps(rows)
