@@ -36,6 +36,13 @@ def processes_problems(suite: Suite, registry: Registry, parts: Parts) -> list[s
     return problems
 
 
+def processes_notes(suite: Suite) -> list[str]:
+    """What is left out where several processes train a trial."""
+    if suite.processes == 1 or not suite.throughput.rounds:
+        return []
+    return [f"throughput: not measured, since trials train in {suite.processes} processes"]
+
+
 def _of_settings(suite: Suite) -> Iterator[str]:
     for name, training in suite.training.items():
         if training.batch_size < suite.processes:

@@ -19,6 +19,7 @@ from msbench.faults import fault
 from msbench.paths import exists
 from msbench.plan.known import known_fingerprint
 from msbench.plan.modes import mode_notes
+from msbench.plan.processes import processes_notes
 from msbench.plan.question import question_of
 from msbench.plan.shards import Shard, check_shards
 from msbench.plan.trials import Fingerprint, expected, measurements
@@ -82,7 +83,7 @@ def run_suite(
     trials, timed = _missing(every, kept), _missing(measured, kept)
     outdated = replaced(trials, stored.records)
     modes = mode_notes([*trials, *(t for each in timed for t in each.strategies)], registry)
-    notes = [*tuning_notes(suite), *modes]
+    notes = [*tuning_notes(suite), *processes_notes(suite), *modes]
     yield Planned(every, trials, timed, stored.problems, stored.unsealed, outdated, notes)
     if trials or timed:
         prepare_folder(folder)
@@ -122,9 +123,9 @@ def _planned(
 ) -> tuple[list[Trial], list[Trial], list[Measurement]]:
     """All trials of the suite, those to run, of a shard or all, and what is measured then."""
     whole = expected(suite, registry, kept, fingerprint)
-    return (
-        (whole, shard.of_suite(whole), []) if shard else (whole, whole, measurements(suite, whole))
-    )
+    if shard:
+        return whole, shard.of_suite(whole), []
+    return whole, whole, measurements(suite, whole)
 
 
 def launch_jobs(

@@ -7,7 +7,7 @@ pack that died has not left is submitted again, each job by itself, and is lost 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from time import sleep
 from typing import Annotated, Any, Literal
@@ -68,24 +68,28 @@ def slurm(
 ) -> Callable[..., Iterator[Any]]:
     """Jobs of a cluster with so many trials each.
 
-    packs: jobs in the queue or running at once. trials: of a job, run `workers` at a time, with one
-    core each. gpus: of a job. memory: gigabytes of a job; 0 = the cluster's default. folder: where
-    submitit keeps what jobs are and print; all nodes must see it. poll: seconds between two looks.
-    cluster: "local" runs the same jobs as processes of this machine.
+    packs: jobs in the queue or running at once. trials: of a job, run `workers` at a time, each
+    with a core for every thread of each of its processes. gpus: of a job. memory: gigabytes of a
+    job; 0 = the cluster's default. folder: where submitit keeps what jobs are and print; all nodes
+    must see it. poll: seconds between two looks. cluster: "local" runs the same jobs as processes
+    of this machine.
     """
 
     def launch(
         jobs: Iterable[Any], run: Run, *, limit: float = 600.0, preload: Sequence[str] = ()
     ) -> Iterator[Any]:
         """Jobs as they are submitted, and records as they are seen."""
-        executor = _executor(folder, cluster)
-        minutes = math.ceil(trials / workers * limit / 60) + GRACE
+        executor, waiting = _executor(folder, cluster), iter(jobs)
+        first = next(waiting, None)
+        if first is None:
+            return
+        minutes = math.ceil(math.ceil(trials / workers) * limit / 60) + GRACE
         executor.update_parameters(
-            **_resources(minutes, workers, gpus, memory, partition, packs, cluster)
+            **_resources(minutes, workers * cores(first), gpus, memory, partition, packs, cluster)
         )
         place = Path(folder).absolute() / "records"
         place.mkdir(parents=True, exist_ok=True)
-        queue = _Queue(iter(jobs), trials)
+        queue = _Queue(chain([first], waiting), trials)
         running: list[Pack] = []
         try:
             while True:
@@ -166,14 +170,19 @@ def _executor(folder: str, cluster: str) -> Any:
         raise msbench.MsbenchError(f"slurm: {error}") from error
 
 
+def cores(job: Any) -> int:
+    """Those of a trial: one for every thread of each of its processes."""
+    return int(getattr(job, "threads", 1) * getattr(job, "processes", 1))
+
+
 def _resources(
-    minutes: int, workers: int, gpus: int, memory: float, partition: str, packs: int, cluster: str
+    minutes: int, cpus: int, gpus: int, memory: float, partition: str, packs: int, cluster: str
 ) -> dict[str, Any]:
     """In submitit's words."""
     asked: dict[str, Any] = {
         "name": "msbench",
         "timeout_min": minutes,
-        "cpus_per_task": workers,
+        "cpus_per_task": cpus,
         "gpus_per_node": gpus,
         "mem_gb": memory or None,
     }

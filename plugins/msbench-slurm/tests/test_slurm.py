@@ -11,7 +11,10 @@ import pytest
 
 pytest.importorskip("submitit", reason="msbench-slurm needs submitit: not installed")
 
+from msbench_slurm.launcher import cores
+
 from msbench import Record, Registry, load_plugins, load_suite, read, run_suite
+from msbench.plan.trials import plan
 from msbench.records.merge import same_results
 
 SUITE = """
@@ -110,3 +113,10 @@ def test_a_trial_that_ends_its_pack_twice_is_crashed(tmp_path: Path) -> None:
     launch = slurm(folder=str(tmp_path / "jobs"), cluster="local", poll=0.1)
     found = [each for each in launch(trials, "not a function") if isinstance(each, Record)]
     assert [(record.key, record.status) for record in found] == [(trials[0].key, "crashed")]
+
+
+def test_every_thread_of_every_process_has_a_core(tmp_path: Path) -> None:
+    path = tmp_path / "wide.toml"
+    path.write_text("threads = 3\nprocesses = 2\n" + SUITE)
+    (first, *_) = plan(load_suite(str(path)), load_plugins(), (), lambda part: "data")
+    assert cores(first) == 6
