@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from msbench.errors import SuiteError
+from msbench.plan.processes import processes_notes
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import plan
 from msbench.plugins.loading import load_plugins
@@ -164,6 +165,9 @@ def test_what_needs_one_process_is_refused_at_the_plan(
         **{"batch_size = 8": "batch_size = 2\ngraph = true"},
     )
     suite = load_suite(str(path))
+    (note,) = processes_notes(suite)
+    assert note == "throughput: not measured, since trials train in 3 processes"
+    assert not processes_notes(replace(suite, processes=1))
     with pytest.raises(SuiteError) as error:
         plan(suite, registry, (), fingerprint)
     told = " | ".join(line.partition("processes: ")[2] for line in error.value.problems)
