@@ -160,3 +160,14 @@ def test_the_simulated_search_is_as_good_as_the_documents_say(study: Callable[[s
     assert bracket["verses-lm"] < 0.01
     for task in searches.TASKS:
         assert bracket[task] < rows["Halton, 14 points"][task]
+
+
+def test_the_sham_differs_in_its_rate_alone(
+    study: Callable[[str], Any], registry: Registry
+) -> None:
+    trials = plan(study("sham").paired_suite(2), registry, (), lambda part: "data")
+    rates = {(t.task.name, t.seed, t.optimizer.label): t.optimizer.options["lr"] for t in trials}
+    assert len(rates) == len(trials) == 3 * 2 * 2
+    for task, seed, _ in rates:
+        larger = rates[task, seed, "sham"] / rates[task, seed, ""]
+        assert larger == pytest.approx(1.001)
