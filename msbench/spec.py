@@ -260,6 +260,9 @@ class Tuning:
     """Of a Halton sequence: seeds that each point is tried with; the mean counts."""
     select: Select = "loss"
     """What is compared, on the validation split."""
+    prune: bool = False
+    """Of a bracket: stop a trial whose curve lies behind those of earlier ones, and can hardly win
+    any more."""
     options: tuple[str, ...] = field(default=(), metadata={"strict": False})
     """The options that are searched, such as `lr` of whatever has one; empty = all that have a
     space."""
@@ -422,6 +425,8 @@ class Trial:
     """Registered metrics that predictions are measured by besides the task's own."""
     processes: int = 1
     """How many train it together."""
+    prune_above: tuple[float | None, ...] = ()
+    """By validation, the loss above which a trial of a search stops; None = none there."""
 
     @property
     def is_search(self) -> bool:
@@ -449,6 +454,7 @@ class Trial:
             self.training,
             self.tuned and self.tuned.stage,
             *(self.seed, self.device, self.threads, self.processes, self.dtype, self.data),
+            self.prune_above,
         )
 
     def stages(self) -> list[Phase]:
@@ -467,6 +473,7 @@ class Trial:
         revived = {
             "decoders": tuple(map(Part.of, data["decoders"])),
             "metrics": tuple(map(Part.of, data.get("metrics", ()))),
+            "prune_above": tuple(data.get("prune_above", ())),
             "training": Training.of(data["training"]),
             "phases": tuple(Phase(**_revived(each)) for each in data.get("phases", ())),
             "tuned": tuned and Tuned(**{**tuned, "edge": tuple(tuned["edge"])}),
@@ -516,12 +523,9 @@ def plain(job: Job) -> dict[str, Any]:
         for name in (*MODES, "count", "compared"):
             if name in own and own[name] in _UNUSED[name]:
                 del own[name]
-        if not trial.get("yardstick"):
-            trial.pop("yardstick", None)
-        if not trial.get("metrics"):
-            trial.pop("metrics", None)
-        if trial.get("processes") == 1:
-            del trial["processes"]
+        for name in ("yardstick", "metrics", "processes", "prune_above"):
+            if name in trial and trial[name] in _UNUSED[name]:
+                del trial[name]
     return data
 
 
@@ -598,6 +602,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "code": ("",),
     "yardstick": (False,),
     "processes": (1,),
+    "prune_above": ((), []),
 }
 """Fields that trials and measurements got later -> the values that mean they are not used."""
 

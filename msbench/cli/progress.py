@@ -77,7 +77,7 @@ class _Display:
         self._tally.done += 1
         self._tally.started.discard(record.key)
         name, score = self._standings.name(record), self._standings.add(record)
-        if record.status != "ok" or record.reason:
+        if record.is_lost or (record.reason and record.status == "ok"):
             self._print(f"{name}: {record.status}: {record.reason}")
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0])

@@ -248,8 +248,9 @@ def _seeds_needed(comparison: "Comparison") -> int:
 
 
 def _leave_unless_ok(records: "Sequence[Record]") -> None:
-    """Say how many did not end ok. That a search diverged at some point is among its results."""
-    bad = [record for record in records if record.status != "ok"]
+    """Say how many did not end ok. That a search diverged at some point is among its results; that
+    a trial of it was pruned is its purpose."""
+    bad = [record for record in records if record.is_lost]
     if not bad:
         return
     searched = sum(record.is_search for record in bad)

@@ -87,7 +87,7 @@ def task_remarks(columns: Columns, labels: Labels) -> list[str]:
 def lost_measurements(columns: Columns) -> list[str]:
     """Search trials and measurements that were lost."""
     notes = []
-    lost = [r for r in columns.searches if r.status not in ("ok", "diverged")]
+    lost = [r for r in columns.searches if r.status not in ("ok", "diverged", "pruned")]
     if lost:
         counts = ", ".join(f"{s} {n}" for s, n in Counter(r.status for r in lost).items())
         notes.append(f"{len(lost)} search trials were lost ({counts}): {lost[0].reason}")

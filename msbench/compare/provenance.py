@@ -68,7 +68,7 @@ def failure_rows(columns: Columns, labels: Labels, trials: Trained) -> list[Fail
     failed += [
         (record, "search", record.status, record.reason, record.trial["seed"])
         for record in columns.searches
-        if record.status != "ok"
+        if record.is_lost
     ]
     rows: dict[tuple[str, ...], FailureRow] = {}
     seeds: dict[tuple[str, ...], list[int]] = {}

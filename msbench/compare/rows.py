@@ -278,6 +278,8 @@ class TuningRow(StrategyRow):
     """How many there were, over all points and seeds."""
     passes: float
     """What they cost together."""
+    pruned: int
+    """How many were stopped early."""
     points: int
     ok: int
     point: int | None

@@ -82,6 +82,7 @@ def _row(
         **labels.axes(records[0]),
         "trials": len(records),
         "passes": math.fsum(each["passes"] or 0 for each in trained if each),
+        "pruned": sum(record.status == "pruned" for record in records),
         "points": len(searched),
         "ok": len(finite),
         "point": point,

@@ -179,7 +179,7 @@ def _suite(path: Path, table: dict[str, Any]) -> Suite:
     return Suite(name=path.stem, path=str(path), **fields)
 
 
-OF_METHOD = {"trials": "bracket", "points": "halton", "seeds": "halton"}
+OF_METHOD = {"trials": "bracket", "prune": "bracket", "points": "halton", "seeds": "halton"}
 """What of [tuning] only one method has."""
 
 

@@ -4,6 +4,7 @@ A search is planned as trials like any others, and goes on when they have record
 planned once it is complete.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 from msbench.errors import PluginError
 from msbench.plan.known import resolved_part
 from msbench.plan.methods import Attempt, Point, Winner, method_of, varied
+from msbench.plan.pruning import Limits, limits
 from msbench.plan.space import RATE, Space, search_space
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
@@ -32,8 +34,8 @@ from msbench.spec import (
 SEEDS = 10_000
 """Search trials have the seeds from here on; a suite's own are below."""
 
-Loss = Callable[[Trial], float | None]
-"""What a trial of a search gave on validation, less is better; None while it has no record."""
+Found = Callable[[Trial], Record | None]
+"""The record of a trial of a search; None while it has none."""
 
 
 @dataclass(frozen=True)
@@ -131,37 +133,41 @@ def tune(
     """The search trials of every cell (all of a trial but its seed) as far as records decide; then,
     of every cell whose search is complete and has a winner, the winner with each of `seeds`."""
 
-    def loss(trial: Trial) -> float | None:
-        done = records.get(trial.key)
-        return None if done is None else done.objective(how.select)
+    def found(trial: Trial) -> Record | None:
+        return records.get(trial.key)
 
     tried: list[Trial] = []
     winners: list[partial[Trial]] = []
     for cell in cells:
-        trials, winner = _searched(how, cell, searches[_key(cell.keywords)], loss)
+        trials, winner = _searched(how, cell, searches[_key(cell.keywords)], found)
         tried += trials
         winners += [winner] if winner else []
     return tried + [winner(seed=seed) for seed in seeds for winner in winners]
 
 
 def _searched(
-    how: Tuning, cell: partial[Trial], search: Search, loss: Loss
+    how: Tuning, cell: partial[Trial], search: Search, found: Found
 ) -> tuple[list[Trial], partial[Trial] | None]:
     """(the trials of a search up to the first that has no record, with all that can be done beside
     it; the winner, once it is complete and unless nothing ended well)."""
     numbers: dict[str, int] = {}
     trials: list[Trial] = []
+    curves: list[Sequence[float]] = []
     method = method_of(search.space, search.start, how)
     attempts = next(method)
     try:
         while True:
-            batch = [_trial(how, cell, search, each, numbers) for each in attempts]
-            trials += [trial for trial in batch if trial]
-            losses = [float("inf") if trial is None else loss(trial) for trial in batch]
-            known = [each for each in losses if each is not None]
-            if len(known) < len(losses):
+            above = limits(curves) if how.prune else ()
+            batch = [_trial(how, cell, search, each, numbers, above) for each in attempts]
+            planned = [trial for trial in batch if trial]
+            trials += planned
+            done = {trial.key: record for trial in planned if (record := found(trial))}
+            if len(done) < len({trial.key for trial in planned}):
                 return trials, None
-            attempts = method.send(known)
+            curves += [record.validation_curve for record in done.values()]
+            attempts = method.send(
+                [math.inf if t is None else done[t.key].objective(how.select) for t in batch]
+            )
     except StopIteration as end:
         return trials, _final(cell, search, end.value, numbers)
 
@@ -172,9 +178,11 @@ def _trial(
     search: Search,
     attempt: Attempt,
     numbers: dict[str, int],
+    above: Limits,
 ) -> Trial | None:
     """The trial of an attempt; None where a part allows no such value. No decoder is measured
-    unless the metric selects. numbers: of the points so far, in the order of their first trial."""
+    unless the metric selects. numbers: of the points so far, in the order of their first trial.
+    above: where to stop; a point that is tried again goes on, since its mean counts."""
     number = numbers.setdefault(repr(attempt.point), len(numbers))
     tuned = Tuned("search", number, how.most_points, attempt.point)
     if how.select == "loss":
@@ -183,7 +191,8 @@ def _trial(
         parts: dict[str, Any] = {**search.parts(attempt.point)}
     except PluginError:
         return None
-    return cell(**parts, seed=SEEDS + attempt.seed, tuned=tuned)
+    above = () if attempt.seed else above
+    return cell(**parts, seed=SEEDS + attempt.seed, tuned=tuned, prune_above=above)
 
 
 def _final(
@@ -204,6 +213,8 @@ def tuning_notes(suite: Suite) -> list[str]:
         return [
             f"tuning: {suite.tuning.trials_each} trials for each of {len(names)} optimizers on "
             f"every task, model, loss and schedule, all on validation"
+            + "; one that can hardly win any more is stopped"
+            * suite.tuning.prune
         ]
     if suite.tuned_by:
         return [f"options: chosen by {suite.tuned_by}; nothing is searched here"]

@@ -65,6 +65,11 @@ class Record:
         return self.is_trial and not self.is_search and not self.is_yardstick
 
     @property
+    def is_lost(self) -> bool:
+        """Whether it did not end as it should; a trial of a search may be pruned."""
+        return self.status not in ("ok", "pruned")
+
+    @property
     def trial(self) -> TrialData:
         """The job of a trial; of a measurement, its first strategy's."""
         return cast(TrialData, self.job if self.is_trial else self.job["strategies"][0])
@@ -91,6 +96,13 @@ class Record:
             return math.inf
         value = self.trial_results["training"]["curve"][-1]["validation_loss"]
         return math.inf if value is None else value
+
+    @property
+    def validation_curve(self) -> list[float]:
+        """The losses on validation as far as training got, infinite where one was no number."""
+        curve = (self.results.get("training") or {}).get("curve", ())
+        losses = [point["validation_loss"] for point in curve]
+        return [math.inf if loss is None else loss for loss in losses]
 
     def objective(self, select: Select) -> float:
         """What a search minimizes: the validation loss, or the metric of the best decoder, negated

@@ -10,7 +10,7 @@ from typing import Any, Literal, NotRequired, TypedDict, get_args
 VERSION = 3
 """Version of the layout, written into every record as `schema`; `migrations` has the steps."""
 
-Status = Literal["ok", "diverged", "crashed", "timeout", "oom", "failed"]
+Status = Literal["ok", "diverged", "pruned", "crashed", "timeout", "oom", "failed"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 Number = float | None
@@ -92,6 +92,8 @@ class TrialData(TypedDict):
     metrics: NotRequired[list[PartData]]
     """Registered metrics besides the task's own."""
     processes: NotRequired[int]
+    prune_above: NotRequired[list[Number | None]]
+    """By validation, the loss above which it stops."""
     """How many trained it together."""
 
 
@@ -172,6 +174,8 @@ class TrainingData(TypedDict):
     curve: list[PointData]
     touched: NotRequired[bool]
     """Whether a step was seen to change the batch that it was given."""
+    pruned: NotRequired[str]
+    """Why a trial of a search was stopped early; empty if it was not."""
 
 
 class ComputeData(TypedDict):
@@ -366,8 +370,8 @@ class RecordData(TypedDict):
     group: str
     """Hash of the job without its seed: records of one group are seeds of one strategy."""
     status: Status
-    """`ok`, `diverged` (a loss was no number), `crashed` (the process died), `timeout`, `oom`, or
-    `failed` (an error was raised)."""
+    """`ok`, `diverged` (a loss was no number), `pruned` (a trial of a search that could hardly win
+    any more), `crashed` (the process died), `timeout`, `oom`, or `failed` (an error was raised)."""
     reason: str
     """Why the status is not ok; of one that is ok, what was lost nevertheless."""
     seconds: Number

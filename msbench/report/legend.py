@@ -138,6 +138,11 @@ def _of_costs(comparison: Comparison) -> Iterator[tuple[Sequence[str], str]]:
             "Tuning: losses are means over the seeds of a point; trials and passes are what the "
             "search cost. The winner ran again on new seeds.",
         )
+    if pruned := sum(row["pruned"] for row in comparison.tuning):
+        yield (
+            ("tuning",),
+            f"{pruned} trials of searches were stopped early (prune): they could hardly win.",
+        )
     if any(row["metric"] for row in comparison.tuning):
         yield (
             ("tuning",),

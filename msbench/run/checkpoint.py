@@ -24,7 +24,7 @@ from msbench.version import __version__
 FOLDER = "checkpoints"
 """Checkpoints of RESULTS/trials.jsonl are RESULTS/checkpoints/KEY.safetensors."""
 
-ENDED = ("ok", "diverged", "failed")
+ENDED = ("ok", "diverged", "pruned", "failed")
 """What a trial ends with in its own process, so that there is nothing left to go on with."""
 
 

@@ -77,7 +77,7 @@ def run_suite(
         check_shards(suite)
     leases = Leases(folder)  # before records are read: what is recorded meanwhile is news
     stored = stored_in(folder)
-    kept = [record for record in stored.records if record.status == "ok" or not retry]
+    kept = [record for record in stored.records if not (record.is_lost and retry)]
     plan = partial(_planned, suite, registry, fingerprint, shard)
     whole, every, measured = plan(kept)
     trials, timed = _missing(every, kept), _missing(measured, kept)
@@ -99,7 +99,7 @@ def run_suite(
             yield from launch([t for t in trials if not t.is_search], suite.launcher, "trials")
             tried |= {trial.key for trial in trials}
             records = stored_in(folder).records
-            kept = [r for r in records if r.status == "ok" or not retry or r.key in tried]
+            kept = [r for r in records if not (r.is_lost and retry) or r.key in tried]
             whole, every, measured = plan(kept)
             trials = _missing(every, kept)
             _keep_question(suite, folder, whole, looked)  # of a search, only winners have decoders

@@ -37,7 +37,7 @@ def changed_by(decoder: str, given: Sequence[Batch], kept: Sequence[Batch]) -> l
 
 
 def _of_weights(seen: Seen, run: Run) -> Iterator[str]:
-    if run.diverged:
+    if run.is_stopped:
         return
     if seen.still:
         yield (

@@ -51,6 +51,8 @@ def run_job(
         learner, results = run_trial(job, registry, kept or None)
         if reason := results["training"]["diverged"]:
             return "diverged", reason, results
+        if reason := results["training"].get("pruned", ""):
+            return "pruned", reason, results
         if weights is not None and is_main() and not (job.is_search or job.yardstick):
             try:
                 save_weights(learner, weights, job.key)

@@ -125,10 +125,11 @@ def train_phases(
         budget = replace(trial.training, passes=phase.passes)
         here = Position(number, run, cost, at)
         keeping = Keeping(checkpoint, learner, here) if checkpoint else None
-        stage = train(learner, batches, validation, budget, schedule, at, keeping)
+        above = trial.prune_above[len(run.curve) if number else 0 :]
+        stage = train(learner, batches, validation, budget, schedule, at, keeping, above)
         run = run.then(stage) if number else stage
         _add_cost(cost, learner, trial, longest)
-        if run.diverged:
+        if run.is_stopped:
             break
     return run, cost
 

@@ -26,7 +26,7 @@ from msbench.spec import Job, Trial
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 """The network interface over which processes of one machine talk."""
 
-GOOD = ("ok", "diverged")
+GOOD = ("ok", "diverged", "pruned")
 """How a rank ends that did its part."""
 
 

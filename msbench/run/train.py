@@ -41,6 +41,13 @@ class Run:
     curve: list[Point] = field(default_factory=list)
     touched: bool = False
     """Whether a step was seen to change the batch that it was given."""
+    pruned: str = ""
+    """Why it was stopped, though nothing was wrong with it."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it ended before its budget."""
+        return bool(self.diverged or self.pruned)
 
     def to_data(self) -> TrainingData:
         """What a record has of it."""
@@ -73,6 +80,7 @@ class Run:
             later.diverged,
             self.curve + moved,
             self.touched or later.touched,
+            later.pruned,
         )
 
 
@@ -107,11 +115,13 @@ def train(
     schedule: Schedule,
     at: Progress | None = None,
     keeping: Keeping | None = None,
+    prune_above: Sequence[float | None] = (),
 ) -> Run:
     """Train until the budget is spent or, at a validation, the loss is no longer a number.
 
     at: where to go on, with a learner that is there; None = at the start. keeping: asked after
-    every step whether to keep where training is.
+    every step whether to keep where training is. prune_above: the loss of every validation above
+    which to stop.
 
     Losses are read at validations alone: reading one waits for the device.
 
@@ -137,9 +147,10 @@ def train(
                     held = learner.validate(validation)
                     run.curve.append(Point(run.passes, run.steps, clock.seconds, now, held))
                     run.diverged = _divergence(now, held, run)
+                    run.pruned = _behind(held, run, prune_above)
                     losses.clear()
                     learner.mode(training=True)
-                if over or run.diverged:
+                if over or run.is_stopped:
                     break
 
             # ── one training step ───────────────────────────────────────────────────────────
@@ -177,6 +188,13 @@ def _told_steps(schedule: Schedule) -> Callable[[float, float], float]:
 
 def _is_power_of_two(number: int) -> bool:
     return number & (number - 1) == 0
+
+
+def _behind(validation_loss: float, run: Run, above: Sequence[float | None]) -> str:
+    limit = above[len(run.curve) - 1] if len(run.curve) <= len(above) else None
+    if limit is None or validation_loss <= limit:
+        return ""
+    return f"validation loss {validation_loss:.4g} by step {run.steps}, above {limit:.4g}"
 
 
 def _divergence(train_loss: float, validation_loss: float, run: Run) -> str:

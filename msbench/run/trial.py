@@ -74,7 +74,7 @@ def run_trial(
         "decoding": [],
         "guards": found,
     }
-    if not training.diverged:
+    if not training.is_stopped:
         if not trial.is_search:
             results["losses"] = final_losses(learner, task)
         if is_main():

@@ -24,7 +24,7 @@ from msbench.records.record import Record, Status, record
 from msbench.records.store import read
 from msbench.report.render import render
 from msbench.run.job import run_job
-from msbench.spec import Choice, Suite, Trial
+from msbench.spec import Choice, Suite, Trial, Tuning
 
 pytestmark = pytest.mark.usefixtures("server")
 
@@ -50,9 +50,9 @@ def search(suite: Suite, registry: Registry) -> list[Trial]:
     return plan(suite, registry, (), no_data)
 
 
-def finished(trial: Trial, loss: float, status: Status = "ok") -> Record:
-    results = {"training": {"passes": 12, "curve": [{"validation_loss": loss}]}}
-    return record(trial, status, results=results)
+def finished(trial: Trial, *losses: float, status: Status = "ok") -> Record:
+    curve = [{"validation_loss": loss} for loss in losses]
+    return record(trial, status, results={"training": {"passes": 12, "curve": curve}})
 
 
 def point_of(trial: Trial) -> int:
@@ -133,6 +133,10 @@ def test_bad_spaces_are_refused(space: str, expected: str, problems: Problems) -
             {**TUNED, **FREE, "lr = 3e-3\n": "lr = 3e-3\nspace = { lr = [0.1, 1.0] }\n"},
             "lr: is set as well",
         ),
+        (
+            {**TUNED, "points = 3": "points = 3\nprune = true"},
+            "tuning.prune: is for method = 'bracket', and this is 'halton'",
+        ),
         ({**TUNED, "seeds = 2": "seeds = [10000]"}, "winners run with fresh ones"),
     ],
 )
@@ -179,7 +183,7 @@ def test_the_winner_is_the_best_mean_and_runs_with_fresh_seeds(
 def test_points_that_fail_lose_and_if_all_do_there_is_no_winner(
     suite: Suite, registry: Registry, search: list[Trial]
 ) -> None:
-    records = {t.key: finished(t, 0.0, "diverged") for t in search}
+    records = {t.key: finished(t, 0.0, status="diverged") for t in search}
     assert expected(suite, registry, records.values(), no_data) == search
     records[search[2].key] = finished(search[2], 7.0)
     _, _, *finals = expected(suite, registry, records.values(), no_data)[4:]
@@ -373,6 +377,44 @@ def test_a_bracket_goes_on_from_its_records(write_suite: Write, registry: Regist
     # Whatever of the records is there first, the search ends the same.
     again = plan(suite, registry, records[::2], no_data)
     assert {trial.key for trial in again if trial.is_search} <= {each.key for each in records}
+
+
+def test_a_pruned_search_wins_alike_and_costs_less(write_suite: Write, registry: Registry) -> None:
+    whole = load_suite(str(write_suite(**BRACKET, **FREE)))
+    whole = replace(whole, tuning=Tuning(trials=15))
+    pruned = replace(whole, tuning=Tuning(trials=15, prune=True))
+
+    def loss(trial: Trial) -> float:
+        inner = trial.optimizer.options.get("base", trial.optimizer)
+        late = 3.0 * (point_of(trial) > 5)  # what is tried last is bad
+        return 1 + late + abs(math.log10(inner.options["lr"] / 1e-2)) + 0.01 * (trial.seed - SEEDS)
+
+    def curve(trial: Trial) -> Record:
+        """Ten times the loss, then the loss: unless it is above a limit."""
+        values = [10 * loss(trial), 2 * loss(trial), loss(trial)]
+        for number, (value, limit) in enumerate(zip(values, trial.prune_above, strict=False)):
+            if limit is not None and value > limit:
+                return finished(trial, *values[: number + 1], status="pruned")
+        return finished(trial, *values)
+
+    ends = {}
+    for name, suite in (("whole", whole), ("pruned", pruned)):
+        records: dict[str, Record] = {}
+        while search := [
+            t for t in plan(suite, registry, records.values(), no_data) if t.is_search
+        ]:
+            records |= {trial.key: curve(trial) for trial in search}
+            assert not any(t.prune_above for t in search if t.seed > SEEDS), (
+                "tried again: it counts"
+            )
+        finals = plan(suite, registry, records.values(), no_data)
+        ends[name] = records, [trial.key for trial in finals]
+        again = plan(suite, registry, [*records.values()][::2], no_data)
+        assert {trial.key for trial in again if trial.is_search} <= records.keys(), "as resumed"
+    (records, finals), (fewer, same) = ends["whole"], ends["pruned"]
+    assert {record.status for record in records.values()} == {"ok"}
+    assert any(record.status == "pruned" for record in fewer.values())
+    assert sorted(finals) == sorted(same), "and their keys know nothing of pruning"
 
 
 def test_a_schedule_is_searched_with_the_optimizer(write_suite: Write, registry: Registry) -> None:

@@ -124,6 +124,14 @@ def test_a_last_bad_step_is_seen() -> None:
     assert "training loss nan by step 6" in result.diverged
 
 
+def test_a_curve_above_its_limit_is_stopped_there() -> None:
+    training = Training(passes=100, validations=4)
+    for above, points in (((None, 1.9, None), 2), ((None, 2.0, None), 4), ((), 4)):
+        found = train(Counting(), repeat(BATCH), [], training, lambda spent: 1.0, None, None, above)
+        assert len(found.curve) == points
+        assert bool(found.pruned) == found.is_stopped == (points < 4)
+
+
 def test_clock_synchronizes_at_every_edge(fake_time: Any) -> None:
     edges: list[int] = []
     clock = Clock(lambda: edges.append(1))
