@@ -1,7 +1,7 @@
 """A newcomer against what others have left: it alone is trained, on the same seeds and batches."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from msbench.errors import PluginError, RecordsError
@@ -13,7 +13,8 @@ from msbench.records.record import Record
 from msbench.records.store import append, prepare_folder, read
 from msbench.run.device import machine
 from msbench.run.driver import stored_in
-from msbench.spec import Choice, Suite, Throughput, Trial, display_name
+from msbench.run.replication import as_of_now, differences, sample_of
+from msbench.spec import Choice, Suite, Trial, display_name
 
 
 def newcomers(registry: Registry, file: str) -> list[str]:
@@ -25,31 +26,33 @@ def newcomers(registry: Registry, file: str) -> list[str]:
 
 
 def with_newcomers(suite: Suite, names: Sequence[str], file: str) -> Suite:
-    """The suite with the newcomers beside its own optimizers, without measuring throughput: speeds
-    of other times are not compared."""
+    """The suite with the newcomers beside its own optimizers."""
     choices = [Choice(name, where=f"{file}: {name}") for name in names]
     baseline = suite.baseline or display_name(suite.optimizers[0])
-    return replace(
-        suite,
-        optimizers=(*suite.optimizers, *choices),
-        baseline=baseline,
-        throughput=Throughput(rounds=0),
-    )
+    return replace(suite, optimizers=(*suite.optimizers, *choices), baseline=baseline)
 
 
-def take_records(
+@dataclass(frozen=True)
+class Taken:
+    """The records of a suite's own optimizers."""
+
+    records: Sequence[Record]
+    again: Sequence[Trial] = ()
+    """Trials to run again, since records are of other versions and were taken as if of now."""
+
+
+def find_records(
     suite: Suite,
     registry: Registry,
     fingerprint: Fingerprint,
-    names: Sequence[str],
     others: Path,
-    folder: Path,
-) -> list[Record]:
-    """The records of the suite's own optimizers, which are put into the folder of the challenge.
+    replicate: int = 0,
+) -> Taken:
+    """The records of all trials of a suite.
 
-    names: the newcomers. others: where the records are. RecordsError if one is missing, or of
-    other versions of code or libraries: what they would be compared by is then more than the
-    optimizer.
+    others: where the records are. replicate: how many trials are to be run again if records are of
+    other versions of code or libraries; 0 = these are refused. RecordsError if one is missing, or
+    is refused: what a newcomer would be compared by is then more than the optimizer.
     """
     if seeds_looked_for(others):
         raise RecordsError(
@@ -57,19 +60,40 @@ def take_records(
             f"same seeds of all (msbench run without --until-verdict)"
         )
     records = read(others).records
-    every = expected(suite, registry, records, fingerprint)
-    wanted = [trial for trial in every if not (trial.yardstick or trial.optimizer.name in names)]
-    keys = {trial.key for trial in wanted}
-    found = [record for record in records if record.key in keys]
-    known = {record.key for record in found}
-    if missing := [trial for trial in wanted if trial.key not in known]:
+    given = [as_of_now(record, registry) for record in records] if replicate else records
+    wanted = {t.key: t for t in expected(suite, registry, given, fingerprint) if not t.yardstick}
+    found = {record.key: record for record in given if record.key in wanted}
+    if missing := [trial for key, trial in wanted.items() if key not in found]:
         raise RecordsError(_refusal(suite, others, missing, len(wanted), records))
+    older = wanted.keys() - {record.key for record in records}
+    baseline = suite.baseline or display_name(suite.optimizers[0])
+    again = sample_of((wanted[key] for key in wanted if key in older), replicate, baseline)
+    return Taken(list(found.values()), again)
+
+
+def put_records(folder: Path, records: Iterable[Record]) -> None:
+    """Keep the records in a folder, those that are not there yet."""
     prepare_folder(folder)
     there = {record.key for record in stored_in(folder).records}
-    for record in found:
+    for record in records:
         if record.key not in there:
             append(folder, record)
-    return found
+
+
+def check_replicated(taken: Taken, again: Iterable[Record], others: Path) -> str:
+    """A sentence on the trials that were run again; RecordsError if they gave something else."""
+    before = {record.key: record for record in taken.records}
+    keys = {trial.key for trial in taken.again}
+    done = [record for record in again if record.key in keys]
+    if found := differences(done, before):
+        raise RecordsError(
+            f"{others}: records of other versions cannot be taken: of {len(done)} trials that were "
+            f"run again, some gave something else\n" + "\n".join(found)
+        )
+    return (
+        f"records of other versions are taken: {len(done)} of {len(before)} trials were run again, "
+        f"with the same losses and scores"
+    )
 
 
 def _refusal(
@@ -89,6 +113,8 @@ def _refusal(
         )
     if len(missing) > len(outdated):
         lines.append(f"{others}: {len(missing) - len(outdated)} of {total} trials have no record")
+    if len(missing) == len(outdated):
+        lines.append("--replicate 3 takes them if three of them, run again, give the same")
     lines.append(
         f"msbench run {suite.path or suite.name} makes them anew, in results/{suite.name}; then "
         f"give --records results/{suite.name}"

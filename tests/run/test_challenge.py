@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,15 @@ def others(program: Program, write_suite: Write) -> Path:
     return suite
 
 
+def otherwise(line: str) -> str:
+    """A record in which training went a little better."""
+    record = json.loads(line)
+    del record["checksum"]
+    for point in record["results"]["training"]["curve"]:
+        point["validation_loss"] *= 0.999
+    return sealed(json.dumps(record).encode()).decode()
+
+
 def test_three_newcomers_are_said_to_be_what_they_are(
     program: Program, others: Path, write_plugin: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -129,6 +139,17 @@ def test_records_of_other_versions_are_refused_and_named(
     assert "were run by other versions of optimizer sam" in done.stderr
     assert "--records results/tiny" in done.stderr
     assert not (tmp_path / "results/challenges").exists()
+    assert "--replicate 3 takes them if three of them, run again, give the same" in done.stderr
+    done = program("challenge", file, "--suite", others, "--replicate", "1")
+    assert "records of other versions are taken: 1 of 10 trials were run again" in done.stdout
+    taken = read(tmp_path / "results/challenges/tiny-new").records
+    assert not any("of-another-time" in str(record.job) for record in taken)
+    assert len(taken) == 3 * (2 + 3)
+    path.write_text("".join(f"{otherwise(line)}\n" for line in changed))
+    shutil.rmtree(tmp_path / "results/challenges")
+    done = program("challenge", file, "--suite", others, "--replicate", "1", check=2)
+    assert "some gave something else" in done.stderr
+    assert re.search(r"sam, seed 0: validation loss \S+ then, \S+ now", done.stderr)
     path.write_text("\n".join(changed[:1]) + "\n")
     done = program("challenge", file, "--suite", others, check=2)
     assert "have no record" in done.stderr
