@@ -8,6 +8,7 @@ from msbench.errors import PluginError, RecordsError
 from msbench.plan.trials import Fingerprint, expected
 from msbench.plan.versions import changed_libraries, changed_parts, replaced
 from msbench.plugins.registry import Registry
+from msbench.records.outputs import copy_outputs
 from msbench.records.question import seeds_looked_for
 from msbench.records.record import Record
 from msbench.records.store import append, prepare_folder, read
@@ -69,6 +70,7 @@ def take_records(
     for record in found:
         if record.key not in there:
             append(folder, record)
+    copy_outputs([others], folder, found)
     return found
 
 
