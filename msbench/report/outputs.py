@@ -110,7 +110,7 @@ def _shown(of_task: Sequence[OutputRow], rows: Sequence[OutputRow], most: int) -
     ]
     if not any(row["metric"] for row in rows):
         written = [(who, text, "right" * (text == reference)) for who, text, _ in written]
-    title = f"{one['example']}{', ' if one['why'] else ''}{one['why']}"
+    title = f"{one['why']} ({one['example']})" if one["why"] else str(one["example"])
     source = " ".join(words) if words is not None else one["source"]
     return Shown(title, _cut(_line(str(source)), most), _cut(reference, most), written)
 
