@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING, Any
 from msbench.cli.output import say, say_skipped
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from msbench.compare.columns import Columns
-    from msbench.compare.outputs import Writer
     from msbench.compare.rows import Comparison
     from msbench.plugins.registry import Registry
-    from msbench.records.record import Record
     from msbench.spec import Question
 
 
@@ -94,13 +90,14 @@ def compare_results(
     """
     from msbench.compare.comparison import compare
     from msbench.compare.shown import of_some_seeds, shown
+    from msbench.records.question import joined
 
     remarks, metric = Remarks(), options.get("metric", "")
     if len(results) == 1 and not seeds:
         columns = read_columns(results[0], metric, remarks)
     else:
         columns = _read_some(results, seeds, metric, remarks)
-    question = questions_of(results)
+    question = joined({str(path): declared_question(path) for path in results})
     comparison = compare(columns, question=question, **options)
     if seeds:
         comparison = of_some_seeds(comparison, seeds)
@@ -127,31 +124,6 @@ def _read_some(
     return collect(
         (r for r in records if not seeds or not r.is_trained or r.trial["seed"] in seeds), metric
     )
-
-
-def outputs_of(
-    results: Sequence[str], comparison: "Comparison", **asked: Any
-) -> "tuple[list[Writer], list[str]]":
-    """Who wrote what in these results (`compare.outputs.writers`), and what is wrong with files."""
-    from msbench.compare.outputs import writers
-
-    problems: list[str] = []
-    return writers(kept_records(results), comparison, problems, **asked), problems
-
-
-def kept_records(results: Sequence[str]) -> "list[tuple[Path, Record]]":
-    """All records, each with the folder or file that it is from."""
-    from msbench.records.store import find_results, read
-
-    paths = [find_results(name) for name in results]
-    return [(path, record) for path in paths for record in read(path).records]
-
-
-def questions_of(results: Sequence[str]) -> "Question | None":
-    """What several results ask together; RecordsError if they contradict each other."""
-    from msbench.records.question import joined
-
-    return joined({str(path): declared_question(path) for path in results})
 
 
 def declared_question(results: str) -> "Question | None":

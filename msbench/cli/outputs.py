@@ -1,11 +1,11 @@
 """`msbench outputs`."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from msbench.cli.inputs import compare_results, load_registry, outputs_of
+from msbench.cli.inputs import compare_results, load_registry
+from msbench.cli.kept import examples_by, outputs_of
 from msbench.cli.options import (
     format_option,
     metric_option,
@@ -105,17 +105,10 @@ def command(
     if between:
         check_names(found, between)
         found = [w for w in found if any(map(w.is_called, between))]
-    outputs = chosen_rows(found, pick, (lambda w: None) if no_sources else _ask(registry))
+    ask = (lambda writer: None) if no_sources else examples_by(registry)
+    outputs = chosen_rows(found, pick, ask)
     most = 0 if whole else LONGEST
     if style == "text":
         write(outputs_text(outputs, terminal_width() or WIDTH, most))
         return
     write(rendered(outputs, outputs.rows, outputs_cells(outputs, most), outputs.notes, style))
-
-
-def _ask(registry: Any) -> Any:
-    from msbench.data.download import fetch_with_bar
-    from msbench.run.examples import examples_of
-
-    ask = partial(examples_of, registry=registry, fetch=fetch_with_bar)
-    return lambda writer: ask(writer.record)

@@ -2,20 +2,17 @@
 
 import shlex
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from msbench.cli.inputs import compare_results, installed, outputs_of
+from msbench.cli.inputs import compare_results, installed
+from msbench.cli.kept import highlighted
 from msbench.cli.options import Place, comparison_options, several_results_argument
 from msbench.cli.output import write_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from msbench.compare.outputs import Outputs
     from msbench.compare.rows import Comparison
 
 
@@ -49,40 +46,12 @@ def command(results: tuple[str, ...], out: Path, no_outputs: bool, **options: An
         command=shlex.join(["msbench", *sys.argv[1:]]),
         problems=remarks.problems,
         unsealed=remarks.unsealed,
+        outputs=None
+        if no_outputs
+        else highlighted(results, comparison, installed(), options["seeds"]),
         licences=_licences(comparison),
-        outputs=None if no_outputs else _outputs(results, comparison, options["seeds"]),
     )
     write_file(out, page.encode())
-
-
-def _outputs(
-    results: "Sequence[str]", comparison: "Comparison", seeds: "Sequence[int]"
-) -> "Outputs | None":
-    """Examples of what strategies wrote, if it was kept; nothing is fetched for them."""
-    from msbench.compare.outputs import Examples, Outputs, Writer, chosen_rows, highlights
-    from msbench.errors import MsbenchError
-    from msbench.records.outputs import folder_of
-    from msbench.records.store import find_results
-    from msbench.run.examples import examples_of
-
-    if not any(folder_of(find_results(name)).is_dir() for name in results):
-        return None
-    missing: dict[str, str] = {}
-
-    def ask(writer: Writer) -> Examples | None:
-        try:
-            return examples_of(writer.record, installed(), fetch=None)
-        except MsbenchError as error:
-            missing[writer.axes["task"]] = str(error)
-            return None
-
-    try:
-        found, problems = outputs_of(results, comparison, seeds=seeds)
-    except MsbenchError as error:
-        return Outputs((), str(error).splitlines())
-    outputs = chosen_rows(found, highlights, ask)
-    lost = [f"{task}: no sources and references: {why}" for task, why in missing.items()]
-    return replace(outputs, notes=[*problems, *lost])
 
 
 def _licences(comparison: "Comparison") -> dict[str, list[str]]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from msbench.cli.inputs import kept_records, load_registry, questions_of
+from msbench.cli.inputs import load_registry
+from msbench.cli.kept import kept_records, question_of
 from msbench.cli.options import (
     format_option,
     judging_options,
@@ -69,7 +70,7 @@ def command(
     )
     say_skipped(found.problems)
     whole = _of(
-        compare(found.records, question=questions_of(results), **options), measure.values, found
+        compare(found.records, question=question_of(results), **options), measure.values, found
     )
     comparison = shown(whole, {"task": tasks, "model": models, "optimizer": optimizers})
     tables = ("accuracy", "secondary")
