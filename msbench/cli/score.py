@@ -17,8 +17,9 @@ from msbench.cli.options import (
 from msbench.cli.output import say_skipped, terminal_width, write
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from msbench.compare.rows import Comparison
-    from msbench.run.rescore import Rescored
 
 
 @click.command("score")
@@ -69,21 +70,26 @@ def command(
         lambda r: references_of(tested(Trial.of(r.job), registry, fetch_with_bar)),
     )
     say_skipped(found.problems)
-    whole = _of(
-        compare(found.records, question=question_of(results), **options), measure.values, found
-    )
-    comparison = shown(whole, {"task": tasks, "model": models, "optimizer": optimizers})
+    question = question_of(results)
+    values = [value for value in measure.values if value in found.given]
+    told = [compare(found.records, metric=v, question=question, **options) for v in values]
+    only = {"task": tasks, "model": models, "optimizer": optimizers}
+    comparison = shown(_joined(told, values, found.without), only)
     tables = ("accuracy", "secondary")
     write(render(comparison, style, tables, None if wide else terminal_width()))
 
 
-def _of(comparison: "Comparison", values: Any, found: "Rescored") -> "Comparison":
-    """What the metric says, and what was left out."""
-    notes = [f"{found.without} trials have kept no outputs: they are left out"] * bool(
-        found.without
-    )
+def _joined(told: "Sequence[Comparison]", values: "Sequence[str]", without: int) -> "Comparison":
+    """What comparisons by one metric each say of it, and what was left out."""
     rows: dict[str, Any] = {
-        name: [row for row in getattr(comparison, name) if row["metric"] in values]
+        name: [
+            row
+            for value, each in zip(values, told, strict=True)
+            for row in getattr(each, name)
+            if row["metric"] == value
+        ]
         for name in ("accuracy", "yardsticks", "against")
     }
-    return replace(comparison, **rows, notes=[*comparison.notes, *notes])
+    lost = [f"{without} trials have kept no outputs: they are left out"] * bool(without)
+    notes = dict.fromkeys(note for each in told for note in each.notes)
+    return replace(told[0], **rows, notes=[*notes, *lost])

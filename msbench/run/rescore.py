@@ -53,6 +53,8 @@ class Rescored:
 
     records: list[Record]
     """Those that were scored, those that failed, and all that are of no test split."""
+    given: frozenset[str] = frozenset()
+    """The values that the metric gave."""
     without: int = 0
     """Trials that have kept no outputs, and are left out."""
     problems: Sequence[str] = ()
@@ -90,7 +92,16 @@ def rescored(
             "\n".join(problems)
             or f"no trial here has kept outputs of a kind that {metric.name} scores"
         )
-    return replace(found, problems=problems)
+    given = {
+        name
+        for record in found.records
+        if record.trial_results.get("outputs")
+        for decoded in record.trial_results["decoding"]
+        for name in decoded["metrics"]
+    }
+    if not given & {*metric.values}:
+        raise PluginError(f"metric {metric.name!r} gave none of {', '.join(metric.values)}")
+    return replace(found, given=frozenset(given), problems=problems)
 
 
 def _outputs(folder: Path, record: Record, problems: list[str]) -> Sequence[Sequence[Text] | None]:
