@@ -383,6 +383,8 @@ class Suite:
     dtype: str = field(default="float32", metadata={"pattern": r"^(float32|float64)$"})
     keep_weights: bool = False
     """Whether every trial leaves its weights beside its record."""
+    keep_outputs: bool = True
+    """Whether what its decoders wrote for the test examples is kept beside its record."""
     checkpoint: float = field(default=0.0, metadata={"gt": 0})
     """Minutes between two checkpoints of a trial, which it goes on from if it is killed; 0 = it has
     none."""

@@ -26,10 +26,13 @@ from msbench.version import __version__
 
 HELP = {
     "run": "Run a suite and say what came of it.",
+    "results": "List what was run, and how complete it is.",
     "challenge": "Tune and run a new optimizer against the records of others.",
     "merge": "Put the records of several runs of one suite together.",
     "decode": "Decode again from kept weights, without training.",
     "compare": "Compare strategies: the answer, or the tables.",
+    "outputs": "Show what strategies wrote, side by side.",
+    "score": "Score kept outputs by another metric, without training.",
     "claims": "Test common claims about multi-step strategies.",
     "recommend": "Recommend strategies for a training budget.",
     "bench": "Measure how fast a suite's strategies and decoders are.",

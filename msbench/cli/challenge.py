@@ -98,10 +98,11 @@ def command(
 
     if taken.again:
         again = {trial.key for trial in taken.again}
-        put_records(folder / "replication", (r for r in taken.records if r.key not in again))
+        rest = [record for record in taken.records if record.key not in again]
+        put_records(folder / "replication", rest, others)
         repeated = run(own, folder / "replication").records
         echo(check_replicated(taken, repeated, others))
-    put_records(folder, taken.records)
+    put_records(folder, taken.records, others)
     done = run(suite, folder)
     mine = [r for r in done.records if r.is_trial and r.trial["optimizer"]["name"] in names]
     question = read_question(folder)

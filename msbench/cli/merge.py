@@ -28,4 +28,5 @@ def command(results: tuple[str, ...], out: Path) -> None:
     say_skipped(merged.problems)
     twice = f", {merged.twice} of them in several" if merged.twice else ""
     weights = f", and the weights of {merged.weights}" if merged.weights else ""
-    echo(f"{out}: {merged.records} records of {len(results)} runs{twice}{weights}")
+    outputs = f", and the outputs of {merged.outputs}" if merged.outputs else ""
+    echo(f"{out}: {merged.records} records of {len(results)} runs{twice}{weights}{outputs}")

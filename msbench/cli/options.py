@@ -206,6 +206,13 @@ def comparison_options(command: Command) -> Command:
     return command
 
 
+def judging_options(command: Command) -> Command:
+    """Those of them that say how scores are judged, and which are shown."""
+    for option in reversed(_JUDGING):
+        command = option(command)
+    return command
+
+
 def given(context: click.Context, names: Collection[str] = REPEATED) -> list[str]:
     """The named options that the command line has, in its words."""
     words = []
@@ -237,34 +244,41 @@ def _parse_target(context: click.Context, option: click.Parameter, text: str) ->
     return value
 
 
+_by_option = click.option(
+    "--by",
+    type=Named(COMPARED),
+    metavar="AXIS",
+    help=f"What to compare, all else being equal: {', '.join(COMPARED[:-1])} or "
+    f"{COMPARED[-1]}.  [default: what the suite asks, else what varies]",
+)
+
+_baseline_option = click.option(
+    "--baseline", default="", metavar="NAME", help="Compare all others with this."
+)
+
+_target_option = click.option(
+    "--target",
+    default="auto",
+    metavar="LOSS|SUITE|auto",
+    show_default=True,
+    callback=_parse_target,
+    help="Validation loss that strategies are timed to: a number, a suite's [target], or the "
+    "median of the baseline's best losses.",
+)
+
+_margin_option = click.option(
+    "--margin",
+    type=float,
+    metavar="SIZE",
+    help="The largest difference that does not matter, in units of the metric.  [default: the "
+    "metric's own]",
+)
+
+_SHOWN = (tasks_option, models_option, optimizers_option)
+
+_JUDGING = (_by_option, _baseline_option, _margin_option, *_SHOWN)
+
 _COMPARISON = (
-    click.option(
-        "--by",
-        type=Named(COMPARED),
-        metavar="AXIS",
-        help=f"What to compare, all else being equal: {', '.join(COMPARED[:-1])} or "
-        f"{COMPARED[-1]}.  [default: what the suite asks, else what varies]",
-    ),
-    click.option("--baseline", default="", metavar="NAME", help="Compare all others with this."),
-    metric_option,
-    click.option(
-        "--target",
-        default="auto",
-        metavar="LOSS|SUITE|auto",
-        show_default=True,
-        callback=_parse_target,
-        help="Validation loss that strategies are timed to: a number, a suite's [target], or the "
-        "median of the baseline's best losses.",
-    ),
-    click.option(
-        "--margin",
-        type=float,
-        metavar="SIZE",
-        help="The largest difference that does not matter, in units of the metric.  [default: the "
-        "metric's own]",
-    ),
-    tasks_option,
-    models_option,
-    optimizers_option,
-    seeds_option,
+    *(_by_option, _baseline_option, metric_option, _target_option, _margin_option),
+    *(*_SHOWN, seeds_option),
 )

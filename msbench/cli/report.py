@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from msbench.cli.inputs import compare_results, installed
+from msbench.cli.kept import highlighted
 from msbench.cli.options import Place, comparison_options, several_results_argument
 from msbench.cli.output import write_file
 
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="The file to write.",
 )
+@click.option("--no-outputs", is_flag=True, help="Without examples of data and outputs.")
 @comparison_options
-def command(results: tuple[str, ...], out: Path, **options: Any) -> None:
+def command(results: tuple[str, ...], out: Path, no_outputs: bool, **options: Any) -> None:
     """Write a page of verdicts, tables, pictures and failures.
 
     One HTML file that needs no other, with the provenance of all it shows.
@@ -44,6 +46,9 @@ def command(results: tuple[str, ...], out: Path, **options: Any) -> None:
         command=shlex.join(["msbench", *sys.argv[1:]]),
         problems=remarks.problems,
         unsealed=remarks.unsealed,
+        outputs=None
+        if no_outputs
+        else highlighted(results, comparison, installed(), options["seeds"]),
         licences=_licences(comparison),
     )
     write_file(out, page.encode())

@@ -84,22 +84,22 @@ class Leases:
             fault("lease")
             return True
 
-    def record(self, record: Record) -> bool:
-        """Keep the record of a job, and give the lease on it back.
+    def record(self, record: Record) -> Record | None:
+        """Keep the record of a job as it is returned, and give the lease on it back.
 
-        False, and nothing is written, if the lease was lost. It returns when the record is on
+        None, and nothing is written, if the lease was lost. It returns when the record is on
         the disk; StoreError if that fails.
         """
         with self._drivers() as drivers:
             if self._me not in drivers or record.key not in drivers[self._me].jobs:
-                return False
+                return None
             self._read_on()
-            write_record(self._folder, record)
+            kept = write_record(self._folder, record)
             self.recorded.add(record.key)
             self._read = {path: _size(path) for path in self._read}
             del drivers[self._me].jobs[record.key]
             fault("release")
-            return True
+            return kept
 
     def held(self) -> list[str]:
         """The keys of the jobs that are leased."""

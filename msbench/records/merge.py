@@ -8,6 +8,8 @@ from typing import Any
 
 from msbench.errors import RecordsError, StoreError
 from msbench.paths import write_whole
+from msbench.records.outputs import copy_outputs
+from msbench.records.planned import read_plan, write_plan
 from msbench.records.question import FILE, read_question, write_question
 from msbench.records.record import Record
 from msbench.records.store import THROUGHPUT, TRIALS, prepare_folder, read
@@ -16,8 +18,8 @@ from msbench.spec import Question
 SHOWN = 5
 """Trials that contradict each other, of which a message names at most so many."""
 
-CLOCKED = ("seconds", "setup_seconds", "peak_memory", "tokens_per_second")
-"""Results that two runs of one trial do not have in common."""
+CLOCKED = ("seconds", "setup_seconds", "peak_memory", "tokens_per_second", "outputs")
+"""Results that two runs of one trial need not have in common; outputs may have been left out."""
 
 
 @dataclass
@@ -28,12 +30,14 @@ class Merged:
     twice: int = 0
     """Trials that several folders had, with equal results."""
     weights: int = 0
+    outputs: int = 0
+    """Trials whose outputs were copied."""
     problems: list[str] = field(default_factory=list)
     """A sentence for every line that is no record, and is left out."""
 
 
 def merge(folders: Sequence[Path], into: Path) -> Merged:
-    """Put the records of all folders into a new one, with their question and kept weights.
+    """Put the records of all folders into a new one, with their question and what trials kept.
 
     A trial that several folders have must have the same results in all of them, whatever time it
     took; of one that ended ok only somewhere, that record is kept. RecordsError if results
@@ -46,8 +50,10 @@ def merge(folders: Sequence[Path], into: Path) -> Merged:
     kept, question = gathered.records, _question(folders)
     prepare_folder(into)
     _write(into, list(kept.values()), question)
+    _join_plans(folders, into)
     weights = _copy_weights(folders, into, kept)
-    return Merged(len(kept), gathered.twice, weights, gathered.problems)
+    outputs = copy_outputs(folders, into, kept.values())
+    return Merged(len(kept), gathered.twice, weights, outputs, gathered.problems)
 
 
 @dataclass
@@ -67,7 +73,7 @@ class Gathered:
 def gather(folders: Sequence[Path]) -> Gathered:
     """The records of all folders, or files; RecordsError if results contradict each other.
 
-    Of a trial that ended ok only somewhere, that record is kept.
+    Of a trial that ended ok, or has outputs, only somewhere, that record is kept.
     """
     found, contradictions = Gathered(), list[str]()
     for folder in folders:
@@ -81,6 +87,8 @@ def gather(folders: Sequence[Path]) -> Gathered:
                 found.records[record.key] = record
             elif record.is_trial and record.status == "ok" and not same_results(other, record):
                 contradictions.append(f"{record.key} in {folder}")
+            elif "outputs" in record.results and "outputs" not in other.results:
+                found.records[record.key] = record
     if contradictions:
         told = ", ".join(contradictions[:SHOWN]) + (", ..." if len(contradictions) > SHOWN else "")
         raise RecordsError(
@@ -134,6 +142,13 @@ def _write(into: Path, records: Sequence[Record], question: Question | None) -> 
             write_question(into, question)
     except OSError as error:
         raise StoreError(f"cannot write to {into}: {error.strerror or error}") from error
+
+
+def _join_plans(folders: Sequence[Path], into: Path) -> None:
+    """What all of them were to do together, if one of them says so."""
+    plans = [plan for folder in folders if (plan := read_plan(folder))]
+    if plans:
+        write_plan(into, plans[0].suite, frozenset().union(*(plan.trials for plan in plans)))
 
 
 def _copy_weights(folders: Sequence[Path], into: Path, kept: Mapping[str, Record]) -> int:

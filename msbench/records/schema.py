@@ -222,6 +222,15 @@ class DecodedData(TypedDict):
     """Share of the outputs."""
 
 
+class OutputsData(TypedDict):
+    """What decoders wrote, which is in a file of its own."""
+
+    digest: str
+    """SHA-256 (20 digits) of the lines of outputs/KEY.jsonl.gz, unpacked."""
+    content: NotRequired[str]
+    """The file itself in base64, on the way from the worker to the folder; in no folder."""
+
+
 class GuardsData(TypedDict):
     """What is found on the side, because some wrong plugins win."""
 
@@ -254,6 +263,7 @@ class TrialResults(TypedDict, total=False):
     """Bytes: on CUDA those allocated at the peak; on CPU those of the tensors of a step on the
     longest batch."""
     decoding: list[DecodedData]
+    outputs: OutputsData
     losses: LossesData
     guards: GuardsData
     weights_of: str

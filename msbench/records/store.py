@@ -13,6 +13,7 @@ from msbench.faults import fault
 from msbench.paths import refuse_special, special_file
 from msbench.records.checksum import is_sealed
 from msbench.records.lines import Jobs, record_of
+from msbench.records.outputs import keep_outputs
 from msbench.records.record import Record
 
 TRIALS, THROUGHPUT = "trials.jsonl", "throughput.jsonl"
@@ -67,9 +68,11 @@ def append(folder: Path, record: Record) -> None:
         write_record(folder, record)
 
 
-def write_record(folder: Path, record: Record) -> None:
-    """`append` for a caller that holds the lock. A write that fails leaves nothing behind."""
+def write_record(folder: Path, record: Record) -> Record:
+    """`append` for a caller that holds the lock; the record as it is kept, its outputs in a file of
+    their own, which is written first. A write that fails leaves no part of the record behind."""
     path = folder / (TRIALS if record.is_trial else THROUGHPUT)
+    record = keep_outputs(folder, record)
     line = record.to_json().encode() + b"\n"
     try:
         with _opened(path, "ab+", buffering=0) as file:
@@ -85,6 +88,7 @@ def write_record(folder: Path, record: Record) -> None:
                 file.truncate(size)
                 raise
         fault("acknowledge")
+        return record
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from msbench.compare.outputs import Outputs
 from msbench.compare.rows import Comparison
 from msbench.errors import printable
 from msbench.report.findings import MARKS, findings, summary
 from msbench.report.format import Cells
 from msbench.report.legend import legend
+from msbench.report.outputs import example_cells, headings, shown_by_task
 from msbench.report.plots import PLOTS, Plot, picture
 from msbench.report.plots.series import MOST, choose_series
 from msbench.report.plots.style import DARK, PAPER
@@ -39,13 +41,14 @@ def report(
     problems: Sequence[str] = (),
     unsealed: Sequence[str] = (),
     licences: Mapping[str, Sequence[str]] | None = None,
+    outputs: Outputs | None = None,
 ) -> str:
     """The page as HTML text; the same arguments give the same text.
 
     title: what the results are called. command: makes the page again. problems: lines of the
     results that could not be read. unsealed: files with records that have no checksum. licences: of
-    the data, by task name. What is too much for a page is left out and counted there, never
-    silently.
+    the data, by task name. outputs: examples of what strategies wrote. What is too much for a page
+    is left out and counted there, never silently.
     """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
@@ -75,6 +78,8 @@ def report(
         freezing=comparison.freezing,
         opening=_section(comparison, first),
         sections=[_section(comparison, plot) for plot in others],
+        outputs=_outputs(outputs) if outputs else [],
+        outputs_notes=outputs.notes if outputs else [],
         failures=_cut(_failures(comparison)),
         parts=_cut(_parts(comparison)),
         machines=_cut(_machines(comparison)),
@@ -113,6 +118,17 @@ def _section(comparison: Comparison, plot: Plot[Any]) -> Section:
     if len(machines) > 1:
         notes.append("Of several machines the one with the most strategies is drawn.")
     return Section(plot, pictures, " ".join(notes))
+
+
+def _outputs(outputs: Outputs) -> list[tuple[str, Cells, int]]:
+    """(what they are of, rows, how many rows are left out) of the first tasks."""
+    found = []
+    titles = headings(outputs)
+    for task, examples in [*shown_by_task(outputs).items()][:TASKS]:
+        short = [replace(each, written=each.written[:LINES]) for each in examples]
+        left = sum(len(each.written) - LINES for each in examples if len(each.written) > LINES)
+        found.append((titles[task], [row for each in short for row in example_cells(each)], left))
+    return found
 
 
 def _notes(comparison: Comparison, problems: Sequence[str], unsealed: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from msbench.errors import PluginError, RecordsError
 from msbench.plan.trials import Fingerprint, expected
 from msbench.plan.versions import changed_libraries, changed_parts, replaced
 from msbench.plugins.registry import Registry
+from msbench.records.outputs import copy_outputs
 from msbench.records.question import seeds_looked_for
 from msbench.records.record import Record
 from msbench.records.store import append, prepare_folder, read
@@ -71,13 +72,14 @@ def find_records(
     return Taken(list(found.values()), again)
 
 
-def put_records(folder: Path, records: Iterable[Record]) -> None:
-    """Keep the records in a folder, those that are not there yet."""
+def put_records(folder: Path, records: Sequence[Record], others: Path) -> None:
+    """Keep the records in a folder, those that are not there yet, with their outputs."""
     prepare_folder(folder)
     there = {record.key for record in stored_in(folder).records}
     for record in records:
         if record.key not in there:
             append(folder, record)
+    copy_outputs([others], folder, records)
 
 
 def check_replicated(taken: Taken, again: Iterable[Record], others: Path) -> str:

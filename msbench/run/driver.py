@@ -28,6 +28,7 @@ from msbench.plan.versions import replaced
 from msbench.plugins.loading import OWN
 from msbench.plugins.registry import Entry, Registry
 from msbench.records.leases import Leases
+from msbench.records.planned import write_plan
 from msbench.records.question import seeds_looked_for, write_question
 from msbench.records.record import Record
 from msbench.records.store import Stored, prepare_folder, read
@@ -195,7 +196,7 @@ def _kept(
                 made = complete(each)
                 if made is None:
                     leases.release(each.key)
-                elif not leases.record(made):
+                elif not (made := leases.record(made)):
                     continue  # another driver has taken it over, and its record counts
                 left.pop(each.key, None)
                 yield Finished(made or each)
@@ -305,6 +306,7 @@ def _launch_jobs(
             weights=weights,
             memory=memory,
             checkpoints=checkpoints,
+            keep_outputs=suite.keep_outputs,
         ),
         leases=leases,
         stopping=stopping,
@@ -336,9 +338,11 @@ def _check_looks(suite: Suite, folder: Path, looked: int) -> None:
 
 
 def _keep_question(suite: Suite, folder: Path, trials: Sequence[Trial], looked: int) -> None:
-    """Write what the suite asks; that there were looks stays true, whatever is run later."""
+    """Write what the suite asks and is to run; that there were looks stays true, whatever is run
+    later."""
     question = question_of(suite, trials)
     write_question(folder, replace(question, max_seeds=question.max_seeds or looked))
+    write_plan(folder, suite.name, [trial.key for trial in trials])
 
 
 def _missing(jobs: Sequence[AnyJob], records: Sequence[Record]) -> list[AnyJob]:

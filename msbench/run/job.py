@@ -10,12 +10,13 @@ from msbench.plugins.loading import load_plugins
 from msbench.plugins.parts import trial_parts
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record, record
-from msbench.records.schema import Status
+from msbench.records.schema import Status, TrialResults
 from msbench.records.validation import check_examples
 from msbench.run.checkpoint import Checkpoints
 from msbench.run.device import machine
 from msbench.run.failure import reason_of, status_of
 from msbench.run.memory import describe_peak, limited_memory
+from msbench.run.outputs import Heard, listening
 from msbench.run.ranks import in_ranks, is_main, ranks_of
 from msbench.run.throughput import run_measurement
 from msbench.run.trial import redecode_trial, run_trial
@@ -32,23 +33,29 @@ def run_job(
     weights: Path | None = None,
     memory: int = 0,
     checkpoints: Checkpoints | None = None,
+    keep_outputs: bool = False,
 ) -> Record:
     """Do one job and say how it ended. Only the death of the process gets out of here.
 
     files: plugin files to load besides what is installed. weights: the folder that a trial leaves
     its weights in; without it, it leaves none. memory: bytes that it may take; 0 = any number.
-    checkpoints: where a trial keeps what it goes on from, should its process die.
+    checkpoints: where a trial keeps what it goes on from, should its process die. keep_outputs:
+    whether the record brings along what the decoders wrote, which `records.store` takes out of it.
     """
 
     if ranks_of(job) > 1:
-        return in_ranks(job, partial(run_job, job, files, weights, memory, checkpoints))
+        rest = (files, weights, memory, checkpoints, keep_outputs)
+        return in_ranks(job, partial(run_job, job, *rest))
 
     def work(registry: Registry) -> Outcome:
         if not isinstance(job, Trial):
             assert isinstance(job, Measurement)
             return "ok", "", run_measurement(job, registry)
         kept = checkpoints and not job.yardstick and checkpoints.of(job.key)
-        learner, results = run_trial(job, registry, kept or None)
+        heard = Heard()
+        watched = listening(registry, heard) if keep_outputs and not job.is_search else registry
+        learner, results = run_trial(job, watched, kept or None)
+        lost = heard.pack(job, results)
         if reason := results["training"]["diverged"]:
             return "diverged", reason, results
         if reason := results["training"].get("pruned", ""):
@@ -57,8 +64,8 @@ def run_job(
             try:
                 save_weights(learner, weights, job.key)
             except Exception as error:  # a trial is worth more than its weights
-                return "ok", f"its weights were not kept: {error}", results
-        return "ok", "", results
+                lost.append(f"its weights were not kept: {error}")
+        return "ok", "; ".join(lost), results
 
     return _recorded(job, files, work, memory)
 
@@ -66,12 +73,15 @@ def run_job(
 def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = ()) -> Record:
     """Measure the decoders of a trial on weights that are trained already: those at its key.
 
-    `decoding` is all that the record has for results.
+    `decoding` and what was written are all that the record has for results.
     """
 
     def work(registry: Registry) -> Outcome:
         assert isinstance(job, Trial)
-        return "ok", "", {"decoding": redecode_trial(job, registry, weights[job.key])}
+        heard = Heard()
+        decoding = redecode_trial(job, listening(registry, heard), weights[job.key])
+        results: TrialResults = {"decoding": decoding}
+        return "ok", "; ".join(heard.pack(job, results)), results
 
     return _recorded(job, files, work)
 

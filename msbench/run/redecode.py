@@ -134,7 +134,8 @@ def redecoding(
 
 def completed(record: Record, original: Record) -> Record:
     """The record of a trial decoded again, with all that is known of its training."""
-    results = {**original.results, **record.results, SOURCE: original.key}
+    before = {name: each for name, each in original.results.items() if name != "outputs"}
+    results = {**before, **record.results, SOURCE: original.key}
     return replace(record, results=results)
 
 

@@ -60,7 +60,11 @@ def dots():
         return msbench.Split(numbers[:, None] + 1, labels, labels.tolist())
 
     return msbench.Task(
-        "classify", split("t"), split("v"), split("s"), accuracy, "accuracy", 200, 2
+        *("classify", split("t"), split("v"), split("s"), accuracy, "accuracy", 200, 2),
+        readable=lambda predictions, references: (
+            [str(int(each)) for each in predictions],
+            [str(each) for each in references],
+        ),
     )
 
 

@@ -66,7 +66,7 @@ def test_a_killed_driver(attack: Any, undisturbed: tuple[str, float], tmp_path: 
 
 
 DRIVER = ["prepared", "lock", "lease", "launch", "start", "started", "collect", "append", "sync"]
-DRIVER += ["acknowledge", "release", "beat", "planned", "done"]
+DRIVER += ["acknowledge", "release", "beat", "planned", "done", "outputs"]
 POINTS = [*DRIVER, "worker", "send", "sent"]
 ACTIONS = ("kill", "raise", "ENOSPC", "EIO", "short", "delay")
 CHEAP = ("append:3:short", "release:2:kill")

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from msbench import Registry, load_suite, read
+from msbench.compare.overview import overview
 from msbench.errors import MsbenchError, RecordsError
 from msbench.plan.shards import Shard
 from msbench.plan.trials import expected, plan
 from msbench.records.checksum import sealed
 from msbench.records.merge import merge, same_results
+from msbench.records.outputs import read_outputs
 from msbench.records.question import read_question, write_question
 from msbench.run.driver import run_suite
 
@@ -49,6 +51,16 @@ def test_shards_are_run_apart_and_merged(
     trials = {record.key: record for record in everything}
     assert {record.key for record in read(merged).records} == {*trials}
     assert all(same_results(record, trials[record.key]) for record in read(merged).records)
+    assert "and the outputs of 6" in said.stdout
+    for record in read(merged).records:
+        assert read_outputs(merged, record) == read_outputs(tmp_path / "results/tiny", record)
+    (one, _) = (overview(shard).rows[0] for shard in shards)
+    assert (one["ok"], one["missing"], one["suite"]) == (
+        len(keys(shards[0])),
+        6 - one["ok"],
+        "tiny",
+    )
+    assert overview(tmp_path / "merged").rows[0]["missing"] == 0
     rest = call("run", suite, "--out", "merged")
     assert "all 6 trials are done already" not in rest.stderr, "speeds are still to be measured"
     assert "6 of 6 trials are done already" in rest.stderr
