@@ -13,6 +13,8 @@ from msbench.plugins.hookspecs import Register, hookimpl
 from msbench.version import __version__
 
 if TYPE_CHECKING:
+    from msbench.api.benchmark import benchmark
+    from msbench.api.results import Results, results
     from msbench.data.batches import evaluation_batches, training_batches
     from msbench.data.cache import cached
     from msbench.data.classify import classification
@@ -51,7 +53,6 @@ if TYPE_CHECKING:
     from msbench.plugins.registry import Registry
     from msbench.records.record import Record
     from msbench.records.store import read
-    from msbench.report.frames import frames
     from msbench.run.device import PeakMemory
     from msbench.run.driver import run_suite
     from msbench.run.events import Done, Event, Finished, Planned, Stage, Started, Waiting
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     )
 
 _LATE = {
+    "api.benchmark": "benchmark",
+    "api.results": "Results results",
     "data.batches": "evaluation_batches training_batches",
     "data.cache": "cached",
     "data.classify": "classification",
@@ -93,7 +96,6 @@ _LATE = {
     "plugins.registry": "Registry",
     "records.record": "Record",
     "records.store": "read",
-    "report.frames": "frames",
     "run.device": "PeakMemory",
     "run.driver": "run_suite",
     "run.events": "Done Event Finished Planned Stage Started Waiting",
@@ -134,6 +136,7 @@ __all__ = [
     "Record",
     "Register",
     "Registry",
+    "Results",
     "Schedule",
     "Scores",
     "Seen",
@@ -152,6 +155,7 @@ __all__ = [
     "Waiting",
     "__version__",
     "also_in_train",
+    "benchmark",
     "bleu_chrf",
     "bleu_tokenizer",
     "cached",
@@ -162,7 +166,6 @@ __all__ = [
     "exact_f1",
     "fetch",
     "fetch_with_bar",
-    "frames",
     "hookimpl",
     "inside",
     "job_from_json",
@@ -179,6 +182,7 @@ __all__ = [
     "printable",
     "read",
     "read_file",
+    "results",
     "rouge",
     "run_job",
     "run_suite",

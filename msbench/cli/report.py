@@ -3,16 +3,13 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from msbench.cli.inputs import compare_results, installed
 from msbench.cli.options import Place, comparison_options, several_results_argument
 from msbench.cli.output import write_file
-
-if TYPE_CHECKING:
-    from msbench.compare.rows import Comparison
 
 
 @click.command("report")
@@ -35,6 +32,7 @@ def command(results: tuple[str, ...], out: Path, **options: Any) -> None:
     RESULTS: a folder or file of records, or the name of a suite; of several, trials stand
     together.
     """
+    from msbench.api.reading import licences
     from msbench.report.page import report
 
     comparison, remarks = compare_results(*results, **options)
@@ -44,16 +42,6 @@ def command(results: tuple[str, ...], out: Path, **options: Any) -> None:
         command=shlex.join(["msbench", *sys.argv[1:]]),
         problems=remarks.problems,
         unsealed=remarks.unsealed,
-        licences=_licences(comparison),
+        licences=licences(comparison, installed()),
     )
     write_file(out, page.encode())
-
-
-def _licences(comparison: "Comparison") -> dict[str, list[str]]:
-    """Licences of the data of every task whose plugin is installed here."""
-    tasks = {row["name"] for row in comparison.parts if row["kind"] == "task"}
-    return {
-        entry.name: [f"{source.package} {source.version}: {source.licence}" for source in sources]
-        for entry in installed().of("task")
-        if entry.name in tasks and (sources := entry.sources)
-    }

@@ -30,6 +30,10 @@ class Picture:
     alt: str
     figure: "Figure"
 
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        return svg(self, "light")
+
 
 def png(picture: Picture, theme: str = "light") -> bytes:
     """The picture in dots, 200 an inch."""
