@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from msbench.data.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task, Texts
     from msbench.data.tokenizer import Tokenizer
     from msbench.data.words import bleu_tokenizer, tokens_of, words_of
+    from msbench.fitting.model import Fitted, fitted
     from msbench.plan.suite import load_suite
     from msbench.plugins.loading import load_plugins
     from msbench.plugins.options import supplied
@@ -90,6 +91,7 @@ _LATE = {
     "data.task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
     "data.tokenizer": "Tokenizer",
     "data.words": "bleu_tokenizer tokens_of words_of",
+    "fitting.model": "Fitted fitted",
     "plan.suite": "load_suite",
     "plugins.loading": "load_plugins",
     "plugins.options": "supplied",
@@ -122,6 +124,7 @@ __all__ = [
     "Done",
     "Event",
     "Finished",
+    "Fitted",
     "Learner",
     "Measure",
     "Measurement",
@@ -166,6 +169,7 @@ __all__ = [
     "exact_f1",
     "fetch",
     "fetch_with_bar",
+    "fitted",
     "hookimpl",
     "inside",
     "job_from_json",

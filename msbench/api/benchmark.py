@@ -1,15 +1,14 @@
 """Suite -> results, in one call: `msbench run` for notebooks and programs."""
 
 import json
-import os
-import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from msbench.api.asking import asked_suite
+from msbench.api.calling import as_a_program
 from msbench.api.progress import Display
 from msbench.api.results import Results
 from msbench.api.sources import Run
@@ -19,7 +18,6 @@ from msbench.errors import MsbenchError
 from msbench.paths import inside
 from msbench.plan.suite import load_suite
 from msbench.plugins.loading import load_plugins
-from msbench.run.device import limit_threads
 from msbench.run.driver import run_suite
 from msbench.run.events import Done, Event, Planned
 
@@ -71,8 +69,7 @@ def benchmark(
         device=device,
     )
     folder = inside(Path(out), chosen.name)
-    with _as_a_program():
-        limit_threads(1)
+    with as_a_program():
         done = _told(run_suite(chosen, registry, folder, retry=retry, fetch=fetch), progress)
     if done.lost:
         raise MsbenchError(f"{done.lost} trials left no record: the launcher lost them")
@@ -92,26 +89,6 @@ def _told(events: Generator[Event, None, None], progress: bool) -> Done:
                 display.show(event)
     assert isinstance(event, Done)
     return event
-
-
-@contextmanager
-def _as_a_program() -> Iterator[None]:
-    """Let workers start as those of `msbench run` do, and leave the caller's process as it was.
-
-    A worker of multiprocessing first imports what the caller runs as its main module, which may be
-    a script that calls us; so that is hidden. Variables that limit threads are for workers.
-    """
-    main, variables = sys.modules["__main__"], dict(os.environ)
-    hidden = {key: main.__dict__[key] for key in ("__file__", "__spec__") if key in main.__dict__}
-    main.__dict__.pop("__file__", None)
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        main.__dict__.update(hidden)
-        for name in os.environ.keys() - variables.keys():
-            del os.environ[name]
-        os.environ.update(variables)
 
 
 def _toml(value: Any) -> str:

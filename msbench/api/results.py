@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msbench.api.advice import Advice
+from msbench.api.calling import as_a_program
 from msbench.api.reading import Remarks, licences
 from msbench.api.sources import Kept, Source
 from msbench.api.trials import trial_rows
 from msbench.claims.recommend import budget as parse_budget
 from msbench.claims.recommend import recommend
 from msbench.compare.rows import Comparison, Row
+from msbench.fitting.fit import fit
+from msbench.fitting.model import Fitted
+from msbench.fitting.recipe import find_recipe
 from msbench.plugins.loading import load_plugins
 from msbench.report.answer import answer
 from msbench.report.format import varies
@@ -78,6 +82,32 @@ class Results:
         unit, amount = parse_budget(budget or whole_budget(self.comparison))
         records, question = self._source.records(Remarks()), self._source.question
         return Advice(recommend(records, unit, amount, task=task, metric=metric, question=question))
+
+    def fit(
+        self,
+        folder: str | PathLike[str],
+        *,
+        task: str = "",
+        model: str = "",
+        optimizer: str = "",
+        decoder: str = "",
+        keep_test: bool = False,
+        plugins: Sequence[str] = (),
+    ) -> Fitted:
+        """Train what is recommended on all data, and keep it in a new folder, as `msbench fit`
+        does. plugins: files of plugins."""
+        registry = load_plugins(dict.fromkeys(plugins))
+        recipe = find_recipe(
+            self._source.records(Remarks()),
+            self._source.question,
+            registry,
+            task=task,
+            model=model,
+            optimizer=optimizer,
+            decoder=decoder,
+        )
+        with as_a_program():
+            return fit(recipe, registry, Path(folder), keep_test=keep_test)
 
     def report(self, path: str | PathLike[str] = "report.html") -> Path:
         """Write the page that `msbench report` writes."""

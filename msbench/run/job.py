@@ -58,7 +58,7 @@ def run_job(
                 return "ok", f"its weights were not kept: {error}", results
         return "ok", "", results
 
-    return _recorded(job, files, work, memory)
+    return recorded(job, files, work, memory)
 
 
 def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = ()) -> Record:
@@ -71,7 +71,7 @@ def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = (
         assert isinstance(job, Trial)
         return "ok", "", {"decoding": redecode_trial(job, registry, weights[job.key])}
 
-    return _recorded(job, files, work)
+    return recorded(job, files, work)
 
 
 def _plugins(job: Job) -> set[str]:
@@ -80,9 +80,10 @@ def _plugins(job: Job) -> set[str]:
     return {p.plugin for t in trials if isinstance(t, Trial) for _, p in trial_parts(t)}
 
 
-def _recorded(
+def recorded(
     job: Job, files: Sequence[str], work: Callable[[Registry], Outcome], memory: int = 0
 ) -> Record:
+    """The record of a job that `work` does with the job's own plugins, whatever it throws."""
     start = perf_counter()
     try:
         with limited_memory(memory):
