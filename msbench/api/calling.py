@@ -16,7 +16,7 @@ def as_a_program() -> Iterator[None]:
     a script that calls us; so that is hidden. Variables that limit threads are for workers.
     """
     main, variables = sys.modules["__main__"], dict(os.environ)
-    hidden = {key: main.__dict__[key] for key in ("__file__", "__spec__") if key in main.__dict__}
+    hidden = {k: v for k, v in main.__dict__.items() if k in ("__file__", "__spec__")}
     main.__dict__.pop("__file__", None)
     main.__spec__ = None
     limit_threads(1)

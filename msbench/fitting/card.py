@@ -8,7 +8,6 @@ from typing import Any
 from msbench.errors import StoreError, printable
 from msbench.fitting.folder import CARD, TOKENIZER
 from msbench.fitting.recipe import Recipe
-from msbench.paths import write_whole
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.report.format import interval, number
@@ -22,7 +21,7 @@ def write_card(
     """Write README.md; StoreError if that fails. record: of the fit."""
     text = "\n".join(map(printable, _lines(folder, recipe, registry, record, keep_test)))
     try:
-        write_whole(folder / CARD, f"{text}\n".encode())
+        (folder / CARD).write_text(f"{text}\n", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"cannot write {folder}: {error.strerror or error}") from error
 
@@ -96,7 +95,7 @@ def _data(recipe: Recipe, registry: Registry, keep_test: bool) -> Iterator[str]:
     for source in sources:
         yield f"- {source.package} {source.version}, licence: {source.licence}"
     if not sources:
-        yield "- licence: that of the data, which msbench does not know"
+        yield "- licence: that of the data, of which msbench knows none (your own, or generated)"
     yield (
         "- a model may hold what it was trained on, in its weights, its recipe (labels) and "
         f"{TOKENIZER}: who may not have the data may not have the model"

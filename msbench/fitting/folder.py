@@ -7,7 +7,7 @@ from typing import Any
 
 from msbench.errors import MsbenchError, RecordsError, StoreError
 from msbench.fitting.reader import Facts
-from msbench.paths import read_file, write_whole
+from msbench.paths import read_file
 from msbench.plugins.parts import is_parts, nested_kind, trial_parts
 from msbench.plugins.registry import Registry
 from msbench.run.learner import Learner
@@ -44,20 +44,21 @@ def check_free(folder: Path) -> None:
 
 
 def write_bundle(folder: Path, bundle: Bundle, learner: Learner) -> None:
-    """Write all but the card; StoreError if that fails."""
+    """Write all but the card, the recipe last: with it the model is whole. StoreError if that
+    fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with made_whole(folder / WEIGHTS) as half:
             learner.save(half, {"msbench": __version__})
         if bundle.tokenizer:
-            write_whole(folder / TOKENIZER, bundle.tokenizer.encode())
+            (folder / TOKENIZER).write_text(bundle.tokenizer, encoding="utf-8")
         recipe = {
             "layout": LAYOUT,
             "msbench": __version__,
             "trial": json.loads(job_to_json(bundle.trial)),
             "reads": bundle.facts.plain(),
         }
-        write_whole(folder / RECIPE, (json.dumps(recipe, indent=1) + "\n").encode())
+        (folder / RECIPE).write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"cannot write {folder}: {error.strerror or error}") from error
 

@@ -92,10 +92,10 @@ def load_suite(
     table = overridden({**DEFAULTS, **said}, settings)
     if "task" in table:
         table = {**table, "task": _beside(path.parent, table["task"])}
-    suite = _suite(path, table)
-    if problems := list(dict.fromkeys(_contradictions(suite))):
+    loaded = _suite(path, table)
+    if problems := list(dict.fromkeys(_contradictions(loaded))):
         raise SuiteError([f"{path}: {problem}" for problem in problems])
-    return suite
+    return loaded
 
 
 def _plain(value: Any) -> Any:
