@@ -13,6 +13,8 @@ from msbench.plugins.hookspecs import Register, hookimpl
 from msbench.version import __version__
 
 if TYPE_CHECKING:
+    from msbench.api.benchmark import benchmark
+    from msbench.api.results import Results, results
     from msbench.data.batches import evaluation_batches, training_batches
     from msbench.data.cache import cached
     from msbench.data.classify import classification
@@ -45,13 +47,13 @@ if TYPE_CHECKING:
     from msbench.data.task import BEGIN, END, IGNORE, PAD, Batch, Scores, Split, Task, Texts
     from msbench.data.tokenizer import Tokenizer
     from msbench.data.words import bleu_tokenizer, tokens_of, words_of
+    from msbench.fitting.model import Fitted, fitted
     from msbench.plan.suite import load_suite
     from msbench.plugins.loading import load_plugins
     from msbench.plugins.options import supplied
     from msbench.plugins.registry import Registry
     from msbench.records.record import Record
     from msbench.records.store import read
-    from msbench.report.frames import frames
     from msbench.run.device import PeakMemory
     from msbench.run.driver import run_suite
     from msbench.run.events import Done, Event, Finished, Planned, Stage, Started, Waiting
@@ -71,6 +73,8 @@ if TYPE_CHECKING:
     )
 
 _LATE = {
+    "api.benchmark": "benchmark",
+    "api.results": "Results results",
     "data.batches": "evaluation_batches training_batches",
     "data.cache": "cached",
     "data.classify": "classification",
@@ -87,13 +91,13 @@ _LATE = {
     "data.task": "BEGIN END IGNORE PAD Batch Scores Split Task Texts",
     "data.tokenizer": "Tokenizer",
     "data.words": "bleu_tokenizer tokens_of words_of",
+    "fitting.model": "Fitted fitted",
     "plan.suite": "load_suite",
     "plugins.loading": "load_plugins",
     "plugins.options": "supplied",
     "plugins.registry": "Registry",
     "records.record": "Record",
     "records.store": "read",
-    "report.frames": "frames",
     "run.device": "PeakMemory",
     "run.driver": "run_suite",
     "run.events": "Done Event Finished Planned Stage Started Waiting",
@@ -120,6 +124,7 @@ __all__ = [
     "Done",
     "Event",
     "Finished",
+    "Fitted",
     "Learner",
     "Measure",
     "Measurement",
@@ -134,6 +139,7 @@ __all__ = [
     "Record",
     "Register",
     "Registry",
+    "Results",
     "Schedule",
     "Scores",
     "Seen",
@@ -152,6 +158,7 @@ __all__ = [
     "Waiting",
     "__version__",
     "also_in_train",
+    "benchmark",
     "bleu_chrf",
     "bleu_tokenizer",
     "cached",
@@ -162,7 +169,7 @@ __all__ = [
     "exact_f1",
     "fetch",
     "fetch_with_bar",
-    "frames",
+    "fitted",
     "hookimpl",
     "inside",
     "job_from_json",
@@ -179,6 +186,7 @@ __all__ = [
     "printable",
     "read",
     "read_file",
+    "results",
     "rouge",
     "run_job",
     "run_suite",

@@ -318,6 +318,9 @@ class Throughput:
 FIRST_LOOK = 3
 """Seeds with which a run until a verdict begins; then there is a test after each."""
 
+MAX_SEEDS = 12
+"""Seeds that are added then at most, unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class Question:

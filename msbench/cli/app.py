@@ -35,6 +35,7 @@ HELP = {
     "score": "Score kept outputs by another metric, without training.",
     "claims": "Test common claims about multi-step strategies.",
     "recommend": "Recommend strategies for a training budget.",
+    "fit": "Train what is recommended on all data, and keep the model.",
     "bench": "Measure how fast a suite's strategies and decoders are.",
     "microbench": "Time every part alone, and name what became slower.",
     "report": "Write a page of verdicts, tables, pictures and failures.",

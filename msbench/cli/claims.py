@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from msbench.cli.inputs import Remarks, declared_question, load_registry, read_columns
+from msbench.cli.inputs import load_registry, read_columns
 from msbench.cli.options import (
     format_option,
     metric_option,
@@ -42,6 +42,7 @@ def command(
 
     RESULTS: a folder or file of records, or the name of a suite.
     """
+    from msbench.api.reading import declared_question
     from msbench.claims.assess import claims
     from msbench.report.claim_tables import SPARE, claim_legend, claim_tables
     from msbench.report.render import rendered
@@ -49,7 +50,7 @@ def command(
     entries = load_registry(plugins).entries
     declared: Declared = {key: (entry.steps, entry.base) for key, entry in entries.items()}
     question = declared_question(results)
-    columns = read_columns(results, metric, Remarks())
+    columns = read_columns(results, metric)
     found = claims(columns, declared, strategy=strategy, metric=metric, question=question)
     tables, lines = claim_tables(found, short=short), claim_legend(found)
     width = None if wide else terminal_width()

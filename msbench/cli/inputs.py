@@ -2,17 +2,16 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from msbench.cli.output import say, say_skipped
 
 if TYPE_CHECKING:
+    from msbench.api.reading import Remarks
     from msbench.compare.columns import Columns
     from msbench.compare.rows import Comparison
     from msbench.plugins.registry import Registry
-    from msbench.spec import Question
 
 
 def installed() -> "Registry":
@@ -51,84 +50,30 @@ def load_registry(files: Sequence[str]) -> "Registry":
     return registry
 
 
-@dataclass
-class Remarks:
-    """What was found while records were read."""
-
-    problems: list[str] = field(default_factory=list)
-    """A sentence for every line that was skipped."""
-    unsealed: list[str] = field(default_factory=list)
-    """A sentence for every file with records that have no checksum."""
-
-
-def read_columns(results: str, metric: str, remarks: Remarks) -> "Columns":
-    """The columns of a folder, a file or a suite's name; what is skipped is remarked and printed.
+def read_columns(results: str, metric: str = "") -> "Columns":
+    """The columns of a folder, a file or a suite's name; what is skipped is printed.
 
     metric: also keep its scores per example.
     """
-    from msbench.compare.stored import columns_of
-    from msbench.records.store import find_results
+    from msbench.api.reading import Remarks, read_columns
 
+    remarks = Remarks()
     try:
-        return columns_of(find_results(results), metric, remarks.problems, remarks.unsealed)
+        return read_columns(results, metric, remarks)
     finally:
         say_skipped(remarks.problems, remarks.unsealed)
 
 
-def compare_results(
-    *results: str,
-    tasks: Sequence[str] = (),
-    models: Sequence[str] = (),
-    optimizers: Sequence[str] = (),
-    seeds: Sequence[int] = (),
-    **options: Any,
-) -> "tuple[Comparison, Remarks]":
-    """The comparison of one or several results, and what was found while they were read.
+def compare_results(*results: str, **options: Any) -> "tuple[Comparison, Remarks]":
+    """The comparison of one or several results, and what was found while they were read, which is
+    printed.
 
-    What is not asked for by task, model and optimizer is left out after all was judged; seeds are
-    before, and then nothing decides. options: the others of `comparison_options`.
+    options: those of `comparison_options`.
     """
-    from msbench.compare.comparison import compare
-    from msbench.compare.shown import of_some_seeds, shown
-    from msbench.records.question import joined
+    from msbench.api.reading import Remarks, compare_results
 
-    remarks, metric = Remarks(), options.get("metric", "")
-    if len(results) == 1 and not seeds:
-        columns = read_columns(results[0], metric, remarks)
-    else:
-        columns = _read_some(results, seeds, metric, remarks)
-    question = joined({str(path): declared_question(path) for path in results})
-    comparison = compare(columns, question=question, **options)
-    if seeds:
-        comparison = of_some_seeds(comparison, seeds)
-    only = {"task": tasks, "model": models, "optimizer": optimizers}
-    return shown(comparison, only), remarks
-
-
-def _read_some(
-    results: Sequence[str], seeds: Sequence[int], metric: str, remarks: Remarks
-) -> "Columns":
-    """The columns of several results together, or of some seeds; searches count whole.
-
-    RecordsError if a trial has other results in one than in another.
-    """
-    from msbench.compare.columns import collect
-    from msbench.records.merge import gather
-    from msbench.records.store import find_results
-
-    gathered = gather([find_results(name) for name in results])
-    remarks.problems += gathered.problems
-    remarks.unsealed += gathered.unsealed
-    say_skipped(remarks.problems, remarks.unsealed)
-    records = gathered.records.values()
-    return collect(
-        (r for r in records if not seeds or not r.is_trained or r.trial["seed"] in seeds), metric
-    )
-
-
-def declared_question(results: str) -> "Question | None":
-    """The question that the suite declared, if the results hold one."""
-    from msbench.records.question import read_question
-    from msbench.records.store import find_results
-
-    return read_question(find_results(results))
+    remarks = Remarks()
+    try:
+        return compare_results(results, remarks, **options), remarks
+    finally:
+        say_skipped(remarks.problems, remarks.unsealed)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -92,13 +92,37 @@ class ShardName(click.ParamType["Shard"]):
             self.fail(str(error), param, ctx)
 
 
-suite_argument = click.argument("suite")
+def _named(names: Callable[[], Iterable[str]]) -> Callable[..., Any]:
+    """What a shell completes: these names, or else files."""
+
+    def complete(context: click.Context, option: click.Parameter, begun: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name) for name in names() if name.startswith(begun)]
+        return found or [CompletionItem(begun, type="file")]
+
+    return complete
+
+
+def _suites() -> Iterable[str]:
+    from msbench.plan.suite import shipped_suites
+
+    return shipped_suites()
+
+
+def _results() -> Iterable[str]:
+    return sorted(path.parent.name for path in Path("results").glob("*/trials.jsonl"))
+
+
+suite_argument = click.argument("suite", shell_complete=_named(_suites))
 """SUITE: the name of a shipped suite, or a path."""
 
-results_argument = click.argument("results")
+results_argument = click.argument("results", shell_complete=_named(_results))
 """RESULTS: a folder or file of records, or the name of a suite that was run."""
 
-several_results_argument = click.argument("results", nargs=-1, required=True, metavar="RESULTS...")
+several_results_argument = click.argument(
+    "results", nargs=-1, required=True, metavar="RESULTS...", shell_complete=_named(_results)
+)
 """RESULTS: the same, or several of them."""
 
 

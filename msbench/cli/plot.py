@@ -20,7 +20,7 @@ from msbench.spec import PICTURES, UNITS, Unit
     "--out",
     type=Place(),
     required=True,
-    metavar="FILE.svg|png",
+    metavar="FILE.svg|png|pdf",
     help="The file to write.",
 )
 @click.option(
@@ -49,13 +49,14 @@ def command(
     RESULTS: a folder or file of records, or the name of a suite.
     """
     from msbench.report.plots import PLOTS, picture
-    from msbench.report.plots.svg import png, svg
+    from msbench.report.plots.svg import pdf, png, svg
 
-    if out.suffix not in (".svg", ".png"):
-        raise MsbenchError(f"{out}: a picture ends in .svg or .png")
+    if out.suffix not in (".svg", ".png", ".pdf"):
+        raise MsbenchError(f"{out}: a picture ends in .svg, .png or .pdf")
     if along and not PLOTS[kind].units:
         raise MsbenchError(f"--along is for learning curves (--kind curves), not for {kind}")
     comparison, _ = compare_results(results, **options)
     drawn = picture(comparison, PLOTS[kind], (), along or "passes")
-    write_file(out, svg(drawn, theme).encode() if out.suffix == ".svg" else png(drawn, theme))
+    made = {".svg": lambda: svg(drawn, theme).encode(), ".png": lambda: png(drawn, theme)}
+    write_file(out, made.get(out.suffix, lambda: pdf(drawn, theme))())
     echo(drawn.alt)

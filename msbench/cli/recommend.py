@@ -2,7 +2,7 @@
 
 import click
 
-from msbench.cli.inputs import Remarks, declared_question, read_columns
+from msbench.cli.inputs import read_columns
 from msbench.cli.options import format_option, metric_option, results_argument, wide_option
 from msbench.cli.output import terminal_width, write
 
@@ -27,6 +27,7 @@ def command(results: str, budget: str, task: str, metric: str, wide: bool, style
 
     RESULTS: a folder or file of records, or the name of a suite.
     """
+    from msbench.api.reading import declared_question
     from msbench.claims.recommend import budget as parse_budget
     from msbench.claims.recommend import recommend
     from msbench.report.advice import SPARE, advice_first, advice_reasons, advice_tables
@@ -34,7 +35,7 @@ def command(results: str, budget: str, task: str, metric: str, wide: bool, style
 
     unit, amount = parse_budget(budget)
     question = declared_question(results)
-    columns = read_columns(results, metric, Remarks())
+    columns = read_columns(results, metric)
     found = recommend(columns, unit, amount, task=task, metric=metric, question=question)
     write(
         rendered(

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,9 +11,6 @@ from msbench.cli.inputs import compare_results, installed
 from msbench.cli.kept import highlighted
 from msbench.cli.options import Place, comparison_options, several_results_argument
 from msbench.cli.output import write_file
-
-if TYPE_CHECKING:
-    from msbench.compare.rows import Comparison
 
 
 @click.command("report")
@@ -37,6 +34,7 @@ def command(results: tuple[str, ...], out: Path, no_outputs: bool, **options: An
     RESULTS: a folder or file of records, or the name of a suite; of several, trials stand
     together.
     """
+    from msbench.api.reading import licences
     from msbench.report.page import report
 
     comparison, remarks = compare_results(*results, **options)
@@ -49,16 +47,6 @@ def command(results: tuple[str, ...], out: Path, no_outputs: bool, **options: An
         outputs=None
         if no_outputs
         else highlighted(results, comparison, installed(), options["seeds"]),
-        licences=_licences(comparison),
+        licences=licences(comparison, installed()),
     )
     write_file(out, page.encode())
-
-
-def _licences(comparison: "Comparison") -> dict[str, list[str]]:
-    """Licences of the data of every task whose plugin is installed here."""
-    tasks = {row["name"] for row in comparison.parts if row["kind"] == "task"}
-    return {
-        entry.name: [f"{source.package} {source.version}: {source.licence}" for source in sources]
-        for entry in installed().of("task")
-        if entry.name in tasks and (sources := entry.sources)
-    }

@@ -23,7 +23,7 @@ from msbench.cli.options import (
 )
 from msbench.cli.output import NOT_OK, SHOWN, echo, leave, say, say_skipped, write_answer
 from msbench.paths import inside
-from msbench.spec import AXES, FIRST_LOOK, display_name
+from msbench.spec import AXES, FIRST_LOOK, MAX_SEEDS, display_name
 
 if TYPE_CHECKING:
     from msbench.compare.rows import Comparison
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 REPEATED = ("settings", "tasks", "models", "optimizers", "out", "device", "plugins")
 """Options without which the same suite would not be run again."""
-
-MAX_SEEDS = 12
-"""Seeds that are added at most, unless told otherwise."""
 
 
 @click.command("run")
@@ -115,11 +112,10 @@ def command(
 
     SUITE: the name of a shipped suite, or a path.
     """
+    from msbench.api.asking import asked_suite
     from msbench.cli.progress import show_progress
     from msbench.data.download import fetch_with_bar
-    from msbench.plan.overrides import restricted
     from msbench.plan.suite import choice_of, load_suite
-    from msbench.plan.trials import with_overrides
     from msbench.run.device import limit_threads
     from msbench.run.driver import run_suite
     from msbench.run.events import Done, Planned
@@ -130,12 +126,17 @@ def command(
     limit_threads(1)
     quit_on_interrupt()
     registry = load_registry(plugins)
-    only = {"task": tasks, "model": models, "optimizer": optimizers}
-    chosen = restricted(load_suite(suite, settings), only, registry)
-    if until_verdict:
-        max_seeds = max_seeds or chosen.question.max_seeds or MAX_SEEDS
-    chosen = with_overrides(
-        chosen, seeds=seeds, device=device, workers=workers, max_seeds=max_seeds
+    chosen = asked_suite(
+        load_suite(suite, settings),
+        registry,
+        tasks=tasks,
+        models=models,
+        optimizers=optimizers,
+        seeds=seeds,
+        until_verdict=until_verdict,
+        max_seeds=max_seeds,
+        workers=workers,
+        device=device,
     )
     folder = inside(out, chosen.name)
     fetch = None if dry_run else fetch_with_bar

@@ -4,9 +4,10 @@ The dataclasses in spec.py are the schema: what may stand in a table, and within
 """
 
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -72,20 +73,38 @@ def find_suite(name: str) -> Path:
     return path
 
 
-def load_suite(name: str, settings: Sequence[str] = ()) -> Suite:
+def load_suite(
+    suite: str | PathLike[str] | Mapping[str, Any],
+    settings: Sequence[str] = (),
+    *,
+    name: str = "suite",
+) -> Suite:
     """The suite of that name or path; SuiteError lists everything that is wrong with it.
 
-    settings: what is said instead of the file, as `training.passes=500`; see `overridden`.
+    suite: may also be the tables of a suite, as a dictionary. settings: what is said instead, as
+    `training.passes=500`; see `overridden`. name: of a suite that is a dictionary.
     """
-    path = find_suite(name)
+    path = Path(name) if isinstance(suite, Mapping) else find_suite(fspath(suite))
     _check_name(path)
-    table = overridden({**DEFAULTS, **_toml(path)}, settings)
+    said = _plain(suite) if isinstance(suite, Mapping) else _toml(path)
+    if problems := [f"{path}: {problem}" for problem in size_problems(said)]:
+        raise SuiteError(problems)
+    table = overridden({**DEFAULTS, **said}, settings)
     if "task" in table:
         table = {**table, "task": _beside(path.parent, table["task"])}
-    suite = _suite(path, table)
-    if problems := list(dict.fromkeys(_contradictions(suite))):
+    loaded = _suite(path, table)
+    if problems := list(dict.fromkeys(_contradictions(loaded))):
         raise SuiteError([f"{path}: {problem}" for problem in problems])
-    return suite
+    return loaded
+
+
+def _plain(value: Any) -> Any:
+    """A value of a dictionary as TOML would have given it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return fspath(value) if isinstance(value, PathLike) else value
 
 
 def _beside(folder: Path, value: Any) -> Any:
@@ -142,8 +161,6 @@ def _toml(path: Path) -> dict[str, Any]:
         raise SuiteError([f"{path}: not valid TOML, which is saved as UTF-8: {error}"]) from error
     except (ValueError, RecursionError) as error:
         raise SuiteError([f"{path}: not valid TOML: {error}"]) from error
-    if problems := [f"{path}: {problem}" for problem in size_problems(table)]:
-        raise SuiteError(problems)
     return table
 
 

@@ -17,6 +17,7 @@ from msbench.data.sources import Source, check
 from msbench.errors import DataError, MsbenchError, PluginError, SuiteError
 from msbench.faults import fault
 from msbench.paths import exists
+from msbench.plan.kept import kept_notes
 from msbench.plan.known import known_fingerprint
 from msbench.plan.modes import mode_notes
 from msbench.plan.processes import processes_notes
@@ -85,6 +86,7 @@ def run_suite(
     outdated = replaced(trials, stored.records)
     modes = mode_notes([*trials, *(t for each in timed for t in each.strategies)], registry)
     notes = [*tuning_notes(suite), *processes_notes(suite), *modes]
+    notes += kept_notes(suite, trials, registry)
     yield Planned(every, trials, timed, stored.problems, stored.unsealed, outdated, notes)
     if trials or timed:
         prepare_folder(folder)

@@ -67,7 +67,7 @@ def run_job(
                 lost.append(f"its weights were not kept: {error}")
         return "ok", "; ".join(lost), results
 
-    return _recorded(job, files, work, memory)
+    return recorded(job, files, work, memory)
 
 
 def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = ()) -> Record:
@@ -83,7 +83,7 @@ def redecode_job(job: Job, weights: Mapping[str, Path], files: Sequence[str] = (
         results: TrialResults = {"decoding": decoding}
         return "ok", "; ".join(heard.pack(job, results)), results
 
-    return _recorded(job, files, work)
+    return recorded(job, files, work)
 
 
 def _plugins(job: Job) -> set[str]:
@@ -92,9 +92,10 @@ def _plugins(job: Job) -> set[str]:
     return {p.plugin for t in trials if isinstance(t, Trial) for _, p in trial_parts(t)}
 
 
-def _recorded(
+def recorded(
     job: Job, files: Sequence[str], work: Callable[[Registry], Outcome], memory: int = 0
 ) -> Record:
+    """The record of a job that `work` does with the job's own plugins, whatever it throws."""
     start = perf_counter()
     try:
         with limited_memory(memory):

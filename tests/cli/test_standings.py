@@ -6,9 +6,9 @@ from statistics import fmean
 
 import pytest
 
+from msbench.api.standings import Standings
 from msbench.cli.interrupts import Stop
 from msbench.cli.progress import show_progress
-from msbench.cli.standings import Standings
 from msbench.records.record import Record, record
 from msbench.records.store import read
 from msbench.run.events import Finished, Stage, Started

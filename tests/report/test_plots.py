@@ -34,7 +34,7 @@ from msbench.report.plots.decoders import families
 from msbench.report.plots.pareto import pareto_front
 from msbench.report.plots.series import MOST, choose_series
 from msbench.report.plots.style import COLOURS, DARK, GRID, INK, PAPER, short
-from msbench.report.plots.svg import Picture, svg
+from msbench.report.plots.svg import Picture, pdf, svg
 from msbench.spec import PICTURES, UNITS
 
 REFERENCE = Path(__file__).parents[2] / "tests/kept"
@@ -230,6 +230,15 @@ def test_plot_writes_each_picture(kind: str, suffix: str, tmp_path: Path) -> Non
         assert INK in light.decode()
 
 
+def test_pdf_is_for_print(quick: Comparison) -> None:
+    light, again = (pdf(draw(quick, "profile")) for _ in range(2))
+    assert light == again
+    assert light.startswith(b"%PDF-")
+    assert b"CreationDate" not in light
+    assert b"/FontFile2" in light  # TrueType, which can be searched and which journals take
+    assert pdf(draw(quick, "profile"), "dark") != light
+
+
 @pytest.mark.parametrize("path", sorted(DRAWN.glob("*.svg")), ids=lambda path: path.stem)
 def test_the_documents_show_what_the_records_say(path: Path) -> None:
     """`make pictures` makes them again."""
@@ -241,7 +250,7 @@ def test_the_documents_show_what_the_records_say(path: Path) -> None:
 def test_what_plot_cannot_do_is_said(tmp_path: Path) -> None:
     for extra, said in (
         (["--kind", "tuning", "-o", "a.svg"], "no picture of tuning: no learning rate"),
-        (["--kind", "curves", "-o", "a.pdf"], "a picture ends in .svg or .png"),
+        (["--kind", "curves", "-o", "a.eps"], "a picture ends in .svg, .png or .pdf"),
         (["--kind", "curves", "--task", "headline", "-o", "a.svg"], "did you mean 'headlines'?"),
         (["--kind", "curves", "-o", str(tmp_path / "no/a.svg")], "cannot write"),
     ):

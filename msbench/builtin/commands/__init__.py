@@ -12,6 +12,11 @@ def register_commands(register: Register) -> None:
         idea="Look at a file of your own, and write a suite for it.",
     )
     register(
+        "predict",
+        "msbench.builtin.commands.predict:predict",
+        idea="Predict for a file of your own with a fitted model.",
+    )
+    register(
         "data",
         "msbench.builtin.commands.data:data",
         idea="The archives that tasks read, and what is wrong with your own files.",

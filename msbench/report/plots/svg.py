@@ -1,10 +1,10 @@
-"""A figure as SVG or PNG: small, inert, the same bytes each time."""
+"""A figure as SVG, PNG or PDF: small, inert, the same bytes each time."""
 
 import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from msbench.errors import printable
@@ -30,18 +30,43 @@ class Picture:
     alt: str
     figure: "Figure"
 
+    def _repr_svg_(self) -> str:
+        """What a notebook shows."""
+        return svg(self, "light")
+
 
 def png(picture: Picture, theme: str = "light") -> bytes:
     """The picture in dots, 200 an inch."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    about = {"Title": picture.title, "Description": picture.alt, "Software": "msbench"}
+    return _saved(picture, theme, FigureCanvasAgg, "png", about)
+
+
+def pdf(picture: Picture, theme: str = "light") -> bytes:
+    """The picture as one page, in vectors and with its letters as text."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    about = {"Title": picture.title, "Subject": picture.alt, "Creator": "msbench"}
+    return _saved(picture, theme, FigureCanvasPdf, "pdf", about)
+
+
+def _saved(
+    picture: Picture, theme: str, canvas: Any, format: str, about: Mapping[str, str]
+) -> bytes:
+    import matplotlib
+
     _repaint(picture.figure, theme)
+    undated = {"CreationDate": None} if format == "pdf" else {}
     out = io.BytesIO()
-    with style():
-        FigureCanvasAgg(picture.figure)
-        about = {"Title": picture.title, "Description": picture.alt, "Software": "msbench"}
+    with style(), matplotlib.rc_context({"pdf.fonttype": 42}):  # fonts that journals take
+        canvas(picture.figure)
         picture.figure.savefig(
-            out, format="png", dpi=200, facecolor=PAPER[theme], metadata=_printed(about)
+            out,
+            format=format,
+            dpi=200,
+            facecolor=PAPER[theme],
+            metadata={**_printed(about), **undated},
         )
     return out.getvalue()
 

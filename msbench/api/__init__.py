@@ -1,0 +1,1 @@
+"""The Python way: what the command line does, for notebooks and programs."""
