@@ -1,6 +1,7 @@
 """Import names -> versions of the distributions that they come from."""
 
 import hashlib
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -28,8 +29,11 @@ Folders = tuple[tuple[str, int], ...]
 def distributions_of(name: str) -> Mapping[str, str]:
     """The distributions that a top-level module comes from, with their versions.
 
-    There is none of a loose file, and several of a namespace that they share.
+    There is none of a loose file, of Python's own modules and of those within msbench, and several
+    of a namespace that they share.
     """
+    if is_standard(name) or name.startswith("msbench."):
+        return {}
     with suppress(PackageNotFoundError):  # nearly always they are called the same
         return dict([_facts(distribution(name))])
     if _spec(name) is None:
@@ -48,15 +52,22 @@ def library_version(name: str) -> str:
 
 
 def folders() -> Folders:
-    """Where packages may be installed, and when something was there last."""
-    return tuple((path, _changed(path)) for path in sys.path)
+    """Where packages are installed, and when something was there last.
+
+    Other folders, such as the one that msbench runs in, change all the time, which means nothing.
+    """
+    return tuple((path, changed) for path in sys.path if (changed := _changed(path)))
 
 
 def _changed(path: str) -> int:
+    """When something in a folder was changed last; 0 if no package is installed there."""
     try:
-        return Path(path or ".").stat().st_mtime_ns
+        with os.scandir(path or ".") as entries:
+            if any(each.name.endswith((".dist-info", ".egg-info", ".egg")) for each in entries):
+                return Path(path or ".").stat().st_mtime_ns
     except (OSError, ValueError):
-        return 0
+        pass
+    return 0
 
 
 @cache
