@@ -165,7 +165,7 @@ def tiny(write_suite: Callable[..., Path]) -> Suite:
     return load_suite(str(write_suite()))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fingerprint(registry: Registry) -> Callable[[Part], str]:
     """What plans need to know of the real data."""
     return lambda part: str(registry.build("task", part)().fingerprint())

@@ -66,8 +66,13 @@ optimizer = { name = "adamw" }
 """
 
 
-@pytest.fixture
-def strategies(write_suite: Write, registry: Registry, fingerprint: Any) -> list[Trial]:
+@pytest.fixture(scope="module")
+def strategies(
+    tmp_path_factory: pytest.TempPathFactory,
+    write_tiny: Write,
+    registry: Registry,
+    fingerprint: Any,
+) -> list[Trial]:
     """Every pair of an optimizer and a loss, in one phase and in two, in parts or not."""
     found: list[Trial] = []
     for training, phases in (("", ""), ("accumulate = 3\n", PHASES)):
@@ -75,7 +80,7 @@ def strategies(write_suite: Write, registry: Registry, fingerprint: Any) -> list
             "[throughput]": ALL + phases + "[throughput]",
             "passes = 12\n": f"passes = 12\n{training}",
         }
-        suite = load_suite(str(write_suite(**pieces)))
+        suite = load_suite(str(write_tiny(tmp_path_factory.mktemp("planned"), **pieces)))
         found += plan(suite, registry, (), fingerprint)
     return found
 

@@ -133,4 +133,3 @@ def test_one_line_in_pytest() -> None:
         testing.check(f"{OTHERS}::schedule:wastes-a-step", limit=PATIENT)
     names = testing.parts(str(ZOO / "hangs.py"))
     assert names == [f"{ZOO / 'hangs.py'}::schedule:{name}" for name in ("never-comes", "comes")]
-    testing.check(names[1], limit=PATIENT)
