@@ -1,7 +1,6 @@
 """Import names -> versions of the distributions that they come from."""
 
 import hashlib
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,9 @@ from pathlib import Path
 from msbench.cache import recall, remember
 
 FACTS = "distributions"
+
+INSTALLED = {".dist-info", ".egg-info", ".egg"}
+"""How names end that say that a package is installed beside them."""
 
 Folders = tuple[tuple[str, int], ...]
 """Paths, and when something in them was changed last."""
@@ -60,13 +62,11 @@ def folders() -> Folders:
 
 
 def _changed(path: str) -> int:
-    """When something in a folder was changed last; 0 if no package is installed there."""
-    try:
-        with os.scandir(path or ".") as entries:
-            if any(each.name.endswith((".dist-info", ".egg-info", ".egg")) for each in entries):
-                return Path(path or ".").stat().st_mtime_ns
-    except (OSError, ValueError):
-        pass
+    """When a folder, or an archive of packages, was changed last; 0 if none is installed there."""
+    place = Path(path or ".")
+    with suppress(OSError, ValueError):
+        if place.is_file() or any(each.suffix in INSTALLED for each in place.iterdir()):
+            return place.stat().st_mtime_ns
     return 0
 
 
