@@ -21,7 +21,7 @@ from tabulate import tabulate
 from msbench import Record, load_suite, read
 from msbench.compare.judge import judge
 from msbench.compare.stats import mean_interval
-from msbench.plan.suite import shipped_suites
+from msbench.plan.shipped import shipped_suites
 
 REFERENCE = Path(__file__).parent.parent / "results/reference"
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from msbench import IGNORE, PAD, Choice, DataError, Registry, Scores, Task, load_plugins, load_suite
-from msbench.plan.suite import shipped_suites
+from msbench.plan.shipped import shipped_suites
 
 OUT = Path(__file__).parent.parent / "results/reference/trivial.json"
 

@@ -31,7 +31,7 @@ from msbench import (
 )
 from msbench.builtin.linear import ngrams, pairs, rules, table, texts, windows  # noqa: F401
 from msbench.builtin.linear.parts import linear
-from msbench.plan.suite import shipped_suites
+from msbench.plan.shipped import shipped_suites
 
 OUT = Path(__file__).parent.parent / "results/reference/yardsticks.json"
 

@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,20 +78,26 @@ def registry() -> Registry:
     return load_plugins()
 
 
-@pytest.fixture
-def write_suite(tmp_path: Path) -> Callable[..., Path]:
-    """Writes the tiny suite, with more text at its top or bottom, or with pieces replaced."""
+@pytest.fixture(scope="session")
+def write_tiny() -> Callable[..., Path]:
+    """Writes the tiny suite into a folder, as `write_suite` does."""
 
-    def write(top: str = "", bottom: str = "", **replacements: str) -> Path:
+    def write(folder: Path, top: str = "", bottom: str = "", **replacements: str) -> Path:
         text = TINY.format(top=top, bottom=bottom)
         for old, new in replacements.items():
             assert old in text
             text = text.replace(old, new)
-        path = tmp_path / "tiny.toml"
+        path = folder / "tiny.toml"
         path.write_text(text)
         return path
 
     return write
+
+
+@pytest.fixture
+def write_suite(tmp_path: Path, write_tiny: Callable[..., Path]) -> Callable[..., Path]:
+    """Writes the tiny suite, with more text at its top or bottom, or with pieces replaced."""
+    return partial(write_tiny, tmp_path)
 
 
 @pytest.fixture
@@ -158,7 +165,7 @@ def tiny(write_suite: Callable[..., Path]) -> Suite:
     return load_suite(str(write_suite()))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fingerprint(registry: Registry) -> Callable[[Part], str]:
     """What plans need to know of the real data."""
     return lambda part: str(registry.build("task", part)().fingerprint())

@@ -219,7 +219,8 @@ def test_a_run_sends_nothing_and_records_no_secret(
         names = ("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "GITHUB_TOKEN", "PIP_INDEX_URL")
         name = names[number] if number < len(names) else f"SECRET_{number}"
         monkeypatch.setenv(name, token)
-    suite = write_suite(top="keep_weights = true", bottom='\n[[optimizer]]\nname = "fails"\n')
+    sam = 'name = "sam"\nbase = { name = "adamw", lr = 3e-3 }'
+    suite = write_suite(top="keep_weights = true", **{sam: 'name = "fails"'})
     words = ("run", suite, "--seeds", "1", "--workers", "1", "--plugin", write_plugin(FAILS))
     done = program(*words, check=3)
     program("report", "results/tiny", "-o", "results/page.html")

@@ -48,12 +48,8 @@ def command(kind: str | None, style: str, plugins: tuple[str, ...]) -> None:
 
 def _suites() -> Iterator[dict[str, Any]]:
     """The shipped suites, with the facts of parts."""
-    import tomllib
-
-    from msbench.plan.suite import shipped_suites
+    from msbench.plan.shipped import described, shipped_suites
 
     for name, path in shipped_suites().items():
-        idea = tomllib.loads(path.read_text(encoding="utf-8")).get("description", "")
-        yield dict(
-            zip(FACTS, ("suite", name, "msbench", __version__, idea, "", 1, []), strict=True)
-        )
+        facts = ("suite", name, "msbench", __version__, described(path), "", 1, [])
+        yield dict(zip(FACTS, facts, strict=True))

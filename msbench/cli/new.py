@@ -45,6 +45,6 @@ def command(kind: str, name: str, variant: str, parent: Path) -> None:
         "pip install -e .",
         "python -m pytest",
         f"msbench run {name}.toml",
-        f"msbench compare {name}",
+        f"msbench compare {name} --table accuracy",
     ):
         echo(f"  {line}")

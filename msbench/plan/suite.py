@@ -17,6 +17,7 @@ from msbench.plan.batch_sizes import batch_sizes, with_batch_sizes
 from msbench.plan.limits import MOST, number_problems, size_problems, too_many
 from msbench.plan.overrides import overridden
 from msbench.plan.question import question_problems
+from msbench.plan.shipped import shipped_suites
 from msbench.plan.tables import NAMED, by_task, parse_choice, parse_fields
 from msbench.spec import (
     AXES,
@@ -33,10 +34,6 @@ from msbench.spec import (
     Tuning,
     display_name,
 )
-
-SHIPPED = Path(__file__).parents[1] / "suites"
-if not SHIPPED.is_dir():  # a source checkout; the wheel carries the folder inside the package
-    SHIPPED = Path(__file__).parents[2] / "suites"
 
 KEYS: dict[str, tuple[str, ...]] = dict.fromkeys(LISTED, (*NAMED, "tasks", "per_task")) | {
     "yardstick": (*NAMED, "tasks"),
@@ -55,11 +52,6 @@ DEFAULTS: dict[str, Any] = {
 """What a suite may leave out and `Suite` has no default for."""
 
 SECTIONS: dict[str, Any] = {"tuning": Tuning, "throughput": Throughput, "question": Question}
-
-
-def shipped_suites() -> dict[str, Path]:
-    """The suites that come with msbench, by name."""
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.toml"))}
 
 
 def find_suite(name: str) -> Path:

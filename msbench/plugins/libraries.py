@@ -20,6 +20,9 @@ from msbench.cache import recall, remember
 
 FACTS = "distributions"
 
+INSTALLED = {".dist-info", ".egg-info", ".egg"}
+"""How names end that say that a package is installed beside them."""
+
 Folders = tuple[tuple[str, int], ...]
 """Paths, and when something in them was changed last."""
 
@@ -28,8 +31,11 @@ Folders = tuple[tuple[str, int], ...]
 def distributions_of(name: str) -> Mapping[str, str]:
     """The distributions that a top-level module comes from, with their versions.
 
-    There is none of a loose file, and several of a namespace that they share.
+    There is none of a loose file, of Python's own modules and of those within msbench, and several
+    of a namespace that they share.
     """
+    if is_standard(name) or name.startswith("msbench."):
+        return {}
     with suppress(PackageNotFoundError):  # nearly always they are called the same
         return dict([_facts(distribution(name))])
     if _spec(name) is None:
@@ -48,15 +54,20 @@ def library_version(name: str) -> str:
 
 
 def folders() -> Folders:
-    """Where packages may be installed, and when something was there last."""
-    return tuple((path, _changed(path)) for path in sys.path)
+    """Where packages are installed, and when something was there last.
+
+    Other folders, such as the one that msbench runs in, change all the time, which means nothing.
+    """
+    return tuple((path, changed) for path in sys.path if (changed := _changed(path)))
 
 
 def _changed(path: str) -> int:
-    try:
-        return Path(path or ".").stat().st_mtime_ns
-    except (OSError, ValueError):
-        return 0
+    """When a folder, or an archive of packages, was changed last; 0 if none is installed there."""
+    place = Path(path or ".")
+    with suppress(OSError, ValueError):
+        if place.is_file() or any(each.suffix in INSTALLED for each in place.iterdir()):
+            return place.stat().st_mtime_ns
+    return 0
 
 
 @cache

@@ -19,7 +19,8 @@ from toml import document
 from msbench.cli.app import OWN, main
 from msbench.errors import MsbenchError, SuiteError, printable
 from msbench.paths import inside
-from msbench.plan.suite import load_suite, shipped_suites
+from msbench.plan.shipped import shipped_suites
+from msbench.plan.suite import load_suite
 from msbench.plan.trials import plan
 from msbench.plugins.registry import Registry
 from msbench.run.weights import weights_file

@@ -15,7 +15,8 @@ from conftest import Attack
 from toml import document
 
 from msbench.errors import SuiteError
-from msbench.plan.suite import DEFAULTS, KEYS, load_suite, shipped_suites
+from msbench.plan.shipped import shipped_suites
+from msbench.plan.suite import DEFAULTS, KEYS, load_suite
 from msbench.plan.tables import NAMED
 from msbench.plan.trials import plan, with_overrides
 from msbench.plugins.registry import Registry

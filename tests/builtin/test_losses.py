@@ -241,12 +241,12 @@ def test_a_loss_falls(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize(("name", "kind"), [*product(SEQUENCE_LOSSES, ("seq2seq", "lm"))])
 def test_risk_falls_after_cross_entropy(name: str, kind: str) -> None:
-    first, then = {"seq2seq": (15, 100), "lm": (60, 20)}[kind]
+    first, then = {"seq2seq": (30, 15), "lm": (60, 8)}[kind]
     risks = []
-    for seed in range(3):  # greedy outputs of so small a model may get worse in one of them
+    for seed in range(2):  # greedy outputs of so small a model may get worse in one of them
         learner = learner_of(kind, cross_entropy, accumulate=2, seed=seed)
         steps(learner, first)  # until its outputs are worth comparing
-        learner.begin(partial(SEQUENCE_LOSSES[name], samples=16, mix=0.0), partial(adamw, lr=1e-3))
+        learner.begin(partial(SEQUENCE_LOSSES[name], samples=8, mix=0.0), partial(adamw, lr=1e-3))
         risks.append(steps(learner, then))
     before, after = np.mean(risks, axis=0)
     assert 0 <= after < before <= 1

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from msbench import BEGIN, END, IGNORE, PAD, Batch, MsbenchError, Task
 from msbench.builtin.decoders.beam import beam
+from msbench.builtin.decoders.by_frequency import GROUPS, groups, likelihood_by_frequency
 from msbench.builtin.decoders.labels import argmax
 from msbench.builtin.decoders.likelihood import likelihood
 from msbench.builtin.generation import greedy
@@ -305,6 +306,26 @@ def test_likelihood_is_the_sum_over_the_text() -> None:
     assert torch.isclose(logs.sum(), -total)
     up_to_the_limit = padded(batch, 0, 6 - batch.input.shape[1])
     assert torch.allclose(likelihood()(model, up_to_the_limit), logs, atol=1e-12)
+
+
+@torch.no_grad()
+def test_likelihoods_by_frequency_add_up_to_the_texts() -> None:
+    """Each is of about a third of what training predicts, and no rare token is more frequent."""
+    task, model = make_lm()
+    batch = tensors(task.train, *range(8))
+    parts = [likelihood_by_frequency(task, name)(model, batch) for name in GROUPS]  # type: ignore[arg-type]
+    assert torch.allclose(torch.stack(parts).sum(0), likelihood()(model, batch), atol=1e-12)
+    target = task.train.target[task.train.target >= 0]
+    counts = np.bincount(target, minlength=task.vocabulary)
+    found = groups(task)
+    for group, after in ((0, 1), (1, 2)):
+        assert counts[found == group].min() >= counts[found == after].max()
+    shares = [counts[found == group].sum() / len(target) for group in range(3)]
+    assert max(shares) - min(shares) <= 2 * counts.max() / len(target)
+    assert set(found[counts == 0]) == {2}
+    alone = functional.cross_entropy(model(batch).transpose(1, 2), batch.target, reduction="none")
+    rare = torch.from_numpy(found == 2)[batch.target.clamp(min=0)] & (batch.target >= 0)
+    assert torch.allclose(parts[2], -torch.where(rare, alone, 0).sum(1), atol=1e-12)
 
 
 def test_the_loss_is_a_sum_and_a_count(model: EncoderDecoder) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats as reference
@@ -205,6 +205,7 @@ def test_false_positives_after_holm(rng: np.random.Generator, n: int) -> None:
 # Many.
 
 
+@settings(max_examples=15)  # statsmodels collects garbage in every call
 @given(p_values)
 def test_holm_is_statsmodels(p: list[float]) -> None:
     assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])

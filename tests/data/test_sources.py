@@ -192,8 +192,9 @@ def test_tasks(name: str, registry: Registry) -> None:
     assert all(seen)
     overlap = (seen[0] & seen[1]) | (seen[0] & seen[2]) | (seen[1] & seen[2])
     assert not overlap
-    scores = task.score(_perfect(task), task.test.references)
-    assert all(len(v) == len(task.test) for v in scores.examples.values())
+    shown = len(task.test) if task.kind != "lm" else 500  # of texts that take long to score
+    scores = task.score(_perfect(task)[:shown], task.test.references[:shown])
+    assert all(len(v) == shown for v in scores.examples.values())
     metric = "chrf" if task.kind == "lm" else task.metric
     assert scores.metrics[metric] >= best - 1e-9
     if task.texts is not None:

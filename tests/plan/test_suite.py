@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from msbench.errors import SuiteError
-from msbench.plan.suite import load_suite, shipped_suites
+from msbench.plan.shipped import shipped_suites
+from msbench.plan.suite import load_suite
 from msbench.plan.trials import plan
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.registry import Registry

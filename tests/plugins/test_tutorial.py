@@ -67,7 +67,7 @@ def test_the_tutorial_runs(author: Callable[[str], str], tmp_path: Path) -> None
     assert len(outputs) == 5
     for program in ("run", "compare"):
         (output,) = (outputs[command] for command in outputs if f"msbench {program}" in command)
-        assert re.search(r"numbers-fr: .*my-optimizer", output, re.DOTALL)
+        assert re.search(r"^numbers-fr\b.*my-optimizer", output, re.DOTALL | re.MULTILINE)
     records = msbench.read(Path("results/my-optimizer")).records
     assert {record.status for record in records} == {"ok"}
     versions = {(part["name"], part["version"]) for r in records for part in [r.trial["optimizer"]]}

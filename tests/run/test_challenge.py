@@ -5,15 +5,16 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from handmade import rekeyed
 
 from msbench import read
+from msbench.cli.app import main
 from msbench.records.checksum import sealed
 
-Program = Callable[..., Any]
+Call = Callable[..., Result]
 Write = Callable[..., Path]
 
 PLUGIN = """
@@ -69,16 +70,25 @@ SPACE = 'space = { lr = [1e-3, 1e-1, "log"] }\n'
 TUNED = {"lr = 3e-3\n": SPACE, ", lr = 3e-3 }": ' }\nspace = { "base.lr" = [1e-3, 1e-1, "log"] }'}
 
 
-@pytest.fixture
-def others(program: Program, write_suite: Write) -> Path:
-    """A suite whose records are there: tuned, with three seeds."""
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory, write_tiny: Write) -> Path:
+    """A folder with a suite whose records are there: tuned, with three seeds."""
+    folder = tmp_path_factory.mktemp("known")
     tuning = {
         "[throughput]": '[tuning]\nmethod = "halton"\npoints = 2\n\n[throughput]',
         "rounds = 2": "rounds = 0",
     }
-    suite = write_suite(**{"seeds = 2": "seeds = 3", **tuning, **TUNED})
-    program("run", suite)
-    return suite
+    suite = write_tiny(folder, **{"seeds = 2": "seeds = 3", **tuning, **TUNED})
+    done = CliRunner().invoke(main, ["run", str(suite), "--out", str(folder / "results")])
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+@pytest.fixture
+def others(known: Path, tmp_path: Path) -> Path:
+    """Its suite, in the folder of the test with its records."""
+    shutil.copytree(known, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "tiny.toml"
 
 
 def otherwise(line: str) -> str:
@@ -91,13 +101,13 @@ def otherwise(line: str) -> str:
 
 
 def test_three_newcomers_are_said_to_be_what_they_are(
-    program: Program, others: Path, write_plugin: Callable[..., str], tmp_path: Path
+    call: Call, others: Path, write_plugin: Callable[..., str], tmp_path: Path
 ) -> None:
     before = (tmp_path / "results/tiny/trials.jsonl").read_bytes()
     said = {}
     for name, kind in {"new": RENAMED, "late": WRONG, "plain": OTHER}.items():
         file = write_plugin(PLUGIN.format(name=name, **kind), f"{name}.py")
-        done = program("challenge", file, "--suite", others)
+        done = call("challenge", file, "--suite", others)
         said[name] = done.stdout
         records = read(tmp_path / "results/challenges" / f"tiny-{name}").records
         trained = [r for r in records if r.trial["optimizer"]["name"] == name]
@@ -116,13 +126,13 @@ def test_three_newcomers_are_said_to_be_what_they_are(
     left = tmp_path / "results/challenges/tiny-plain/trials.jsonl"
     whole = left.read_text().splitlines(keepends=True)
     left.write_text("".join(whole[:-1]))
-    again = program("challenge", file, "--suite", others, "--records", "results/tiny")
+    again = call("challenge", file, "--suite", others, "--records", "results/tiny")
     assert again.stdout == said["plain"]
     assert len(left.read_text().splitlines()) == len(whole)
 
 
 def test_records_of_other_versions_are_refused_and_named(
-    program: Program, others: Path, write_plugin: Callable[..., str], tmp_path: Path
+    call: Call, others: Path, write_plugin: Callable[..., str], tmp_path: Path
 ) -> None:
     path = tmp_path / "results/tiny/trials.jsonl"
     changed = []
@@ -135,7 +145,7 @@ def test_records_of_other_versions_are_refused_and_named(
         changed.append(sealed(json.dumps(record).encode()).decode())
     path.write_text("\n".join(changed) + "\n")
     file = write_plugin(PLUGIN.format(name="new", **RENAMED), "new.py")
-    done = program("challenge", file, "--suite", others, check=2)
+    done = call("challenge", file, "--suite", others, check=2)
     assert "were run by other versions of optimizer sam" in done.stderr
     assert "--records results/tiny" in done.stderr
     assert not (tmp_path / "results/challenges").exists()
@@ -151,11 +161,11 @@ def test_records_of_other_versions_are_refused_and_named(
     assert "some gave something else" in done.stderr
     assert re.search(r"sam, seed 0: validation loss \S+ then, \S+ now", done.stderr)
     path.write_text("\n".join(changed[:1]) + "\n")
-    done = program("challenge", file, "--suite", others, check=2)
+    done = call("challenge", file, "--suite", others, check=2)
     assert "have no record" in done.stderr
     empty = write_plugin(
         "import msbench\n\n@msbench.hookimpl\ndef register_losses(register):\n"
         '    register("mine", "a:b")\n',
         "loss.py",
     )
-    assert "registers no optimizer" in program("challenge", empty, check=2).stderr
+    assert "registers no optimizer" in call("challenge", empty, check=2).stderr

@@ -1,6 +1,5 @@
 """Real runs: pairing, determinism, resuming, isolation, and what is measured."""
 
-import json
 import math
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
@@ -92,29 +91,6 @@ def talks(model):
     print("x" * 200_000)
     return SGD(model.parameters(), lr=0.1)
 """
-
-
-def outcome(record: Record) -> Any:
-    """Everything that must not depend on when and where a trial ran."""
-    training = dict(record.results["training"])
-    del training["seconds"]
-    training["curve"] = [{**p, "seconds": 0} for p in training["curve"]]
-    decoded = [(d["decoder"], d["metrics"], d["examples"]) for d in record.results["decoding"]]
-    return record.status, record.reason, training, decoded
-
-
-def test_a_trial_gives_the_same_bits_alone_in_parallel_and_again(trials: list[Trial]) -> None:
-    alone = {trial.key: outcome(run_job(trial)) for trial in trials}
-    again = {trial.key: outcome(run_job(trial)) for trial in reversed(trials)}
-    parallel = {r.key: outcome(r) for r in records_of(processes(workers=2)(trials, run_job))}
-    assert len(alone) == 4
-    assert alone == again
-    assert json.dumps(alone) == json.dumps({key: parallel[key] for key in alone})
-    assert all(
-        math.isfinite(point["validation_loss"])
-        for _, _, t, _ in alone.values()
-        for point in t["curve"]
-    )
 
 
 def test_strategies_start_equal_and_see_equal_batches(

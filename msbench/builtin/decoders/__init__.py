@@ -66,6 +66,16 @@ def register_decoders(register: Register) -> None:
         reads_targets=True,
         helps="Texts that are scored, not written.",
     )
+    register(
+        "likelihood-by-frequency",
+        where + "by_frequency:likelihood_by_frequency",
+        idea="How likely the rare (or medium, or frequent) tokens of the text are.",
+        paper="Kunstner et al., 2024, Heavy-tailed class imbalance and why Adam outperforms "
+        "gradient descent on language models",
+        fits=["lm"],
+        reads_targets=True,
+        helps="To see on which tokens one optimizer is ahead of another.",
+    )
     generate(
         "greedy",
         "msbench.builtin.generation:greedy",
