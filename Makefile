@@ -7,7 +7,7 @@ PLUGINS = $(wildcard plugins/*/pyproject.toml)
 TORTURE = $(CURDIR)/results/reference/torture.jsonl
 PICTURES = quick-verdicts quick-curves quick-decoders optimizers-pareto optimizers-tuning optimizers-profile optimizers-ranks
 
-.PHONY: run test test-plugins large torture check bench docs pictures references browser format wheel clean
+.PHONY: run test test-plugins large torture check bench docs site pictures references browser format wheel clean
 
 run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
@@ -42,6 +42,9 @@ bench: .venv/dev  ## how fast the pieces are (the ratios have scripts of their o
 docs: .venv/dev  ## fill in the generated parts of the documents
 	$(BIN)/cog -r README.md docs/*.md plugins/*/README.md
 
+site: .venv/docs  ## the documents as one searchable site in build/site, every link of it checked
+	$(BIN)/python docs/make_site.py
+
 pictures: .venv/run  ## draw the pictures of the documents again, from results/reference
 	for theme in light dark; do for picture in $(PICTURES); do \
 		$(BIN)/msbench plot results/reference/$${picture%-*} --kind $${picture##*-} \
@@ -75,6 +78,11 @@ clean:
 	$(PIP) $(PACKAGES)
 	touch $@
 
+.venv/docs: .venv/run
+	$(PIP) --editable '.[docs]'
+	touch $@
+
+# Of the trackers the two that install in seconds.
 .venv/plugins: .venv/dev $(PLUGINS)
-	$(PIP) $(PLUGINS:%/pyproject.toml=--editable %)
+	$(PIP) $(PLUGINS:%/pyproject.toml=--editable %) 'tensorboard>=2.18' 'trackio>=0.43'
 	touch $@

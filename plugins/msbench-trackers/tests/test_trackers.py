@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import struct
 import subprocess
 import sys
 import time
@@ -173,26 +174,36 @@ def test_wandb(events: list[Event], folder: Path, records: list[Record]) -> None
 
 
 def wandb_lines(file: Path) -> Mapping[str, Any]:
-    """What an offline run has written."""
+    """What an offline run has written: blocks of 32 KiB of pieces, each with a head of 7 bytes
+    (checksum, length, place in its record), as in LevelDB's log; the file itself has one, too."""
     from wandb.proto.wandb_internal_pb2 import Record as Written
-    from wandb.sdk.internal.datastore import DataStore
 
-    store = DataStore()
-    store.open_for_scan(str(file))
+    data, at, whole = file.read_bytes(), 7, b""
     found: dict[str, Any] = {"history": [], "config": {}, "summary": {}}
-    while (data := store.scan_data()) is not None:
-        each = Written.FromString(data)
-
-        def told(items: Any) -> dict[str, Any]:
-            return {i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in items}
-
-        if each.WhichOneof("record_type") == "history":
-            found["history"].append(told(each.history.item))
-        elif each.WhichOneof("record_type") == "summary":
-            found["summary"] |= told(each.summary.update)
-        elif each.WhichOneof("record_type") == "run":
-            found["config"] |= told(each.run.config.update)
+    while at + 7 <= len(data):
+        if (left := 2**15 - at % 2**15) < 7:
+            at += left
+            continue
+        length, place = struct.unpack("<HB", data[at + 4 : at + 7])
+        whole += data[at + 7 : at + 7 + length]
+        at += 7 + length
+        if place in (1, 4):  # whole, or the last piece
+            _take(Written.FromString(whole), found)
+            whole = b""
     return found
+
+
+def _take(each: Any, found: dict[str, Any]) -> None:
+    def told(items: Any) -> dict[str, Any]:
+        return {i.key or "/".join(i.nested_key): json.loads(i.value_json) for i in items}
+
+    kind = each.WhichOneof("record_type")
+    if kind == "history":
+        found["history"].append(told(each.history.item))
+    elif kind == "summary":
+        found["summary"] |= told(each.summary.update)
+    elif kind == "run":
+        found["config"] |= told(each.run.config.update)
 
 
 class Broken:
