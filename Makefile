@@ -12,7 +12,7 @@ PICTURES = quick-verdicts quick-curves quick-decoders optimizers-pareto optimize
 # What of `check` is no test; two run at once.
 CHECKS = check-style check-parts check-types check-documents
 
-.PHONY: run test test-plugins large torture check $(CHECKS) bench docs pictures references browser format wheel clean
+.PHONY: run test test-plugins large torture check $(CHECKS) bench docs site pictures references browser format wheel clean
 
 run: .venv/run  ## the main job: five optimizers, three tasks, their tables
 	$(BIN)/msbench run quick
@@ -58,6 +58,9 @@ bench: .venv/dev  ## how fast the pieces are (the ratios have scripts of their o
 docs: .venv/dev  ## fill in the generated parts of the documents
 	$(BIN)/cog -r README.md docs/*.md plugins/*/README.md
 
+site: .venv/docs  ## the documents as one searchable site in build/site, every link of it checked
+	$(BIN)/python docs/make_site.py
+
 pictures: .venv/run  ## draw the pictures of the documents again, from results/reference
 	for theme in light dark; do for picture in $(PICTURES); do \
 		$(BIN)/msbench plot results/reference/$${picture%-*} --kind $${picture##*-} \
@@ -91,12 +94,16 @@ clean:
 	$(PIP) $(PACKAGES)
 	touch $@
 
+.venv/docs: .venv/run
+	$(PIP) --editable '.[docs]'
+	touch $@
+
 # An environment over that of the tests: it sees what is there, and adds to it while they run. The packages are built
-# with the setuptools that torch has brought, not each with one of its own.
+# with the setuptools that torch has brought, not each with one of its own. Of the trackers the two that install in seconds.
 $(OVER)/installed: .venv/dev $(PLUGINS)
 	$(BIN)/python -m venv --clear --without-pip $(OVER)
 	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir({!r})".format(sysconfig.get_path("purelib")))' \
 		> $$(echo $(OVER)/lib/python*/site-packages)/below.pth
 	$(BIN)/python -m pip --python $(OVER)/bin/python $(INSTALL) --no-compile --no-build-isolation \
-		$(PLUGINS:%/pyproject.toml=--editable %)
+		$(PLUGINS:%/pyproject.toml=--editable %) 'tensorboard>=2.18' 'trackio>=0.43'
 	touch $@

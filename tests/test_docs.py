@@ -115,9 +115,26 @@ def test_the_documented_launcher_runs() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for file in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)", file.read_text()):
-            assert (file.parent / target).exists(), f"{file}: {target}"
+    """To a file and, where one is named, to a heading. `make site` checks its own, too."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md")]
+    anchors = {page: anchors_of(page) for page in pages}
+    for page in pages:
+        text = re.sub(r"<!-- \[\[\[cog.*?\]\]\] -->", "", page.read_text(), flags=re.DOTALL)
+        for target in re.findall(r'\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"', text):
+            file, _, anchor = "".join(target).partition("#")
+            if file.startswith("https:"):
+                continue
+            there = (page.parent / file).resolve() if file else page
+            assert there.exists(), f"{page}: {file}"
+            assert not anchor or anchor in anchors[there], f"{page}: {file}#{anchor}"
+
+
+def anchors_of(page: Path) -> set[str]:
+    """What GitHub makes of its headings, and what is named by itself."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.*)", text, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", each.lower()).strip().replace(" ", "-") for each in headings}
+    return slugs | set(re.findall(r'id="([^"]+)"', text))
 
 
 NAMED = re.compile(r"`([\w/]+\.(?:py|html))(?:: ([\w., ]+))?`")

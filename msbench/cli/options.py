@@ -105,7 +105,7 @@ def _named(names: Callable[[], Iterable[str]]) -> Callable[..., Any]:
 
 
 def _suites() -> Iterable[str]:
-    from msbench.plan.suite import shipped_suites
+    from msbench.plan.shipped import shipped_suites
 
     return shipped_suites()
 

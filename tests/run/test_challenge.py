@@ -150,14 +150,14 @@ def test_records_of_other_versions_are_refused_and_named(
     assert "--records results/tiny" in done.stderr
     assert not (tmp_path / "results/challenges").exists()
     assert "--replicate 3 takes them if three of them, run again, give the same" in done.stderr
-    done = program("challenge", file, "--suite", others, "--replicate", "1")
+    done = call("challenge", file, "--suite", others, "--replicate", "1")
     assert "records of other versions are taken: 1 of 10 trials were run again" in done.stdout
     taken = read(tmp_path / "results/challenges/tiny-new").records
     assert not any("of-another-time" in str(record.job) for record in taken)
     assert len(taken) == 3 * (2 + 3)
     path.write_text("".join(f"{otherwise(line)}\n" for line in changed))
     shutil.rmtree(tmp_path / "results/challenges")
-    done = program("challenge", file, "--suite", others, "--replicate", "1", check=2)
+    done = call("challenge", file, "--suite", others, "--replicate", "1", check=2)
     assert "some gave something else" in done.stderr
     assert re.search(r"sam, seed 0: validation loss \S+ then, \S+ now", done.stderr)
     path.write_text("\n".join(changed[:1]) + "\n")
