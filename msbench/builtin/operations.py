@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from msbench import Batch, Split
 from msbench.builtin.optimizers.inspection import is_steady
+from msbench.builtin.polynomial import Polynomial
 
 Shape = Sequence[int]
 Aside = Callable[[], AbstractContextManager[None]]
@@ -126,10 +127,11 @@ class Tallied:
 class Work:
     """The operations of one phase of training.
 
-    Passes of a steady model and loss are tallied by the shapes of their batches, and one for each
-    shape is counted when training is over. A pass of any other, such as a loss that generates
-    outputs, is made twice, the first time to be counted, with the clock stopped. What the optimizer
-    does besides is counted as it happens: in the first step if it is steady, else in all of them.
+    Passes of a steady model and loss are tallied by the shapes of their batches, and counted when
+    training is over: one for each shape, or as many as tell those of all shapes as a polynomial of
+    lengths. A pass of any other, such as a loss that generates outputs, is made twice, the first
+    time to be counted, with the clock stopped. What the optimizer does besides is counted as it
+    happens: in the first step if it is steady, else in all of them.
 
     Batches are those of the host, so that what is remembered of them takes no memory of a device.
     gradient: places such a batch; its forward and backward pass. processes: that each do what the
@@ -212,13 +214,33 @@ class Work:
         most frequent shapes differ although model and loss are said to be steady."""
         steps = self._steps if self._steady_optimizer else 1
         total = self._passes + self._own.total * steps * self._processes
-        most = max(self._tally.values(), key=lambda each: each.passes, default=None)
+        if not self._tally:
+            return total
+        most = max(self._tally.values(), key=_passes)
+        if self._count(most.last) != self._count(most.first):
+            return math.nan
+        alike: dict[Any, list[Tallied]] = {}
         for tallied in self._tally.values():
-            one = self._count(tallied.first)
-            if tallied is most and self._count(tallied.last) != one:
+            alike.setdefault(_sizes(tallied.first), []).append(tallied)
+        return total + sum(map(self._of_alike, alike.values()))
+
+    def _of_alike(self, tallied: Sequence[Tallied]) -> float:
+        """Of batches of one size. As many are counted as tell all others, and of these the most
+        frequent and the longest; if a polynomial is wrong for one of the two, all are."""
+        found, total, rest = Polynomial(), 0.0, []
+        for each in tallied:
+            if found.at(_lengths(each.first)) is not None:
+                rest.append(each)
+            elif math.isfinite(one := self._count(each.first)):
+                found.add(_lengths(each.first), int(one))
+                total += each.passes * one
+            else:
                 return math.nan
-            total += tallied.passes * one
-        return total
+        told = {id(each): float(found.at(_lengths(each.first)) or 0) for each in rest}
+        held = [max(rest, key=key) for key in (_passes, _longest) if rest]
+        right = all(self._count(each.first) == told[id(each)] for each in held)
+        ones = (told[id(each)] if right else self._count(each.first) for each in rest)
+        return total + sum(each.passes * one for each, one in zip(rest, ones, strict=True))
 
     def _tallied(self, batch: Batch) -> None:
         tallied = self._tally.setdefault(batch.shapes, Tallied(batch, batch))
@@ -234,6 +256,25 @@ class Work:
         except Exception:  # training is worth more than this figure
             return math.nan
         return counter.total
+
+
+def _passes(tallied: Tallied) -> int:
+    return tallied.passes
+
+
+def _longest(tallied: Tallied) -> int:
+    return sum(_lengths(tallied.first))
+
+
+def _sizes(batch: Batch) -> Any:
+    """The number of examples of each array, and whether the batch is full: another kernel may be
+    used then."""
+    *arrays, full = batch.shapes
+    return (*(shape and shape[0] for shape in arrays), full)
+
+
+def _lengths(batch: Batch) -> list[int]:
+    return [length for shape in batch.shapes[:-1] if shape for length in shape[1:]]
 
 
 def _plain(batch: Batch) -> dict[str, Any]:

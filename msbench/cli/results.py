@@ -13,7 +13,7 @@ from msbench.cli.output import terminal_width, write
 @wide_option
 @format_option
 def command(folder: Path, wide: bool, style: str) -> None:
-    """List what was run, when, with what, and how complete it is; the newest first.
+    """List what was run, and how complete it is.
 
     DIR: where to look, in all folders below it, too.  [default: results]
     """

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache, partial
-from itertools import islice
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from msbench.builtin.models.causal import CausalLM
 from msbench.builtin.models.encoder import Encoder
 from msbench.builtin.models.encoder_decoder import EncoderDecoder
 from msbench.builtin.models.lstm import LSTM
-from msbench.builtin.operations import FUSED
+from msbench.builtin.operations import FUSED, Work
 from msbench.builtin.optimizers.local_sgd import diloco, local_sgd
 from msbench.builtin.optimizers.torch_optim import Together, adafactor, adamw, lbfgs, muon, sgd
 from msbench.builtin.optimizers.wrappers import EMA, SAM, SWA, Extragradient, Lookahead
@@ -227,6 +227,38 @@ def test_a_loss_that_is_not_as_steady_as_it_says_is_noticed() -> None:
     drawn = [batch for batch in several if batch.shapes == shapes]
     assert drawn[0].rows[0] % 16 != drawn[-1].rows[0] % 16
     assert math.isnan(by_us(learner("labels", loss=loss), drawn)[0])
+
+
+def test_a_few_shapes_tell_the_operations_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, draw = learner("pairs"), np.random.default_rng(0)
+    for source, target in product(range(3, 9), range(2, 7)):
+        ids = [draw.integers(4, 20, (2, length)) for length in (source, target, target)]
+        made._work._tallied(Batch(*ids, np.arange(2), 2 * target))
+    every = sum(made._work._count(tallied.first) for tallied in made._work._tally.values())
+    counted: list[Batch] = []
+    count = Work._count
+
+    def heard(work: Work, batch: Batch) -> float:
+        counted.append(batch)
+        return count(work, batch)
+
+    monkeypatch.setattr(Work, "_count", heard)
+    assert made.flops() == every
+    assert len(counted) == 10 + 2 + 2, "of 30: all coefficients, two that are held, one again"
+
+
+def test_operations_that_are_no_polynomial_are_counted_for_every_shape() -> None:
+    def loss() -> Any:
+        def even(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
+            total, count = cross_entropy()(model, batch)
+            some = model.head.weight
+            return total + (some @ some.T).sum() * 0 if batch.source.shape[1] % 2 else total, count
+
+        return even
+
+    several = batches("labels", 60)
+    made = learner("labels", loss=loss)
+    assert by_us(made, several)[0] == sum(made._work._count(batch) for batch in several)
 
 
 def test_the_clock_stands_still_for_a_pass_that_only_counts() -> None:

@@ -355,8 +355,8 @@ def test_claims_and_recommend(call: Call) -> None:
         (["compare", QUICK, "--margin", "0"], "a margin of equivalence must be positive, not 0"),
         (["compare", QUICK, "--by", "task"], "there is no 'task'"),
         (
-            ["plot", QUICK, "--kind", "ranks", "-o", "x.pdf"],
-            "x.pdf: a picture ends in .svg or .png",
+            ["plot", QUICK, "--kind", "ranks", "-o", "x.gif"],
+            "x.gif: a picture ends in .svg, .png or .pdf",
         ),
         (
             ["plot", QUICK, "--kind", "ranks", "--along", "steps", "-o", "x.svg"],
