@@ -127,7 +127,7 @@ def _row(folder: Path) -> ResultsRow | None:
 def _look(record: Record, seen: _Seen) -> None:
     trial = record.trial
     if not record.is_yardstick:
-        parts = {kind: trial[kind] for kind in ("task", "model", "loss", "optimizer")}  # type: ignore[literal-required]
+        parts = {kind: trial[kind] for kind in ("task", "model", "loss", "optimizer")}
         for kind, part in parts.items():
             seen.add(kind, display_name(part))
         seen.add("decoder", *map(display_name, trial["decoders"]))

@@ -143,11 +143,14 @@ def _of_decoder(
         return {name: value for name, value in values.items() if name in metric.values}
 
     # To 6 digits, as records have them.
-    examples = {n: [float(f"{x:.6g}") for x in v] for n, v in only(scores.examples).items()}
+    examples: dict[str, list[float | None]] = {
+        name: [float(f"{value:.6g}") for value in values]
+        for name, values in only(scores.examples).items()
+    }
     return {
         **decoded,
         "metrics": {**decoded["metrics"], **only(scores.metrics)},
-        "examples": {**decoded["examples"], **examples},  # type: ignore[typeddict-item]
+        "examples": {**decoded["examples"], **examples},
         "signatures": {**decoded["signatures"], **only(scores.signatures)},
     }
 
