@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from msbench.compare.outputs import Examples, Outputs, Writer
+    from msbench.compare.outputs import Writer
     from msbench.compare.rows import Comparison
+    from msbench.compare.side_by_side import Examples, Outputs
     from msbench.plugins.registry import Registry
     from msbench.records.record import Record
     from msbench.spec import Question
@@ -55,7 +56,7 @@ def highlighted(
 ) -> "Outputs | None":
     """Examples for a page, if outputs were kept; nothing is fetched for them, and what is missing
     is noted."""
-    from msbench.compare.outputs import Outputs, chosen_rows, highlights
+    from msbench.compare.side_by_side import Outputs, chosen_rows, highlights
     from msbench.errors import MsbenchError
     from msbench.records.outputs import folder_of
     from msbench.records.store import find_results

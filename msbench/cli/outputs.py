@@ -21,7 +21,8 @@ from msbench.cli.output import say_skipped, terminal_width, write
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from msbench.compare.outputs import Picks, Writer
+    from msbench.compare.outputs import Writer
+    from msbench.compare.side_by_side import Picks
 
 NUMBER, WIDTH = 5, 80
 """Examples of a task, and characters of a line where no terminal says how many."""
@@ -83,9 +84,9 @@ def command(
     RESULTS: a folder or file of records, or the name of a suite; of several, trials stand
     together.
     """
-    from msbench.compare.outputs import between as apart
-    from msbench.compare.outputs import check_names, chosen_rows, first
-    from msbench.compare.outputs import worst as lowest
+    from msbench.compare.side_by_side import between as apart
+    from msbench.compare.side_by_side import check_names, chosen_rows, first
+    from msbench.compare.side_by_side import worst as lowest
     from msbench.report.outputs import LONGEST, outputs_cells, outputs_text
     from msbench.report.render import rendered
 

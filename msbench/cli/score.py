@@ -91,5 +91,5 @@ def _joined(told: "Sequence[Comparison]", values: "Sequence[str]", without: int)
         for name in ("accuracy", "yardsticks", "against")
     }
     lost = [f"{without} trials have kept no outputs: they are left out"] * bool(without)
-    notes = dict.fromkeys(note for each in told for note in each.notes)
+    notes = [note for note in told[0].notes if all(note in each.notes for each in told)]
     return replace(told[0], **rows, notes=[*notes, *lost])

@@ -1,7 +1,7 @@
-"""What strategies wrote for the same test examples, side by side, and which are worth a look."""
+"""Who has kept outputs: strategies with decoders, and what each wrote for every test example."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -51,45 +51,13 @@ class Writer:
     def scores(self) -> NDArray[np.float64]:
         """(examples,) NaN where not known."""
         decoded = self.record.trial_results["decoding"][self.place]
-        values = decoded["examples"].get(self.metric) or [None] * decoded["count"]
-        return np.array(values, dtype=float)
+        values, count = decoded["examples"].get(self.metric, ()), len(self.outputs)
+        return np.array(values if len(values) == count else [None] * count, dtype=float)
 
     def is_called(self, name: str) -> bool:
         """Whether a name that a user gives is one of its: of its optimizer, its decoder, ..."""
         own = [*StrategyKey.of(self.axes)[1:], self.decoder]
         return name in own or name in [each.partition(" (")[0] for each in own]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Test examples of a task, as people read them."""
-
-    sources: Sequence[Text]
-    references: Sequence[Text]
-
-
-class OutputRow(StrategyRow):
-    """What one strategy wrote for one example."""
-
-    decoder: str
-    seed: int
-    example: int
-    """Its place in the test split, from 0."""
-    why: str
-    """Why it is shown, where it was chosen."""
-    source: Text
-    reference: Text
-    output: Text
-    metric: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Examples with what strategies wrote for them."""
-
-    rows: Sequence[OutputRow]
-    notes: Sequence[str] = field(default_factory=tuple)
 
 
 def writers(
@@ -109,27 +77,7 @@ def writers(
     decides. RecordsError if nobody has kept outputs, MsbenchError if there is no such decoder, or
     no score by that metric.
     """
-    records = list(kept)
-    known = [by_versions(r) for _, r in records if not r.is_yardstick]
-    labels = Labels([r for r in known if r.is_trial or r.status == "ok"])
-    found: dict[tuple[str, int], dict[tuple[StrategyKey, str], Writer]] = {}
-    rows = {(StrategyKey.of(r), r["decoder"]) for r in comparison.accuracy}
-    deciding = {r["task"]: r["metric"] for r in comparison.accuracy if r["decides"]}
-    for folder, record in records:
-        if not record.is_trained or record.status != "ok" or not has_outputs(folder, record):
-            continue
-        if seeds and record.trial["seed"] not in seeds:
-            continue
-        versioned = by_versions(record)
-        axes, seed = labels.axes(versioned), record.trial["seed"]
-        for place, decoded in enumerate(record.trial_results["decoding"]):
-            label = labels.of(versioned, "decoder", decoded["decoder"])
-            key = StrategyKey.of(axes), label
-            if key in rows:
-                names = _metrics(metric, deciding.get(axes["task"], ""), record, decoded)
-                scored = next(iter(names), "")
-                about = (axes, label, seed, folder, record, place, scored, _sign(record, scored))
-                found.setdefault((axes["task"], seed), {})[key] = Writer(*about)
+    found = _candidates(list(kept), comparison, seeds, metric)
     whole = [[w for w in of_task if _is_whole(w, problems)] for of_task in _one_seed(found)]
     if not any(whole):
         raise RecordsError(
@@ -148,109 +96,39 @@ def writers(
     return chosen
 
 
-def by_task(found: Sequence[Writer]) -> dict[str, list[Writer]]:
-    """The writers of each task."""
-    tasks: dict[str, list[Writer]] = {}
-    for each in found:
-        tasks.setdefault(each.axes["task"], []).append(each)
-    return tasks
+Candidates = Mapping[tuple[str, int], Mapping[tuple[StrategyKey, str], Writer]]
+"""By task and seed the writers, by strategy and decoder; of several trials the last."""
 
 
-Picks = Mapping[int, str]
-"""Examples to show, in this order, and why."""
-
-
-def first(found: Sequence[Writer], number: int) -> Picks:
-    """The first examples."""
-    return dict.fromkeys(range(min(number, len(found[0].scores))), "")
-
-
-def worst(found: Sequence[Writer], number: int) -> Picks:
-    """The examples with the lowest scores, as a mean over the writers; the lowest first.
-
-    MsbenchError if no scores per example are known.
-    """
-    means = _goodness(found)
-    if np.isnan(means).all():
-        raise MsbenchError(
-            f"{found[0].axes['task']}: its records have no scores per example, so there is no worst"
-        )
-    order = np.argsort(means, kind="stable")[:number]
-    return {int(at): "" for at in order if not np.isnan(means[at])}
-
-
-def between(found: Sequence[Writer], one: str, other: str, number: int) -> Picks:
-    """The examples for which these two wrote something else, the largest difference of scores
-    first."""
-    sides = [[w for w in found if w.is_called(name)] for name in (one, other)]
-    if not all(sides):
-        return {}
-    gap = np.nan_to_num(np.abs(np.subtract(*map(_goodness, sides))))
-    columns = [[list(w.outputs) for w in side] for side in sides]
-    apart = [at for at in range(len(gap)) if _texts(columns[0], at) != _texts(columns[1], at)]
-    return dict.fromkeys(sorted(apart, key=lambda at: -gap[at])[:number], "")
-
-
-def highlights(found: Sequence[Writer]) -> Picks:
-    """One example each: the best, the median and the worst by mean score, and that in which scores
-    differ most; the first ones where there are no scores."""
-    means = _goodness(found)
-    known = np.flatnonzero(~np.isnan(means))
-    if not len(known):
-        return first(found, 3)
-    order = known[np.argsort(means[known], kind="stable")]
-    spread = np.ptp(np.array([w.scores for w in found])[:, known], axis=0)
-    wanted = {
-        "worst": order[0],
-        "median": order[len(order) // 2],
-        "best": order[-1],
-        "differ most": known[int(np.nanargmax(spread))] if np.nanmax(spread) > 0 else order[0],
-    }
-    picks: dict[int, str] = {}
-    for why, at in wanted.items():
-        picks.setdefault(int(at), why)
-    return picks
-
-
-def output_rows(
-    found: Sequence[Writer], picks: Picks, examples: Examples | None
-) -> list[OutputRow]:
-    """A row for every pick and writer of a task; without examples, with no source and reference."""
-    columns = [(w, w.outputs, w.scores.tolist()) for w in found]
-    return [
-        {
-            **writer.axes,
-            "decoder": writer.decoder,
-            "seed": writer.seed,
-            "example": at,
-            "why": why,
-            "source": examples.sources[at] if examples else "",
-            "reference": examples.references[at] if examples else "",
-            "output": outputs[at],
-            "metric": writer.metric,
-            "score": scores[at],
-        }
-        for at, why in picks.items()
-        for writer, outputs, scores in columns
-    ]
-
-
-def check_names(found: Sequence[Writer], names: Sequence[str]) -> None:
-    """MsbenchError for a name that no writer has, or for two that are of the same."""
-    called = [{id(w) for w in found if w.is_called(name)} for name in names]
-    for name, own in zip(names, called, strict=True):
-        if not own:
-            there = {part for w in found for part in (w.axes["optimizer"], w.decoder)}
-            raise MsbenchError(
-                f"nobody called {name!r} has kept outputs{did_you_mean(name, there)}"
-            )
-    if called[0] & called[1]:
-        raise MsbenchError(f"{names[0]!r} and {names[1]!r} are not two: both mean the same outputs")
-
-
-def _goodness(found: Sequence[Writer]) -> NDArray[np.float64]:
-    """(examples,) mean score over the writers, more being better; NaN where one is not known."""
-    return np.asarray(np.mean([w.sign * w.scores for w in found], axis=0))
+def _candidates(
+    records: Sequence[tuple[Path, Record]],
+    comparison: Comparison,
+    seeds: Sequence[int],
+    metric: str,
+) -> Candidates:
+    """Whose files are there; what is in them is not looked at."""
+    known = [by_versions(r) for _, r in records if not r.is_yardstick]
+    labels = Labels([r for r in known if r.is_trial or r.status == "ok"])
+    rows = {(StrategyKey.of(r), r["decoder"]) for r in comparison.accuracy}
+    deciding = {r["task"]: r["metric"] for r in comparison.accuracy if r["decides"]}
+    found: dict[tuple[str, int], dict[tuple[StrategyKey, str], Writer]] = {}
+    for folder, record in records:
+        if not record.is_trained or record.status != "ok" or not has_outputs(folder, record):
+            continue
+        versioned, seed = by_versions(record), record.trial["seed"]
+        if seeds and seed not in seeds:
+            continue
+        axes = labels.axes(versioned)
+        for place, decoded in enumerate(record.trial_results["decoding"]):
+            if decoded["decoder"] not in record.trial["decoders"]:
+                continue
+            label = labels.of(versioned, "decoder", decoded["decoder"])
+            if (StrategyKey.of(axes), label) in rows:
+                name = _metric(metric, deciding.get(axes["task"], ""), record, decoded)
+                about = (axes, label, seed, folder, record, place, name, _sign(record, name))
+                of_seed = found.setdefault((axes["task"], seed), {})
+                of_seed[StrategyKey.of(axes), label] = Writer(*about)
+    return found
 
 
 def _is_whole(writer: Writer, problems: list[str]) -> bool:
@@ -262,13 +140,7 @@ def _is_whole(writer: Writer, problems: list[str]) -> bool:
         return False
 
 
-def _texts(columns: Sequence[Sequence[Text]], at: int) -> list[Text]:
-    return [column[at] for column in columns]
-
-
-def _one_seed(
-    found: Mapping[tuple[str, int], Mapping[tuple[StrategyKey, str], Writer]],
-) -> list[list[Writer]]:
+def _one_seed(found: Candidates) -> list[list[Writer]]:
     """Of each task the writers of the seed that most have, of several the lowest."""
     best: dict[str, tuple[int, int]] = {}
     for (task, seed), of_seed in found.items():
@@ -290,27 +162,14 @@ def _decoders(
     return deciding or of_task
 
 
-def _metrics(asked: str, deciding: str, record: Record, decoded: DecodedData) -> list[str]:
-    """Metrics with scores per example, the one that is meant first."""
+def _metric(asked: str, deciding: str, record: Record, decoded: DecodedData) -> str:
+    """The metric with scores per example that is meant; empty for none."""
     task = record.trial_results["task"]
     known = decoded["examples"]
     wanted = [asked] if asked else [deciding, task["metric"], *task["also"], *known]
-    return [name for name in wanted if known.get(name)]
+    return next((name for name in wanted if known.get(name)), "")
 
 
 def _sign(record: Record, metric: str) -> int:
     facts = record.trial_results["task"].get("metrics", {}).get(metric)
     return -1 if facts and facts["lower_is_better"] else 1
-
-
-def chosen_rows(
-    found: Sequence[Writer],
-    pick: Callable[[Sequence[Writer]], Picks],
-    ask: Callable[[Writer], Examples | None],
-) -> Outputs:
-    """What `pick` chooses in every task, with its examples, which `ask` gets."""
-    rows = list[OutputRow]()
-    for of_task in by_task(found).values():
-        if picks := pick(of_task):
-            rows += output_rows(of_task, picks, ask(of_task[0]))
-    return Outputs(rows)

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from msbench.compare.outputs import OutputRow, Outputs, Text
+from msbench.compare.outputs import Text
+from msbench.compare.side_by_side import OutputRow, Outputs
 from msbench.errors import printable
 from msbench.report.format import Cells, grouped, number
 from msbench.spec import AXES

@@ -6,8 +6,8 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-from msbench.compare.outputs import Outputs
 from msbench.compare.rows import Comparison
+from msbench.compare.side_by_side import Outputs
 from msbench.errors import printable
 from msbench.report.findings import MARKS, findings, summary
 from msbench.report.format import Cells

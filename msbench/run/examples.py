@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from msbench.compare.outputs import Examples, Text
+from msbench.compare.outputs import Text
+from msbench.compare.side_by_side import Examples
 from msbench.data.sources import Source, check
 from msbench.data.task import BEGIN, END, PAD, Split, Task
 from msbench.data.tokenizer import Tokenizer

@@ -144,7 +144,8 @@ def _of_decoder(
 
     # To 6 digits, as records have them.
     examples: dict[str, list[float | None]] = {
-        n: [float(f"{x:.6g}") for x in v] for n, v in only(scores.examples).items()
+        name: [float(f"{value:.6g}") for value in values]
+        for name, values in only(scores.examples).items()
     }
     return {
         **decoded,
