@@ -19,6 +19,7 @@ from msbench.fitting.model import Fitted
 from msbench.fitting.recipe import find_recipe
 from msbench.plugins.loading import load_plugins
 from msbench.report.answer import answer
+from msbench.report.findings import contests
 from msbench.report.format import varies
 from msbench.report.fragment import fragment
 from msbench.report.frames import frame
@@ -137,12 +138,13 @@ class Results:
 
     @property
     def verdicts(self) -> "pd.DataFrame":
-        """What answers the question: per task and strategy its difference to the baseline, with a
-        95 % interval, the verdict, and how many seeds would decide it."""
-        rows: list[Row] = [row for row in self.comparison.accuracy if row["decides"]]
+        """What the answer says: per task and strategy its difference to the baseline, with a 95 %
+        interval, the verdict, and how many seeds would decide it. `decides`: whether it answers the
+        question that was declared."""
+        rows: list[Row] = [row for group in contests(self.comparison) for row in group]
         by = self.comparison.by
         axes = ("task", *(axis for axis in COMPARED if axis == by or varies(rows, axis)))
-        columns = (*axes, *VERDICT, "n", "n_ok", "seeds_needed", "margin")
+        columns = (*axes, *VERDICT, "n", "n_ok", "seeds_needed", "margin", "decides")
         return self._frame([{name: row[name] for name in columns} for row in rows])
 
     @property

@@ -1,6 +1,8 @@
 """A folder of a fitted model -> what it predicts for new texts."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -64,6 +66,10 @@ class Fitted:
         self._check(texts)
         if not texts:
             return []
+        with _generators_kept():
+            return self._predicted(texts)
+
+    def _predicted(self, texts: Texts) -> list[Any]:
         task = self._reader.task(texts)
         learner = make_learner(self._trial, task, self._registry)
         learner.load(self.folder / WEIGHTS)
@@ -89,6 +95,18 @@ class Fitted:
         parts = (self._trial.model, self._trial.optimizer, *self._trial.decoders)
         names = ", ".join(part.label or part.name for part in parts)
         return f"<Fitted {self.kind} model of {self.folder}: {names}>"
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Put back the state of the generators that a learner seeds for libraries: they are the
+    caller's."""
+    before = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
 
 
 def _reader(bundle: Bundle, trial: Trial, registry: Registry) -> Reader:

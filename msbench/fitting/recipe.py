@@ -96,13 +96,20 @@ def _nothing(task: str, evidence: Evidence, notes: Sequence[str], asked: str) ->
 
 
 def _first_seed(records: Sequence[Record], evidence: Evidence, row: RankedRow) -> Record:
+    """The trial of the lowest seed; one that had the decoder, if it was decoded again."""
     wanted = StrategyKey.of(row)
     of_it = [
         record
         for record in records
         if record.is_trained and record.status == "ok" and evidence.labels.key(record) == wanted
     ]
-    return min(of_it, key=lambda record: record.trial["seed"])
+    decoded = [each for each in of_it if row["decoder"] in _decoders(each, evidence)]
+    return min(decoded or of_it, key=lambda record: record.trial["seed"])
+
+
+def _decoders(record: Record, evidence: Evidence) -> list[str]:
+    """What tables call the decoders of a trial, in its order."""
+    return [evidence.labels.of(record, "decoder", part) for part in record.trial["decoders"]]
 
 
 def _decoder(
@@ -117,8 +124,7 @@ def _decoder(
         return known.get(asked) or registry.resolve(
             "decoder", choice_of(asked, f"--decoder {asked!r}")
         )
-    labels = [evidence.labels.of(record, "decoder", part) for part in record.trial["decoders"]]
-    named = dict(zip(labels, trial.decoders, strict=True))
+    named = dict(zip(_decoders(record, evidence), trial.decoders, strict=True))
     first = [named[label]] if label in named else []
     for part in (*first, *trial.decoders):
         if not registry.find("decoder", part.name).reads_targets:

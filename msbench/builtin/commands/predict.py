@@ -57,7 +57,7 @@ def predict(
     told = [each if isinstance(each, str) else " ".join(each) for each in found]
     if out is None:
         for each in told:
-            click.echo(printable(each))
+            click.echo(printable(_one_line(each)))
         return
     table = [{**row, PREDICTION: each} for (row, _), each in zip(rows, told, strict=True)]
     try:
@@ -118,7 +118,7 @@ def _rows(file: Path, form: Form, kind: str) -> Iterator[tuple[int, Any]]:
 def written(table: Sequence[Row], suffix: str) -> str:
     """The rows as the text of a file."""
     if suffix == ".txt":
-        return "".join(f"{' '.join(row[PREDICTION].splitlines())}\n" for row in table)
+        return "".join(f"{_one_line(row[PREDICTION])}\n" for row in table)
     if suffix in OBJECTS:
         return "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in table)
     names = list(dict.fromkeys(name for row in table for name in row))
@@ -128,6 +128,10 @@ def written(table: Sequence[Row], suffix: str) -> str:
     writer.writeheader()
     writer.writerows({k: _cell(v) for k, v in row.items()} for row in table)
     return text.getvalue()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 def _cell(value: Any) -> Any:
