@@ -51,5 +51,5 @@ def _suites() -> Iterator[dict[str, Any]]:
     from msbench.plan.shipped import described, shipped_suites
 
     for name, path in shipped_suites().items():
-        facts = ("suite", name, "msbench", __version__, described(path), "", 1, [])
+        facts: tuple[Any, ...] = ("suite", name, "msbench", __version__, described(path), "", 1, [])
         yield dict(zip(FACTS, facts, strict=True))
