@@ -112,9 +112,10 @@ def save_costs(registry: Registry, ratios: dict[str, float]) -> None:
 
 
 def built_in(registry: Registry) -> list[str]:
-    """Names of msbench's own optimizers, AdamW first."""
-    own = [each.name for each in registry.of("optimizer") if each.plugin == "msbench"]
-    return sorted(own, key=lambda name: (name != "adamw", name))
+    """Names of msbench's own optimizers of torch, AdamW first."""
+    own = [each for each in registry.of("optimizer") if each.plugin == "msbench"]
+    names = [each.name for each in own if each.learner == "torch"]
+    return sorted(names, key=lambda name: (name != "adamw", name))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ GROUPS = ("frequent", "medium", "rare")
 
 
 def likelihood_by_frequency(
-    task: Task, tokens: Literal["frequent", "medium", "rare"] = "rare"
+    task: Task, of: Literal["frequent", "medium", "rare"] = "rare"
 ) -> Decoder:
     """(B,) log-probability, in nats, of those tokens of each text that are as rare as that.
 
@@ -22,7 +22,7 @@ def likelihood_by_frequency(
     those in between. Where SGD falls behind Adam, it does on the rare ones (Kunstner et al., 2024).
     Bits per byte of the three groups add up to those of `likelihood`.
     """
-    chosen = torch.from_numpy(groups(task) == GROUPS.index(tokens))
+    chosen = torch.from_numpy(groups(task) == GROUPS.index(of))
 
     def decode(model: Any, batch: Batch) -> Tensor:
         losses = token_losses(model(batch).float(), batch.target).double()
