@@ -18,6 +18,7 @@ from msbench.run.failure import reason_of, status_of
 from msbench.run.memory import describe_peak, limited_memory
 from msbench.run.ranks import in_ranks, is_main, ranks_of
 from msbench.run.throughput import run_measurement
+from msbench.run.torchrun import has_members, with_members
 from msbench.run.trial import redecode_trial, run_trial
 from msbench.run.weights import save_weights
 from msbench.spec import Job, Measurement, Trial
@@ -41,7 +42,8 @@ def run_job(
     """
 
     if ranks_of(job) > 1:
-        return in_ranks(job, partial(run_job, job, files, weights, memory, checkpoints))
+        run = partial(run_job, job, files, weights, memory, checkpoints)
+        return with_members(job, run, files, memory) if has_members() else in_ranks(job, run)
 
     def work(registry: Registry) -> Outcome:
         if not isinstance(job, Trial):
