@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,9 +118,11 @@ def command(
     from msbench.data.download import fetch_with_bar
     from msbench.plan.suite import choice_of, load_suite
     from msbench.run.device import limit_threads
-    from msbench.run.driver import run_suite
+    from msbench.run.driver import modules_of, run_suite
     from msbench.run.events import Done, Planned
+    from msbench.run.job import run_job
     from msbench.run.observers import build_observers, observed
+    from msbench.run.torchrun import check_world, leading, leads, serve, world_size
 
     if (max_seeds and not until_verdict) or (until_verdict and seeds):
         raise click.UsageError("--max-seeds goes with --until-verdict, and neither with --seeds")
@@ -139,6 +142,14 @@ def command(
         device=device,
     )
     folder = inside(out, chosen.name)
+    if world_size() > 1 and not dry_run:
+        check_world(chosen)
+        if not leads():
+            take_part = partial(run_job, weights=None)  # the first process alone keeps them
+            serve(folder, take_part, modules_of(chosen, registry))
+            return
+        context.with_resource(leading(folder))
+        chosen = with_overrides(chosen, seeds=None, device=None, workers=1)  # all take part in it
     fetch = None if dry_run else fetch_with_bar
     stop = Stop()
     watching = [choice_of(text, "--observe") for text in observers]

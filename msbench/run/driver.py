@@ -223,6 +223,12 @@ def preload_modules(registry: Registry, entries: Sequence[Entry]) -> list[str]:
     return sorted(own | {module for e in entries for module in e.preload})
 
 
+def modules_of(suite: Suite, registry: Registry) -> list[str]:
+    """What trials of a suite have imported before they start."""
+    choices = [(kind, each) for kind, several in suite.choices().items() for each in several]
+    return preload_modules(registry, [registry.find(k, each.name) for k, each in choices])
+
+
 def entries_of(registry: Registry, trials: Sequence[Trial]) -> list[Entry]:
     """Where the tasks, models and decoders of trials come from."""
     names: set[tuple[Kind, str]] = set()
@@ -293,7 +299,6 @@ def _launch_jobs(
     title: str,
 ) -> Generator[Event, None, None]:
     """Launch jobs of a suite."""
-    choices = [(kind, each) for kind, several in suite.choices().items() for each in several]
     weights = folder / FOLDER if suite.keep_weights else None
     memory = round(suite.memory * GB)
     checkpoints = Checkpoints(folder / CHECKPOINTS, suite.checkpoint) if suite.checkpoint else None
@@ -313,7 +318,7 @@ def _launch_jobs(
         leases=leases,
         stopping=stopping,
         limit=suite.limit * max(map(_strategies, jobs), default=1),
-        preload=preload_modules(registry, [registry.find(k, each.name) for k, each in choices]),
+        preload=modules_of(suite, registry),
     )
     for event in events:
         if checkpoints and isinstance(event, Finished) and event.record.status in ENDED:

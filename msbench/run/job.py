@@ -19,6 +19,7 @@ from msbench.run.memory import describe_peak, limited_memory
 from msbench.run.outputs import Heard, listening
 from msbench.run.ranks import in_ranks, is_main, ranks_of
 from msbench.run.throughput import run_measurement
+from msbench.run.torchrun import has_members, with_members
 from msbench.run.trial import redecode_trial, run_trial
 from msbench.run.weights import save_weights
 from msbench.spec import Job, Measurement, Trial
@@ -44,8 +45,8 @@ def run_job(
     """
 
     if ranks_of(job) > 1:
-        rest = (files, weights, memory, checkpoints, keep_outputs)
-        return in_ranks(job, partial(run_job, job, *rest))
+        run = partial(run_job, job, files, weights, memory, checkpoints, keep_outputs)
+        return with_members(job, run, files, memory) if has_members() else in_ranks(job, run)
 
     def work(registry: Registry) -> Outcome:
         if not isinstance(job, Trial):

@@ -1,6 +1,8 @@
 """Trials on two processes (gloo), held to the same trials in one."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from msbench.errors import SuiteError
+from msbench.errors import MsbenchError, SuiteError
 from msbench.plan.processes import processes_notes
 from msbench.plan.suite import load_suite
 from msbench.plan.trials import plan
@@ -18,8 +20,9 @@ from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.run.job import run_job
 from msbench.run.processes import processes
+from msbench.run.torchrun import check_world, leading, serve
 from msbench.run.weights import weights_file
-from msbench.spec import Trial
+from msbench.spec import Choice, Trial
 
 STRATEGIES = """
 [[optimizer]]
@@ -130,6 +133,47 @@ def test_two_processes_train_as_one_does(
     assert deaths["doomed"].reason == "rank 1 of 2: killed by signal SIGKILL"
     assert deaths["raising"].status == "failed"
     assert deaths["raising"].reason.startswith("rank 1 of 2: ValueError: no such luck")
+
+
+def test_processes_of_torchrun_train_together(
+    planned: tuple[list[Trial], Registry, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials, _, plugin = planned
+    by_name = {trial.optimizer.label or trial.optimizer.name: trial for trial in trials}
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    member = os.fork()
+    if not member:  # what `msbench run` does in the second process
+        os.environ["RANK"] = "1"
+        with suppress(BaseException):
+            serve(tmp_path / "tiny", partial(run_job, weights=None), ["msbench.builtin.learner"])
+            os._exit(0)
+        os._exit(1)
+    monkeypatch.setenv("RANK", "0")
+    with leading(tmp_path / "tiny"):
+        made = {name: run_job(by_name[name], (plugin,)) for name in ("sgd", "doomed", "raising")}
+    _, status = os.waitpid(member, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert list(tmp_path.glob(".*")) == []
+    assert made["doomed"].reason == "rank 1 of 2: killed by signal SIGKILL"
+    assert made["raising"].reason.startswith("rank 1 of 2: ValueError: no such luck")
+    monkeypatch.delenv("RANK")
+    alone = run_job(replace(by_name["sgd"], processes=1), (plugin,))
+    assert (alone.status, made["sgd"].status) == ("ok", "ok"), made["sgd"].reason
+    _compare("sgd", alone, made["sgd"])
+
+
+def test_torchrun_starts_as_many_as_a_suite_says(
+    write_suite: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    suite = load_suite(str(write_suite()))
+    with pytest.raises(MsbenchError, match=r"started 2 processes, and trials are for 1: .*es=2\)"):
+        check_world(suite)
+    check_world(replace(suite, processes=2))
+    elsewhere = replace(suite, processes=2, launcher=Choice("ray"))
+    with pytest.raises(MsbenchError, match="'ray' starts processes itself"):
+        check_world(elsewhere)
 
 
 def _compare(name: str, one: Record, both: Record) -> None:
