@@ -117,6 +117,7 @@ def command(
     from msbench.cli.progress import show_progress
     from msbench.data.download import fetch_with_bar
     from msbench.plan.suite import choice_of, load_suite
+    from msbench.plan.trials import with_overrides
     from msbench.run.device import limit_threads
     from msbench.run.driver import modules_of, run_suite
     from msbench.run.events import Done, Planned
