@@ -181,6 +181,8 @@ class Training:
     batch_size: int = field(default=32, metadata=_POSITIVE)
     validations: int = field(default=4, metadata=_POSITIVE)
     """How often the validation split is measured, evenly over the budget, the last at its end."""
+    validation_examples: int = field(default=0, metadata=_POSITIVE)
+    """How many examples of that split, evenly spread over it and always the same; 0 = all."""
     steps: int = field(default=0, metadata=_POSITIVE)
     """The budget in optimizer steps, whatever they cost, instead of passes."""
     seconds: float = field(default=0.0, metadata={"gt": 0})
@@ -525,7 +527,7 @@ def plain(job: Job) -> dict[str, Any]:
         data = {**_used(data), "throughput": _used(data["throughput"])}
     for trial in data.get("strategies", [data]):
         own = trial.get("training", {})
-        for name in (*MODES, "count", "compared"):
+        for name in (*MODES, "count", "compared", "validation_examples"):
             if name in own and own[name] in _UNUSED[name]:
                 del own[name]
         for name in ("yardstick", "metrics", "processes", "prune_above"):
@@ -608,6 +610,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "yardstick": (False,),
     "processes": (1,),
     "prune_above": ((), []),
+    "validation_examples": (0,),
 }
 """Fields that trials and measurements got later -> the values that mean they are not used."""
 

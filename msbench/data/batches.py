@@ -32,10 +32,15 @@ def training_batches(
             yield from split.batches(pool, size, round_to)
 
 
-def evaluation_batches(split: Split, size: int, round_to: int = 1) -> list[Batch]:
-    """Every example once, those of similar length together; `Batch.rows` says which."""
-    chunks = _by_length(split, np.arange(len(split)), size)
-    return [split.batch(rows, round_to) for rows in chunks]
+def evaluation_batches(split: Split, size: int, round_to: int = 1, most: int = 0) -> list[Batch]:
+    """Every example once, those of similar length together; `Batch.rows` says which.
+
+    most: only so many, evenly spread over the split; 0 = all.
+    """
+    rows = np.arange(len(split))
+    if 0 < most < len(split):
+        rows = np.linspace(0, len(split) - 1, most).astype(int)
+    return [split.batch(chunk, round_to) for chunk in _by_length(split, rows, size)]
 
 
 def longest_batch(split: Split, size: int, round_to: int = 1) -> Batch:

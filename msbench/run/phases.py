@@ -89,6 +89,12 @@ class Keeping:
         self.checkpoint.write(self.learner, asdict(replace(self.start, at=progress)))
 
 
+def validation_batches(trial: Trial, task: Task) -> list[Batch]:
+    """What validation losses are of."""
+    most = trial.training.validation_examples
+    return evaluation_batches(task.validation, EVALUATION_BATCH, most=most)
+
+
 def train_phases(
     learner: Learner,
     trial: Trial,
@@ -109,7 +115,7 @@ def train_phases(
     start = Position.of(found) if found else Position()
     run, cost = start.run, start.cost
     batches = islice(trial_batches(trial, task), start.batches, None)
-    validation = validation or evaluation_batches(task.validation, EVALUATION_BATCH)
+    validation = validation or validation_batches(trial, task)
     longest = longest_batch(task.train, trial.training.batch_size, rounding(trial))
     for number, phase in list(enumerate(trial.stages()))[start.phase :]:
         loss, optimizer = (

@@ -24,7 +24,7 @@ from msbench.run.checkpoint import Checkpoint
 from msbench.run.decode import decode
 from msbench.run.guards import changed_by, checksums, guards
 from msbench.run.learner import Decoder, Learner
-from msbench.run.phases import EVALUATION_BATCH, Cost, train_phases
+from msbench.run.phases import EVALUATION_BATCH, Cost, train_phases, validation_batches
 from msbench.run.ranks import is_main
 from msbench.run.seeds import derive
 from msbench.spec import DIGEST, Kind, Part, Trial
@@ -55,7 +55,7 @@ def run_trial(
     # Decoders before training: if one cannot be built, nothing is lost.
     decoders = build_decoders(trial.decoders, shown, registry)
     setup = perf_counter() - start
-    validation = evaluation_batches(task.validation, EVALUATION_BATCH)
+    validation = validation_batches(trial, task)
     before = checksums(validation)
     training, cost = train_phases(learner, trial, shown, registry, validation, checkpoint)
     found = guards(learner, training, checksums(validation) != before)

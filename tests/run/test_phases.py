@@ -18,6 +18,7 @@ from msbench.builtin.models.encoder import Encoder
 from msbench.builtin.models.lstm import LSTM
 from msbench.builtin.optimizers.torch_optim import sgd
 from msbench.builtin.optimizers.wrappers import EMA
+from msbench.builtin.tasks.numbers import numbers_fr
 from msbench.data.task import Split, Task
 from msbench.errors import SuiteError
 from msbench.plan.suite import load_suite
@@ -25,7 +26,8 @@ from msbench.plan.trials import plan
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
 from msbench.run.job import run_job
-from msbench.spec import Part, Trial, digest, identity
+from msbench.run.phases import validation_batches
+from msbench.spec import Part, Trial, digest, identity, plain
 
 Write = Callable[..., Path]
 
@@ -259,3 +261,14 @@ def test_local_workers_weights_are_counted_once() -> None:
     learner.train_step(learner.task.train.batch(np.arange(ROWS)))
     # Three workers beside the one in the model, and where they met; no gradients before a meeting.
     assert learner.optimizer_bytes() == pytest.approx(4 * 4 * learner.parameters(), rel=0.01)
+
+
+def test_validation_is_of_so_many_examples_and_of_all_by_default(phased: list[Trial]) -> None:
+    trial, task = phased[0], numbers_fr(below=200, examples=200)
+    whole = validation_batches(trial, task)
+    assert sum(len(batch.rows) for batch in whole) == len(task.validation)
+    some = replace(trial, training=replace(trial.training, validation_examples=7))
+    rows = sorted(row for batch in validation_batches(some, task) for row in batch.rows)
+    assert rows == np.linspace(0, len(task.validation) - 1, 7).astype(int).tolist()
+    assert some.key != trial.key
+    assert "validation_examples" not in plain(trial)["training"], "as records of before"
