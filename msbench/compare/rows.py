@@ -1,7 +1,7 @@
 """The rows of every table, and the comparison that holds them.
 
 Values are plain and unrounded; NaN is "not known". The columns are those of the csv and json that
-`msbench compare` prints and of the data frames of `msbench.frames`: docs/compare.md explains them.
+`msbench compare` prints and of the data frames of `msbench.Results`: docs/compare.md explains them.
 """
 
 from collections.abc import Mapping, Sequence

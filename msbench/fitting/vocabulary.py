@@ -10,8 +10,10 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 
@@ -22,7 +24,7 @@ from msbench.data.task import UNKNOWN, Task
 PREPARED = "prepared"
 """The folder of prepared arrays in the cache."""
 
-TOKENIZER = f"{TEXT}tokenizer"
+TOKENIZER = f"{TEXT}tokenizer.npy"
 """What a tokenizer is called among the arrays that it made."""
 
 
@@ -68,6 +70,7 @@ def _in_order(folder: Path) -> list[Path]:
 
 
 def _tokenizers(path: Path) -> Iterator[str]:
-    with np.load(path, allow_pickle=False) as arrays:
-        if TOKENIZER in arrays:
-            yield json.loads(arrays[TOKENIZER].tobytes())
+    with ZipFile(path) as arrays:
+        if TOKENIZER in arrays.namelist():
+            text = np.lib.format.read_array(BytesIO(arrays.read(TOKENIZER)), allow_pickle=False)
+            yield json.loads(text.tobytes())
