@@ -40,8 +40,8 @@ def check_alone() -> None:
     and do other trials."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise MsbenchError(
-            "torchrun has started several processes, of which only one can drive: use `torchrun "
-            "... -m msbench run SUITE`, or call msbench.run_job in every one of them"
+            "msbench run starts the processes of a trial itself (processes = N): run it without "
+            "torchrun, or call msbench.run_job in a script of yours under torchrun"
         )
 
 
@@ -70,7 +70,7 @@ def in_ranks(job: Job, run: Callable[[], Record]) -> Record:
             "MSBENCH_RENDEZVOUS": f"file://{Path(folder) / 'meeting'}",
             "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", LOOPBACK),
         }
-        ranks = [start_rank(number, told, run) for number in range(ranks_of(job))]
+        ranks = [_start(number, told, run) for number in range(ranks_of(job))]
         made: dict[int, Record] = {}
         try:
             for rank, each in _records(job, ranks):
@@ -80,11 +80,11 @@ def in_ranks(job: Job, run: Callable[[], Record]) -> Record:
                 made[rank.number] = each
         finally:
             for rank in ranks:
-                end_rank(rank)
+                _end(rank)
     return made[0]
 
 
-def start_rank(number: int, told: Mapping[str, str], run: Callable[[], Record]) -> Rank:
+def _start(number: int, told: Mapping[str, str], run: Callable[[], Record]) -> Rank:
     """Fork a rank, which is told who it is in the variables that `torchrun` uses."""
     ours, theirs = Pipe(duplex=False)
     sys.stdout.flush()
@@ -93,8 +93,7 @@ def start_rank(number: int, told: Mapping[str, str], run: Callable[[], Record]) 
     if not process:
         end_with_parent()
         ours.close()
-        local = os.environ.get("LOCAL_RANK", str(number))
-        os.environ.update({**told, "RANK": str(number), "LOCAL_RANK": local})
+        os.environ.update({**told, "RANK": str(number), "LOCAL_RANK": str(number)})
         _be(run, theirs)
     theirs.close()
     return Rank(number, process, ours)
@@ -121,12 +120,11 @@ def _records(job: Job, ranks: list[Rank]) -> Iterator[tuple[Rank, Record]]:
     left = {rank.pipe: rank for rank in ranks}
     while left:
         ended = [left.pop(pipe) for pipe in wait(list(left))]  # type: ignore[call-overload]
-        told = [(rank, record_of_rank(job, rank)) for rank in ended]
+        told = [(rank, _record(job, rank)) for rank in ended]
         yield from sorted(told, key=lambda each: each[1].status != "crashed")
 
 
-def record_of_rank(job: Job, rank: Rank) -> Record:
-    """The record that a rank sent; of one that died, how."""
+def _record(job: Job, rank: Rank) -> Record:
     try:
         return Record.from_json(rank.pipe.recv_bytes())
     except (EOFError, OSError, ValueError):
@@ -141,8 +139,7 @@ def _death(rank: Rank) -> str:
     return f"killed by signal {signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
 
 
-def end_rank(rank: Rank) -> None:
-    """End it, if it has not ended."""
+def _end(rank: Rank) -> None:
     rank.pipe.close()
     if rank.process:
         with suppress(ProcessLookupError):

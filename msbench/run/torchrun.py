@@ -21,7 +21,12 @@ from uuid import uuid4
 from msbench.errors import MsbenchError
 from msbench.records.record import Record, record
 from msbench.run.device import machine
-from msbench.run.ranks import GOOD, LOOPBACK, Rank, end_rank, record_of_rank, start_rank
+from msbench.run.ranks import GOOD, LOOPBACK, Rank
+
+# Not renamed there: that file is part of what trials are identified by.
+from msbench.run.ranks import _end as end_rank
+from msbench.run.ranks import _record as record_of_rank
+from msbench.run.ranks import _start as start_rank
 from msbench.spec import Job, Suite, Trial, job_from_json, job_to_json
 
 SPOOL = "MSBENCH_TORCHRUN"
@@ -129,9 +134,9 @@ def serve(folder: Path, do: Do, preload: Sequence[str]) -> None:
             if child:
                 end_rank(child)  # the driver has given it up
             number, job = order["number"], job_from_json(order["job"])
-            child = start_rank(
-                rank, order["told"], partial(do, job, order["files"], memory=order["memory"])
-            )
+            run = partial(do, job, order["files"], memory=order["memory"])
+            local = os.environ.get("LOCAL_RANK", str(rank))
+            child = start_rank(rank, order["told"], partial(_on_device, local, run))
         if child and child.pipe.poll(POLL):
             made = record_of_rank(job, child)
             end_rank(child)
@@ -142,6 +147,12 @@ def serve(folder: Path, do: Do, preload: Sequence[str]) -> None:
             sleep(POLL)
     if child:
         end_rank(child)
+
+
+def _on_device(local: str, run: Callable[[], Record]) -> Record:
+    """Runs in a rank: of several machines, its number on this one says which GPU is its own."""
+    os.environ["LOCAL_RANK"] = local
+    return run()
 
 
 def _together(job: Trial, rank: Rank, answers: Callable[[], dict[int, Any]]) -> Record:
