@@ -13,7 +13,9 @@ from msbench.cli.output import terminal_width, write
 @wide_option
 @format_option
 def command(folder: Path, wide: bool, style: str) -> None:
-    """List what was run, when, with what, and how complete it is; the newest first.
+    """List what was run, and how complete it is.
+
+    A row for each folder of records, the newest first: when it was run, and with what.
 
     DIR: where to look, in all folders below it, too.  [default: results]
     """
