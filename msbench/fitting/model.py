@@ -1,6 +1,6 @@
 """A folder of a fitted model -> what it predicts for new texts."""
 
-import random
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -12,12 +12,13 @@ import numpy as np
 from msbench.data.batches import evaluation_batches
 from msbench.data.tokenizer import Tokenizer
 from msbench.data.withheld import blind
-from msbench.errors import MsbenchError
+from msbench.errors import MsbenchError, PluginWarning
 from msbench.fitting.folder import WEIGHTS, Bundle, as_installed, read_bundle
 from msbench.fitting.reader import Reader, Texts
 from msbench.plugins.loading import load_plugins
 from msbench.plugins.options import supplied
 from msbench.plugins.registry import Registry
+from msbench.plugins.state import kept_state
 from msbench.run.phases import EVALUATION_BATCH
 from msbench.run.trial import build_decoders, make_learner
 from msbench.spec import Trial
@@ -66,7 +67,7 @@ class Fitted:
         self._check(texts)
         if not texts:
             return []
-        with _generators_kept():
+        with self._state_kept():
             return self._predicted(texts)
 
     def _predicted(self, texts: Texts) -> list[Any]:
@@ -82,6 +83,16 @@ class Fitted:
             found.update(zip(np.asarray(batch.rows).tolist(), predicted, strict=True))
         return self._reader.told([found[row] for row in range(len(texts))], task.test)
 
+    @contextmanager
+    def _state_kept(self) -> Iterator[None]:
+        """Put back what learners set for a whole process, which is the caller's here: threads,
+        generators of random numbers."""
+        entry = self._registry.find("learner", self._trial.learner.name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PluginWarning)
+            with kept_state(entry.plugin, "predicting", entry.shared):
+                yield
+
     def _check(self, texts: Texts) -> None:
         pairs = [not isinstance(text, str) and len(text) == 2 for text in texts]
         if isinstance(texts, str):
@@ -95,18 +106,6 @@ class Fitted:
         parts = (self._trial.model, self._trial.optimizer, *self._trial.decoders)
         names = ", ".join(part.label or part.name for part in parts)
         return f"<Fitted {self.kind} model of {self.folder}: {names}>"
-
-
-@contextmanager
-def _generators_kept() -> Iterator[None]:
-    """Put back the state of the generators that a learner seeds for libraries: they are the
-    caller's."""
-    before = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
 
 
 def _reader(bundle: Bundle, trial: Trial, registry: Registry) -> Reader:

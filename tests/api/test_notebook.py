@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,9 @@ def check_model(call: Callable[..., Result], model: Fitted, folder: Path) -> Non
         "gap.jsonl:2: 'message' is empty"
         in call("predict", str(model.folder), "gap.jsonl", check=2).stderr
     )
+    before = random.getstate()
+    assert model.predict(["code"]) == ["login"]
+    assert random.getstate() == before
     with pytest.raises(MsbenchError, match="a list of texts"):
         model.predict("one text")
     assert "is not empty" in call("fit", "tickets", "-o", str(model.folder), check=74).stderr
