@@ -3,7 +3,7 @@
     python studies/new_user.py    # writes results/reference/new-user.txt
 
 They run in a new virtual environment, in a folder that has the wheel, the versions that it is
-tested with, and 2,000 reviews with their verdicts as a CSV file. docs/tasks.md shows the transcript.
+tested with, and 2,000 reviews with their verdicts as a CSV file. docs/tasks.md shows what they say.
 """
 
 import csv

@@ -14,13 +14,10 @@ from msbench.cli.output import terminal_width, write
 @format_option
 def command(folder: Path, wide: bool, style: str) -> None:
     """List what was run, and how complete it is.
-    <<<<<<< HEAD
-    =======
 
-        A row for each folder of records, the newest first: when it was run, and with what.
-    >>>>>>> outputs
+    A row for each folder of records, the newest first: when it was run, and with what.
 
-        DIR: where to look, in all folders below it, too.  [default: results]
+    DIR: where to look, in all folders below it, too.  [default: results]
     """
     from msbench.compare.overview import overview
     from msbench.report.overview_tables import SPARE, overview_cells

@@ -12,7 +12,6 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, Protocol
@@ -122,11 +121,12 @@ def serve(folder: Path, do: Do, preload: Sequence[str]) -> None:
 
     preload: modules to import once, before the first.
     """
+    from msbench.run.preloaded import preload as import_all  # late: it finds out what workers need
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is for the driver
     spool, rank = _spool(folder), int(os.environ["RANK"])
     _join(spool, rank)
-    for module in preload:
-        import_module(module)
+    import_all(list(preload))
     number, child = "", None
     while spool.is_dir():
         order = _read(spool / "order") or {"number": number}
