@@ -1,7 +1,9 @@
 # Needs Python 3.11 or newer and make; everything else is set up here.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN = .venv/bin
-INSTALL = install --quiet --disable-pip-version-check -c constraints.txt
+# Packages that come as sources are built as PEP 517 says: older versions of pip would run their setup.py, and seqeval's
+# then fetches whatever is newest.
+INSTALL = install --quiet --disable-pip-version-check --use-pep517 -c constraints.txt
 PIP = $(BIN)/python -m pip $(INSTALL)
 OVER = .venv/with-plugins
 TESTS ?= tests plugins
