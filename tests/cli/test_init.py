@@ -41,6 +41,7 @@ def test_a_file_is_looked_at_and_its_suite_runs(
     suite = load_suite("tickets.toml")
     trials = plan(suite, registry, (), fingerprint)
     trial = next(each for each in trials if each.optimizer.name == "adamw")
+    assert trial.model.name == "bag"
     record = run_job(trial)
     assert record.status == "ok", record.reason
     assert "tickets.toml exists" in call("init", "tickets.csv", check=2).stderr
