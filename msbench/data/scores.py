@@ -1,8 +1,8 @@
 """Scores from the reference libraries, over a test set and per example.
 
 Accuracy, F1 and ROUGE are shares (0 to 1); BLEU and chrF are points (0 to 100), as in their papers
-and tools; `metrics` has the facts of each. scikit-learn and seqeval take seconds to import and are
-imported when they are first used.
+and tools; `metrics` has the facts of each. scikit-learn takes seconds to import, and is when it is
+first used.
 """
 
 import math
@@ -72,28 +72,46 @@ def calibration_error(confidence: Any, correct: Any, bins: int = 15) -> float:
 
 
 def span_f1(predictions: Sequence[Sequence[str]], references: Sequence[Sequence[str]]) -> Scores:
-    """F1, precision and recall of whole spans with their label, in BIO tags (CoNLL), by seqeval.
+    """F1, precision and recall of whole spans with their label, over all texts (CoNLL).
 
     Also the share of texts whose spans are all right, and of words with the right tag. Per
     example: F1 of its spans, 1 if neither side has any.
     """
-    from seqeval.metrics import f1_score, precision_score, recall_score
-    from seqeval.metrics.sequence_labeling import get_entities
-
-    predicted, gold = [list(p) for p in predictions], [list(r) for r in references]
-    texts = list(zip(predicted, gold, strict=True))
+    texts = list(zip(predictions, references, strict=True))
     tags = [p == r for pair in texts for p, r in zip(*pair, strict=True)]
-    spans = [(set(get_entities(p)), set(get_entities(r))) for p, r in texts]
-    measures = {"span_f1": f1_score, "precision": precision_score, "recall": recall_score}
-    any_span = any(p or r for p, r in spans)
-    metrics = {
-        name: float(measure(gold, predicted, zero_division=0)) if any_span else 1.0
-        for name, measure in measures.items()
-    }
+    spans = [(spans_of(p), spans_of(r)) for p, r in texts]
+    right = sum(len(p & r) for p, r in spans)
+    found, wanted = (sum(map(len, side)) for side in zip(*spans, strict=True))
+    any_span = found or wanted
     exact = [float(p == r) for p, r in spans]
     f1 = [2 * len(p & r) / (len(p) + len(r)) if p or r else 1.0 for p, r in spans]
-    metrics |= {"exact": _mean(exact), "tag_accuracy": _mean(tags)}
+    metrics = {
+        "span_f1": 2 * right / (found + wanted) if any_span else 1.0,
+        "precision": right / max(1, found) if any_span else 1.0,
+        "recall": right / max(1, wanted) if any_span else 1.0,
+        "exact": _mean(exact),
+        "tag_accuracy": _mean(tags),
+    }
     return Scores(metrics, {"span_f1": f1, "exact": exact})
+
+
+def spans_of(tags: Sequence[str]) -> set[tuple[str, int, int]]:
+    """(label, first place, last place) of every span, as CoNLL's evaluation reads tags.
+
+    Tjong Kim Sang and Buchholz, 2000: also where one begins with I-, and with E- and S- of other
+    schemes.
+    """
+    found, first = set[tuple[str, int, int]](), 0
+    before, label_before = "O", "_"
+    for place, tag in enumerate([*tags, "O"]):
+        mark, label = tag[:1], tag[1:].partition("-")[2] or tag[1:].removeprefix("-") or "_"
+        other = label != label_before
+        if before in "ES" or (before in "BI" and mark in "BSO") or (before != "O" and other):
+            found.add((label_before, first, place - 1))
+        if mark in "BS" or (mark in "IE" and before in "OES") or (mark != "O" and other):
+            first = place
+        before, label_before = mark, label
+    return found
 
 
 def perplexity(predictions: Sequence[float], references: Sequence[tuple[int, int]]) -> Scores:

@@ -16,7 +16,6 @@ MEASURED = (
     "sacrebleu",
     "rouge-score",
     "scikit-learn",
-    "seqeval",
 )
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

