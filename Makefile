@@ -48,7 +48,7 @@ check-types: .venv/dev
 	$(BIN)/lint-imports
 
 check-documents: .venv/dev
-	$(BIN)/cog --check -r README.md docs/*.md plugins/*/README.md
+	$(BIN)/cog --check --diff README.md docs/*.md plugins/*/README.md
 
 check-style: .venv/dev
 	$(BIN)/ruff format --check .
