@@ -41,18 +41,17 @@ def refuse_special(path: Path) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write to another file and move it, so that nobody reads half; OSError leaves nothing."""
-    import tempfile  # late: msbench --help loads this file
+    from uuid import uuid4  # late: msbench --help loads this file
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        half = Path(file.name)
-        try:
+    half = path.parent / f".{uuid4().hex}"  # not tempfile's, which nobody else may read
+    try:
+        with half.open("xb") as file:
             file.write(content)
-            file.flush()
-            half.replace(path)
-        except BaseException:
-            half.unlink(missing_ok=True)
-            raise
+        half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
 
 
 def _kind(mode: int) -> str:
