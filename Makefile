@@ -16,8 +16,9 @@ CHECKS = check-style check-parts check-types check-documents
 
 .PHONY: run test test-plugins large torture check $(CHECKS) bench docs site pictures references browser format wheel clean
 
-run: .venv/run  ## the main job: five optimizers, three tasks, their tables
-	$(BIN)/msbench run quick
+# 3 says that it is complete, though a trial diverged: that is a result, not a fault.
+run: .venv/run  ## the main job: five optimizers, three tasks, their answer
+	$(BIN)/msbench run quick || test $$? -eq 3
 
 test: .venv/dev  ## all tests
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(TESTS)
