@@ -265,6 +265,11 @@ def _contradictions(suite: Suite) -> Iterator[str]:
     yield from question_problems(suite)
     if suite.tuned_by and suite.tuning is not None:
         yield "tuned_by: says who chose the options, and [tuning] chooses them here"
+    if suite.tuning is not None and suite.tuning.prune:
+        if suite.tuning.select != "loss":
+            yield "tuning.prune: looks at losses, and select = 'metric' does not"
+        if all(each.validations < 2 for each in suite.training.values()):
+            yield "tuning.prune: stops at a validation before the last, and there is one alone"
     for number, name in enumerate(names, start=1):
         for problem in _budget_problems(suite.training[name], suite.limit):
             yield f"task[{number}].training: {problem}"

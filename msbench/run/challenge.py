@@ -87,6 +87,11 @@ def check_replicated(taken: Taken, again: Iterable[Record], others: Path) -> str
     before = {record.key: record for record in taken.records}
     keys = {trial.key for trial in taken.again}
     done = [record for record in again if record.key in keys]
+    if len(done) < len(keys):
+        raise RecordsError(
+            f"{others}: records of other versions cannot be taken: {len(keys) - len(done)} of "
+            f"{len(keys)} trials that were run again left no record"
+        )
     if found := differences(done, before):
         raise RecordsError(
             f"{others}: records of other versions cannot be taken: of {len(done)} trials that were "

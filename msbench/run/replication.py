@@ -62,15 +62,14 @@ def _choice(kind: Kind, part: Part) -> Choice:
 
 
 def sample_of(trials: Iterable[Trial], count: int, baseline: str) -> list[Trial]:
-    """The trials to run again: of every task in turn, the baseline's before those of others, none
-    of a search."""
+    """The trials to run again: of every task in turn, the baseline's before those of others, those
+    of searches last."""
     by_task: dict[str, list[Trial]] = {}
     for trial in trials:
-        if not trial.is_search:
-            by_task.setdefault(display_name(trial.task), []).append(trial)
+        by_task.setdefault(display_name(trial.task), []).append(trial)
 
-    def order(trial: Trial) -> tuple[bool, int]:
-        return display_name(trial.optimizer) != baseline, trial.seed
+    def order(trial: Trial) -> tuple[bool, bool, int]:
+        return trial.is_search, display_name(trial.optimizer) != baseline, trial.seed
 
     queues = [iter(sorted(each, key=order)) for each in by_task.values()]
     return list(_in_turn(queues))[:count]
@@ -101,18 +100,20 @@ def _differences(record: Record, before: Record) -> Iterator[str]:
     then, now = before.validation_curve, record.validation_curve
     if len(then) != len(now) or not all(map(_same, then, now)):
         yield f"{name}: validation loss {_last(then)} then, {_last(now)} now"
-    for old, new in zip(_scores(before), _scores(record), strict=False):
-        if old[0] == new[0] and not _same(old[1], new[1]):
-            yield f"{name}: {old[0]} {old[1]:.6g} then, {new[1]:.6g} now"
+    old, new = _scores(before), _scores(record)
+    for place, metric in sorted(old.keys() | new.keys()):
+        scores = [each.get((place, metric), math.inf) for each in (old, new)]
+        if not _same(*scores):
+            yield f"{name}: {metric} of decoder {place} {scores[0]:.6g} then, {scores[1]:.6g} now"
 
 
-def _scores(record: Record) -> list[tuple[str, float]]:
-    """(decoder and metric, score) of all that were measured."""
-    return [
-        (f"{decoded['decoder']['name']} {metric}", math.nan if score is None else score)
-        for decoded in record.trial_results.get("decoding", ())
-        for metric, score in sorted(decoded["metrics"].items())
-    ]
+def _scores(record: Record) -> dict[tuple[int, str], float]:
+    """All that were measured, by the decoder's place from 1 and the metric."""
+    return {
+        (place, metric): math.nan if score is None else score
+        for place, decoded in enumerate(record.trial_results.get("decoding", ()), start=1)
+        for metric, score in decoded["metrics"].items()
+    }
 
 
 def _same(then: float, now: float) -> bool:

@@ -24,6 +24,7 @@ from msbench.records.record import Record, Status, record
 from msbench.records.store import read
 from msbench.report.render import render
 from msbench.run.job import run_job
+from msbench.run.replication import sample_of
 from msbench.spec import Choice, Suite, Trial, Tuning
 
 pytestmark = pytest.mark.usefixtures("server")
@@ -58,6 +59,12 @@ def finished(trial: Trial, *losses: float, status: Status = "ok") -> Record:
 def point_of(trial: Trial) -> int:
     assert trial.tuned is not None
     return trial.tuned.point
+
+
+def test_trials_of_a_search_are_replicated_where_there_are_no_others(search: list[Trial]) -> None:
+    sample = sample_of(search, 2, "adamw")
+    assert [trial.optimizer.name for trial in sample] == ["adamw", "adamw"]
+    assert len({trial.key for trial in sample}) == 2
 
 
 def test_points_are_the_same_everywhere_and_nested() -> None:
@@ -136,6 +143,10 @@ def test_bad_spaces_are_refused(space: str, expected: str, problems: Problems) -
         (
             {**TUNED, "points = 3": "points = 3\nprune = true"},
             "tuning.prune: is for method = 'bracket', and this is 'halton'",
+        ),
+        (
+            {"[throughput]": "[tuning]\nprune = true\nselect = 'metric'\n[throughput]"},
+            "tuning.prune: looks at losses, and select = 'metric' does not",
         ),
         ({**TUNED, "seeds = 2": "seeds = [10000]"}, "winners run with fresh ones"),
     ],
