@@ -14,7 +14,7 @@ from typing import Any
 from figures import figure, line, save
 from synthetic import measure, records, row
 
-from msbench.spec import digest
+from msbench.spec import group_of, key_of
 
 SEEDS, POINTS = 50, 6
 
@@ -36,7 +36,7 @@ def search_of(record: Any) -> Iterator[Any]:
         job["optimizer"]["options"]["lr"] = rate = 1e-4 * 3**point
         search = {"stage": "search", "point": point, "points": POINTS, "edge": []}
         job["tuned"] = {**search, "options": {"lr": rate}}
-        trial["group"] = trial["key"] = digest([record["key"], point])
+        trial |= {"key": key_of(job), "group": group_of(job)}
         for each in trial["results"]["training"]["curve"]:
             each["validation_loss"] *= 1 + 0.1 * abs(point - 3)
         yield trial

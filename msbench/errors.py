@@ -72,7 +72,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     from difflib import get_close_matches  # late: most commands go right
 
-    names = sorted(known)
+    names = sorted({*known})
     near = get_close_matches(word, names, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {near[0]!r}?"

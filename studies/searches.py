@@ -2,11 +2,11 @@
 
     python studies/searches.py [--draws N]
 
-results/reference/optimizers has six rates of each of eighteen optimizers on three tasks, and five
-more seeds of each winner. Of every optimizer and task, the logarithm of the validation loss is
-interpolated over that of the rate; its mean over seeds at the winner. Nothing better is known
-beyond the outermost rates, so there the curve is taken to be its mirror image, and to be infinite
-where training diverged. A trial's loss is lognormal around it, with the spread of the five seeds.
+results/reference/optimizers has a bracket of rates of each of eighteen optimizers on three tasks,
+and fresh seeds of each winner. Of every optimizer and task, the logarithm of the validation loss is
+interpolated over that of the rate, other options as at the start; its mean where several seeds were
+tried. Beyond the outermost rates the curve is taken to be its mirror image, and to be infinite
+where training diverged. A trial's loss is lognormal around it, with the spread of the fresh seeds.
 Every draw shifts the declared range by up to a quarter of a decade either way, so that neither
 search starts where the records happen to be. The searches themselves are those of msbench.
 
@@ -71,20 +71,44 @@ class Curve:
 
 def curves(records: Iterable[Record], spaces: Mapping[str, Space]) -> list[Curve]:
     """A curve for every optimizer and task with a search of a rate. spaces: by optimizer."""
-    losses: dict[tuple[str, str], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    searched: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    finals: dict[tuple[str, str], list[float]] = defaultdict(list)
     for record in records:
-        if record.is_trial and (tuned := record.trial.get("tuned")):
+        if record.is_trial and record.trial.get("tuned"):
             key = record.trial["task"]["name"], record.trial["optimizer"]["name"]
-            (rate,) = tuned["options"].values()
-            losses[key][rate].append(record.validation_loss)
-    return [_curve(*key, by_rate, spaces[key[1]]) for key, by_rate in sorted(losses.items())]
+            if record.is_search:
+                searched[key].append(record)
+            else:
+                finals[key].append(record.validation_loss)
+    return [
+        _curve(*key, _by_rate(found), finals[key], spaces[key[1]])
+        for key, found in sorted(searched.items())
+    ]
 
 
-def _curve(task: str, optimizer: str, by_rate: Mapping[float, list[float]], space: Space) -> Curve:
+def _by_rate(searched: Sequence[Record]) -> Mapping[float, list[float]]:
+    """The losses at every rate that was tried while all other options were as at the start."""
+    order = sorted(searched, key=lambda record: record.trial["tuned"]["point"])
+    first, second = (record.trial["tuned"]["options"] for record in order[:2])
+    (rate,) = (name for name in first if first[name] != second[name])  # a bracket begins with it
+    losses: dict[float, list[float]] = defaultdict(list)
+    for record in order:
+        options = record.trial["tuned"]["options"]
+        if {**options, rate: first[rate]} == first:
+            losses[options[rate]].append(record.validation_loss)
+    return losses
+
+
+def _curve(
+    task: str,
+    optimizer: str,
+    by_rate: Mapping[float, list[float]],
+    finals: Sequence[float],
+    space: Space,
+) -> Curve:
     known = {math.log10(rate): _logs(values) for rate, values in sorted(by_rate.items())}
     means = {rate: float(np.mean(logs)) for rate, logs in known.items() if logs}
     lost = [rate for rate, logs in known.items() if not logs]
-    seeds = max(known.values(), key=len)
     nodes = np.array(list(means))
     grid = np.arange(nodes[0] - 2, nodes[-1] + 2, 0.01)
     mirrored = np.where(grid < nodes[0], 2 * nodes[0] - grid, grid)
@@ -92,7 +116,7 @@ def _curve(task: str, optimizer: str, by_rate: Mapping[float, list[float]], spac
     found = PchipInterpolator(nodes, list(means.values()))(mirrored.clip(nodes[0], nodes[-1]))
     if lost:  # training diverges from halfway on
         found[grid > (nodes[-1] + min(lost)) / 2] = math.inf
-    return Curve(task, optimizer, space, grid, found, float(np.std(seeds, ddof=1)))
+    return Curve(task, optimizer, space, grid, found, float(np.std(_logs(finals), ddof=1)))
 
 
 def _logs(values: Sequence[float]) -> list[float]:

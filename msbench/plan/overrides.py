@@ -63,9 +63,20 @@ def restricted(suite: Suite, only: Mapping[str, Sequence[str]], registry: Regist
         ]
         if names:
             kept[f"{kind}s"] = tuple(each for each in choices if _names(each) & {*names})
+    if baseline := _left_out(suite.baseline, suite.optimizers, kept.get("optimizers", ())):
+        problems.append(
+            f"--optimizer: the baseline {baseline!r} is left out: ask for it too "
+            f"(--optimizer {baseline}), or name another (-o baseline=NAME)"
+        )
     if problems:
         raise SuiteError(problems)
     return _fitting(replace(suite, **kept), registry) if kept else suite
+
+
+def _left_out(name: str, choices: Sequence[Choice], kept: Sequence[Choice]) -> str:
+    """The name again if something is kept, but of what has the name nothing; else ""."""
+    there, left = (any(display_name(c) == name for c in each) for each in (choices, kept))
+    return name if kept and there and not left else ""
 
 
 def _fitting(suite: Suite, registry: Registry) -> Suite:

@@ -1,6 +1,7 @@
 """What the command line says instead of a suite."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ def test_parts_are_left_out(
     write_suite: Callable[..., Path], call: Callable[..., Any], registry: Registry
 ) -> None:
     path = write_suite()
-    suite = load_suite(str(path))
+    suite = replace(load_suite(str(path)), baseline="")
     only = restricted(suite, {"optimizer": ["sam"], "task": []}, registry)
     assert [each.name for each in only.optimizers] == ["sam"]
     assert only.tasks == suite.tasks
@@ -88,6 +89,14 @@ def test_parts_are_left_out(
     assert "tiny: 2 of 2 trials to do" in said
     missing = call(*words, "--model", "encoder", check=2).stderr
     assert "--model encoder: the suite has none; did you mean 'encoder-decoder'?" in missing
+
+
+def test_a_baseline_that_is_left_out_is_named(registry: Registry) -> None:
+    quick = load_suite("quick")
+    with pytest.raises(SuiteError, match="the baseline 'adamw' is left out: ask for it too"):
+        restricted(quick, {"optimizer": ["sgd"]}, registry)
+    restricted(quick, {"optimizer": ["sgd", "adamw"]}, registry)
+    restricted(replace(quick, baseline="sgd"), {"optimizer": ["sgd"]}, registry)
 
 
 def test_what_no_task_or_model_is_left_for_goes_too(registry: Registry) -> None:
