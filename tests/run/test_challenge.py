@@ -17,57 +17,18 @@ from msbench.records.checksum import sealed
 Call = Callable[..., Result]
 Write = Callable[..., Path]
 
-PLUGIN = """
-import msbench
-import torch
-
-
-@msbench.hookimpl
-def register_optimizers(register):
-    register("{name}", make, space={{"lr": (1e-3, 1e-1, "log")}})
-
-
-def make(model, lr=3e-3):
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    groups = [dict(params=matrices, weight_decay=0.01), dict(params=others, weight_decay=0.0)]
-    return {made}
-
-{more}
-"""
-
-RENAMED = {"made": "torch.optim.AdamW(groups, lr=lr, fused=True)", "more": ""}
-WRONG = {
-    "made": "Late(groups, dict(lr=lr))",
-    "more": '''
-class Late(torch.optim.Optimizer):
-    """AdamW whose bias correction is one step ahead."""
-
-    @torch.no_grad()
-    def step(self, closure):
-        with torch.enable_grad():
-            loss = closure()
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if not state:
-                    state.update(t=0, m=torch.zeros_like(p), v=torch.zeros_like(p))
-                state["t"] += 1
-                late = state["t"] + 1
-                state["m"].lerp_(p.grad, 0.1)
-                state["v"].mul_(0.999).addcmul_(p.grad, p.grad, value=0.001)
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                m, v = state["m"] / (1 - 0.9**late), state["v"] / (1 - 0.999**late)
-                p.addcdiv_(m, v.sqrt() + 1e-8, value=-group["lr"])
-        return loss
-''',
-}
-OTHER = {"made": "torch.optim.SGD(groups, lr=lr)", "more": ""}
+NEWCOMERS = Path(__file__).parents[2] / "studies/newcomers"
 
 SPACE = 'space = { lr = [1e-3, 1e-1, "log"] }\n'
 TUNED = {"lr = 3e-3\n": SPACE, ", lr = 3e-3 }": ' }\nspace = { "base.lr" = [1e-3, 1e-1, "log"] }'}
+
+
+def newcomer(name: str) -> str:
+    """The text of a newcomer's file, with the space that the tiny suite searches."""
+    space = 'SPACE = {"lr": (1e-3, 1e-1, "log")}\n'
+    return re.sub(
+        r"SPACE = \{.*?\n\}\n", space, (NEWCOMERS / f"{name}.py").read_text(), flags=re.DOTALL
+    )
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +66,8 @@ def test_three_newcomers_are_said_to_be_what_they_are(
 ) -> None:
     before = (tmp_path / "results/tiny/trials.jsonl").read_bytes()
     said = {}
-    for name, kind in {"new": RENAMED, "late": WRONG, "plain": OTHER}.items():
-        file = write_plugin(PLUGIN.format(name=name, **kind), f"{name}.py")
+    for name, text in {"new": "renamed", "late": "late", "signum": "signum"}.items():
+        file = write_plugin(newcomer(text), f"{name}.py")
         done = call("challenge", file, "--suite", others)
         said[name] = done.stdout
         records = read(tmp_path / "results/challenges" / f"tiny-{name}").records
@@ -119,15 +80,15 @@ def test_three_newcomers_are_said_to_be_what_they_are(
     assert "new is adamw: with the same options, all validation losses" in said["new"]
     assert "late is nearly adamw" in said["late"]
     assert "look for an error" in said["late"]
-    assert "nearly" not in said["plain"]
-    assert "is adamw" not in said["plain"]
+    assert "nearly" not in said["signum"]
+    assert "is adamw" not in said["signum"]
     assert (tmp_path / "results/tiny/trials.jsonl").read_bytes() == before
     # Interrupted before its last record, it goes on where it was.
-    left = tmp_path / "results/challenges/tiny-plain/trials.jsonl"
+    left = tmp_path / "results/challenges/tiny-signum/trials.jsonl"
     whole = left.read_text().splitlines(keepends=True)
     left.write_text("".join(whole[:-1]))
     again = call("challenge", file, "--suite", others, "--records", "results/tiny")
-    assert again.stdout == said["plain"]
+    assert again.stdout == said["signum"]
     assert len(left.read_text().splitlines()) == len(whole)
 
 
@@ -144,7 +105,7 @@ def test_records_of_other_versions_are_refused_and_named(
             record = rekeyed(record)
         changed.append(sealed(json.dumps(record).encode()).decode())
     path.write_text("\n".join(changed) + "\n")
-    file = write_plugin(PLUGIN.format(name="new", **RENAMED), "new.py")
+    file = write_plugin(newcomer("renamed"), "new.py")
     done = call("challenge", file, "--suite", others, check=2)
     assert "were run by other versions of optimizer sam" in done.stderr
     assert "--records results/tiny" in done.stderr
