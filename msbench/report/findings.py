@@ -150,8 +150,9 @@ def summary(comparison: Comparison) -> list[str]:
 
 
 def extent(comparison: Comparison) -> str:
-    """How much was compared with what, and what was lost, in one line."""
-    lost = sum(len(row["seeds"]) for row in comparison.failures if row["stage"] != "throughput")
+    """How much was compared with what, and what was lost of it, in one line: that trials diverge is
+    what a search for the best rate expects."""
+    lost = sum(len(row["seeds"]) for row in comparison.failures if row["stage"] == "trial")
     failed = f"; {_count(lost, 'trial')} failed" if lost else ""
     untuned = "; untuned, so not ranked" if comparison.untuned else ""
     return f"{_size(comparison)}, against {comparison.baseline}{untuned}{failed}"

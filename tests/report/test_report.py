@@ -21,7 +21,7 @@ from msbench.compare.comparison import compare
 from msbench.compare.rows import Comparison
 from msbench.records.record import Record
 from msbench.records.store import read
-from msbench.report.findings import summary
+from msbench.report.findings import extent, summary
 from msbench.report.page import LINES, ROWS, TASKS, report
 from msbench.report.plots import PLOTS
 
@@ -160,15 +160,20 @@ def test_a_single_seed(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
 
 
 def test_what_was_lost_in_a_search_is_counted() -> None:
-    def said(*stages: str) -> str:
+    def lost(*stages: str) -> Comparison:
         failures: Any = [{"stage": stage, "seeds": [1, 2]} for stage in stages]
-        return summary(Comparison([], [], "adamw", failures=failures))[-1]
+        return Comparison([], [], "adamw", failures=failures)
+
+    def said(*stages: str) -> str:
+        return summary(lost(*stages))[-1]
 
     assert said() == "Every trial ended ok."
     assert said("throughput") == "Every trial ended ok."
     assert said("trial") == "2 trials did not end ok."
     assert said("search") == "2 trials of a search did not end ok."
     assert said("trial", "search", "trial") == "4 trials and 2 trials of a search did not end ok."
+    assert "2 trials failed" in extent(lost("trial", "search"))
+    assert "failed" not in extent(lost("search")), "a search goes on until rates are too high"
 
 
 def test_all_failed(tmp_path: Path, quick: list[dict[str, Any]]) -> None:
