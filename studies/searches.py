@@ -88,11 +88,11 @@ def curves(records: Iterable[Record], spaces: Mapping[str, Space]) -> list[Curve
 
 def _by_rate(searched: Sequence[Record]) -> Mapping[float, list[float]]:
     """The losses at every rate that was tried while all other options were as at the start."""
-    order = sorted(searched, key=lambda record: record.trial["tuned"]["point"])
-    first, second = (record.trial["tuned"]["options"] for record in order[:2])
-    (rate,) = (name for name in first if first[name] != second[name])  # a bracket begins with it
+    points = {r.trial["tuned"]["point"]: r.trial["tuned"]["options"] for r in searched}
+    first, second = points[0], points[1]  # a bracket begins with rates
+    (rate,) = (name for name in first if first[name] != second[name])
     losses: dict[float, list[float]] = defaultdict(list)
-    for record in order:
+    for record in searched:
         options = record.trial["tuned"]["options"]
         if {**options, rate: first[rate]} == first:
             losses[options[rate]].append(record.validation_loss)
