@@ -52,9 +52,9 @@ def observed(suite: str) -> dict[str, list[Difference]]:
 
 
 def finals(suite: str) -> Iterator[Record]:
-    """The trials of a suite that ended ok, without its search."""
+    """The trials of a suite's strategies that ended ok, without their search."""
     for record in read(REFERENCE / suite).records:
-        if record.is_trial and not record.is_search and record.status == "ok":
+        if record.is_trained and record.status == "ok":
             yield record
 
 

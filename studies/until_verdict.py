@@ -94,6 +94,17 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
     return tabulate(cells, headers="keys", tablefmt="github", disable_numparse=True)
 
 
+def told(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many pairs each run decided, in a sentence."""
+    parts = []
+    for name in dict.fromkeys(row["suite"] for row in rows):
+        mine = [row for row in rows if row["suite"] == name]
+        decided = sum(row["verdicts"].get(each, 0) for row in mine for each in DECIDED)
+        pairs = sum(row["pairs"] for row in mine)
+        parts.append(f"{name}: {decided} of {pairs} ({100 * decided / pairs:.0f} %)")
+    return "; ".join(parts)
+
+
 if __name__ == "__main__":
     found = [row for name, folder in RUNS.items() for row in figures(name, folder)]
     OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -54,27 +54,30 @@ def _rows(comparison: Comparison) -> list[TuningRow]:
 
 
 def _points(row: TuningRow) -> list[tuple[float, float, bool]]:
-    """(value of the first searched option, what selects, whether it won), in order."""
+    """(value of the first searched option, what selects, whether it won), by value, and of one
+    value as they were tried."""
     points = []
-    for point in row["searched"]:
+    for point in sorted(row["searched"], key=lambda point: point["point"]):
         value = next(iter(point["options"].values()), None)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             won = point["point"] == row["point"]
             measured = point["score"] if row["metric"] else point["validation_loss"]
             points.append((float(value), measured, won))
-    return sorted(points)
+    return sorted(points, key=lambda point: point[0])
 
 
 def _line(row: TuningRow) -> tuple[list[float], list[float]]:
-    """(values, what selects) of the points that ended ok."""
-    points = [(x, y) for x, y, _ in _points(row) if math.isfinite(y)]
-    return [x for x, _ in points], [y for _, y in points]
+    """(values, what selects) of the points that ended ok: the first at each value, since a bracket
+    tries other options where it has found the best."""
+    first = {x: y for x, y, _ in reversed(_points(row)) if math.isfinite(y)}
+    return sorted(first), [first[x] for x in sorted(first)]
 
 
 PLOT = Plot[TuningRow](
     name="tuning",
     title="Tuning sensitivity",
-    caption="Star: the winner, which ran again on new seeds. Cross at the top: did not end ok.",
+    caption="Line: the first point at each value, before other options. Star: the winner, which "
+    "ran again on new seeds. Cross at the top: did not end ok.",
     nothing="no learning rate or other number was searched",
     rows=_rows,
     draw=_draw,
