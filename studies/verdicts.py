@@ -91,7 +91,7 @@ def power(rng: np.random.Generator, suite: str) -> dict[str, Any]:
             drawn = like(flat, rng, FAMILIES, n, means=True)
             by_decoder = drawn.reshape(FAMILIES, strategies, decoders, n)
             for name, rule in RULES.items():
-                if name != "largest t, estimated" or strategies <= STRATEGIES + 1:
+                if name != "largest t, estimated" or strategies <= STRATEGIES + 2:
                     found.setdefault(name, []).append(rule(by_decoder[:, :, 0]))
             rows += [t_p(by_decoder[:, :, decoder]) for decoder in range(decoders)]
         p = np.concatenate(rows, axis=1)
