@@ -25,6 +25,16 @@ def test_shipped_suites_plan_and_state_their_budget(name: str, registry: Registr
     assert "passes" in suite.description
 
 
+PACKAGES = Path(__file__).parents[2] / "plugins"
+OF_PLUGINS = [path for path in PACKAGES.glob("*/*.toml") if path.name != "pyproject.toml"]
+
+
+@pytest.mark.parametrize("name", [*shipped_suites(), *map(str, OF_PLUGINS)])
+def test_shipped_suites_tell_the_passes_to_a_target(name: str) -> None:
+    suite = load_suite(name)
+    assert min(training.validations for training in suite.training.values()) >= 8
+
+
 def test_nested_choice_and_seeds(write_suite: Write) -> None:
     suite = load_suite(str(write_suite()))
     assert suite.seeds == (0, 1)
