@@ -27,7 +27,8 @@ def shown(comparison: Comparison, only: Mapping[str, Sequence[str]]) -> Comparis
     kept: dict[str, Any] = {}
     for each in fields(comparison):
         rows = getattr(comparison, each.name)
-        if rows and isinstance(rows[0], Mapping) and each.name not in ("parts", "machines"):
+        is_table = isinstance(rows, Sequence) and rows and isinstance(rows[0], Mapping)
+        if is_table and each.name not in ("parts", "machines"):
             kept[each.name] = [row for row in rows if _is_wanted(row, wanted, comparison.by)]
     if wanted.keys() - {comparison.by}:
         kept |= dict.fromkeys(OVER_TASKS, ())

@@ -105,4 +105,7 @@ def test_what_is_left_out_was_judged_with_the_rest(quick: Comparison) -> None:
     assert not some.profiles
     with pytest.raises(MsbenchError, match="--task bbc-new: these results have none; did you mean"):
         shown(quick, {"task": ["bbc-new"]})
+    sequential = shown(replace(quick, max_seeds=12), {"task": ["bbc-news"]})
+    assert {row["task"] for row in sequential.accuracy} == {"bbc-news"}
+    assert sequential.max_seeds == 12
     assert not any(row["decides"] for row in of_some_seeds(quick, [0]).accuracy)
