@@ -51,8 +51,8 @@ def kinship(name: str, found: Sequence[Relative]) -> list[str]:
             f"{_trials(same[0].trials)} are the same."
         ]
     return [
-        f"{name} is nearly {each.name}: with the same options, no validation loss of "
-        f"{_trials(each.trials)} differs by more than {each.apart:.2g} of it, but they are not the "
+        f"{name} is nearly {each.name}: with the same options, no validation loss differs by more "
+        f"than {each.apart:.2g} of it in half of {_trials(each.trials)}, but they are not the "
         f"same. If it is meant to be {each.name}, it is not: look for an error."
         for each in found[:1]
     ]
