@@ -9,6 +9,7 @@ examples: of two seeds there is none, nor an interval. The best was chosen by th
 """
 
 import json
+import math
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from tabulate import tabulate
 
 from msbench import Record, load_suite, read
 from msbench.compare.judge import judge
-from msbench.compare.stats import mean_interval
+from msbench.compare.stats import bounded_intervals
 from msbench.plan.shipped import shipped_suites
 
 REFERENCE = Path(__file__).parent.parent / "results/reference"
@@ -89,16 +90,20 @@ def row(
         "metric": known["metric"],
         "trivial": f"{known['trivial']['score']:.3g} ({known['trivial']['name']})",
         "linear": f"{held['score']:.3g}" if held else "-",
-        "default (adamw)": f"{interval(scores[default])}, {default[1]}",
+        "default (adamw)": f"{interval(scores[default], about)}, {default[1]}",
         "against linear": verdict(scores[default], held, about),
         "best": f"{sign * means[best]:.3g} ({best[0]}, {best[1]})",
         "best against linear": verdict(scores[best], held, about),
     }
 
 
-def interval(values: Sequence[float]) -> str:
-    """The mean with its 95 % interval over seeds, of so many."""
-    mean, low, high = mean_interval(values)
+def interval(values: Sequence[float], about: dict[str, Any]) -> str:
+    """The mean with its 95 % interval over seeds, of so many; within what the metric can be."""
+    ends = (about["low"], about["high"])
+    within = [
+        end if end is not None else sign * math.inf for end, sign in zip(ends, (-1, 1), strict=True)
+    ]
+    ((mean,), (low,), (high,), _) = bounded_intervals([values], *([end] for end in within))
     bounds = f" [{low:.3g}, {high:.3g}]" if len(values) >= LEAST else ""
     return f"{mean:.3g}{bounds}, n = {len(values)}"
 
