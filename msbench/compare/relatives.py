@@ -12,9 +12,8 @@ SAME = 1e-6
 """Relative difference of losses that rounding explains."""
 
 NEAR = 0.03
-"""Relative difference of losses up to which two optimizers are called near relatives. In the
-records of `optimizers` an AdamW whose bias correction is a step ahead is 0.003 from AdamW; any two
-that are meant to differ are more than 0.06 apart."""
+"""Relative difference of losses up to which two optimizers are called near relatives:
+what studies/challenges.py prints of an AdamW with an error is a tenth of it."""
 
 
 @dataclass(frozen=True)
