@@ -176,6 +176,7 @@ class TorchLearner:
             "work": self._work.counts(),
             "prepared": astuple(self.prepared()),
             "peak": torch.cuda.max_memory_allocated(self.device) if on_cuda else 0,
+            "sent": self.group.sent_bytes - self._sent_before,
         }
 
     def go_on(self, counts: Mapping[str, Any]) -> None:
@@ -183,6 +184,11 @@ class TorchLearner:
         self._factor, self._single = counts["factor"], list(counts["single"])
         self._work.go_on(counts["work"], self.task.train)
         self._before, self._peak = Prepared(*counts["prepared"]), counts["peak"]
+        self._sent_before = self.group.sent_bytes - counts["sent"]
+
+    def told_by_all(self, number: float) -> list[float]:
+        """What each process of the trial says, by its rank; all are asked at once."""
+        return self.group.told_by_all(number, self.device)
 
     @staticmethod
     def mode_notes(modes: Mapping[str, Any], device: str) -> list[str]:

@@ -20,6 +20,10 @@ def processes_problems(suite: Suite, registry: Registry, parts: Parts) -> list[s
     for name, learner in sorted(made.items()):
         if "processes" not in inspect.signature(learner).parameters:
             problems.append(f"{suite.path}: processes: learner {name!r} trains in one process")
+        elif suite.checkpoint and not hasattr(learner, "told_by_all"):
+            problems.append(
+                f"{suite.path}: processes: learner {name!r} keeps checkpoints of one process alone"
+            )
     phases = [
         resolved
         for phase in suite.phases
@@ -55,8 +59,6 @@ def _of_settings(suite: Suite) -> Iterator[str]:
                 yield f"{suite.path}: processes: {mode} = true ({name}) is for one process"
         if training.seconds:
             yield f"{suite.path}: processes: a budget in seconds ({name}) is for one process"
-    if suite.checkpoint:
-        yield f"{suite.path}: processes: checkpoints are of trials in one process"
     if ":" in suite.device:
         yield (
             f"{suite.path}: processes: device {suite.device!r} is one, and each process needs its "

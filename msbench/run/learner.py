@@ -132,6 +132,10 @@ class Learner(Protocol):
         """Begin a phase with this loss and optimizer, and be where the learner was that wrote the
         file; MsbenchError if it is of another model, or not whole."""
 
+    def told_by_all(self, number: float) -> Sequence[float]:
+        """What each process of the trial says, by its rank; all are asked at once. Optional:
+        several processes keep checkpoints only with a learner that has it."""
+
     def synchronize(self) -> None:
         """Wait until the device has done all it was given."""
 

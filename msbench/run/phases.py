@@ -82,11 +82,12 @@ class Keeping:
 
     def is_due(self) -> bool:
         """Whether it is time for one."""
-        return self.checkpoint.is_due()
+        return self.checkpoint.is_due(self.learner)
 
     def keep(self, progress: Progress) -> None:
         """Write where training is."""
-        self.checkpoint.write(self.learner, asdict(replace(self.start, at=progress)))
+        here = replace(self.start, at=progress)
+        self.checkpoint.write(self.learner, asdict(here), here.batches)
 
 
 def validation_batches(trial: Trial, task: Task) -> list[Batch]:
@@ -111,7 +112,7 @@ def train_phases(
     The learner counts the operations of every step. Memory is that of a step on the longest batch,
     so that it depends on the work and not on which examples a seed puts together.
     """
-    found = checkpoint.position() if checkpoint else None
+    found = checkpoint.position(learner) if checkpoint else None
     start = Position.of(found) if found else Position()
     run, cost = start.run, start.cost
     batches = islice(trial_batches(trial, task), start.batches, None)

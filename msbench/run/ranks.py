@@ -45,9 +45,14 @@ def check_alone() -> None:
         )
 
 
+def rank() -> int:
+    """The number of this process among those of its trial, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_main() -> bool:
-    """Whether this process is the one of its trial that decodes and writes."""
-    return os.environ.get("RANK", "0") == "0"
+    """Whether this process is the one of its trial that decodes and leaves the record."""
+    return rank() == 0
 
 
 @dataclass(eq=False)

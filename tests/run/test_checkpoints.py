@@ -16,6 +16,7 @@ from msbench.records.store import read
 
 SUITE = """
 seeds = [0]
+processes = {processes}
 limit = 600
 {checkpoint}
 
@@ -72,10 +73,11 @@ def register_schedules(register):
     register("deadly", deadly)
 
 def deadly(calls: str, deaths: str):
+    rank = "r" * int(os.environ.get("RANK", 0))
     def factor(spent):
-        with open(calls, "a") as file:
+        with open(calls + rank, "a") as file:
             file.write(".")
-        if str(os.path.getsize(calls)) in Path(deaths).read_text().split():
+        if rank + str(os.path.getsize(calls + rank)) in Path(deaths).read_text().split():
             os.kill(os.getpid(), signal.SIGKILL)
         return 1.0 - spent
     return factor
@@ -119,16 +121,23 @@ TIMES = (
 )
 
 
+@pytest.mark.parametrize("processes", [1, 2])
 def test_a_trial_that_is_killed_goes_on_and_ends_with_the_same_bits(
-    tmp_path: Path, call: Callable[..., Result], write_plugin: Callable[[str], str], server: None
+    tmp_path: Path,
+    call: Callable[..., Result],
+    write_plugin: Callable[[str], str],
+    server: None,
+    processes: int,
 ) -> None:
     """Two phases (workers with weights of their own; then averaging around two passes a step), with
-    dropout, accumulation and clipping; killed in both."""
+    dropout, accumulation and clipping; killed in both. Of two processes the first one is killed in
+    the first phase, the second one in the second."""
     suite, calls, deaths = (tmp_path / name for name in ("long.toml", "calls", "deaths"))
     plugin = write_plugin(DEADLY)
 
     def run(folder: str, checkpoint: str, *words: str, check: int = 0) -> Record:
-        suite.write_text(SUITE.format(checkpoint=checkpoint, calls=calls, deaths=deaths))
+        told = {"calls": calls, "deaths": deaths, "processes": processes}
+        suite.write_text(SUITE.format(checkpoint=checkpoint, **told))
         call("run", suite, "--out", folder, "--plugin", plugin, *words, check=check)
         return read(tmp_path / folder / "long").records[-1]
 
@@ -137,8 +146,10 @@ def test_a_trial_that_is_killed_goes_on_and_ends_with_the_same_bits(
     assert undisturbed.status == "ok", undisturbed.reason
     steps = len(calls.read_text())
     assert steps == undisturbed.trial_results["training"]["steps"] == 8
-    calls.write_text("")
-    deaths.write_text("4 9")  # before the fourth step, and before one of the second phase
+    for each in tmp_path.glob("calls*"):
+        each.unlink()
+    # Before the fourth step, and before one of the second phase.
+    deaths.write_text("4 9" if processes == 1 else "4 r9")
     kept = tmp_path / "b" / "long" / "checkpoints" / f"{undisturbed.key}.safetensors"
     for words in ((), ("--retry",)):
         killed = run("b", "checkpoint = 1e-9", *words, check=3)
@@ -146,7 +157,9 @@ def test_a_trial_that_is_killed_goes_on_and_ends_with_the_same_bits(
         assert (killed.key, kept.is_file()) == (undisturbed.key, True)
     resumed = run("b", "checkpoint = 1e-9", "--retry")
     assert outcome(resumed) == outcome(undisturbed)
-    assert len(calls.read_text()) == steps + 2, "steps were taken again"
+    for each in tmp_path.glob("calls*"):
+        assert steps < len(each.read_text()) <= steps + 2, "steps were taken again"
+    assert len(list(tmp_path.glob("calls*"))) == processes
     assert not any(kept.parent.iterdir())
 
 
