@@ -13,11 +13,14 @@ from ray.cluster_utils import Cluster
 
 from msbench import Record, Registry, load_plugins, load_suite, read, run_suite
 from msbench.records.merge import same_results
+from msbench.records.outputs import read_outputs
 
 SUITE = """
 seeds = 3
 baseline = "adamw"
 limit = 600
+keep_outputs = true
+keep_weights = true
 training = { passes = 12, batch_size = 8, validations = 2 }
 throughput = { rounds = 0 }
 task = [{ name = "numbers-fr", below = 200, examples = 200 }]
@@ -67,6 +70,17 @@ def test_a_node_is_killed_and_nothing_is_lost(
     for record in done.records:
         assert record.status == "ok", record.reason
         assert same_results(record, here[record.key])
+        written, again = (
+            read_outputs(tmp_path / where / "tiny", record) for where in ("here", "there")
+        )
+        assert written == again
+        assert len(written[0] or ()) == 20
+    kept = [
+        {path.name: path.read_bytes() for path in (tmp_path / f"{where}/tiny/weights").iterdir()}
+        for where in ("here", "there")
+    ]
+    assert kept[0] == kept[1]
+    assert len(kept[1]) == 6
 
 
 def test_a_node_of_other_versions_is_left_out() -> None:
