@@ -1,5 +1,6 @@
 """The launcher: slots on the nodes, a trial in each, and trials of lost nodes again elsewhere."""
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -169,11 +170,13 @@ def _connect(ray: Any, address: str, dashboard: bool) -> None:
     """Join a cluster, or begin one."""
     if ray.is_initialized():
         return
+    # Left out, Ray would look for a cluster that was on this machine at some time, and wait for it.
+    address = address or os.environ.get("RAY_ADDRESS", "local")
     try:
-        context = ray.init(address=address or None, log_to_driver=False)
+        context = ray.init(address=address, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise msbench.MsbenchError(
-            f"ray: no cluster at {address or 'this machine'}: {error}"
+            f"ray: no cluster at {address}: {error}"
         ) from error
     if dashboard and getattr(context, "dashboard_url", ""):
         print(f"Ray's dashboard: http://{context.dashboard_url}", file=sys.stderr)
