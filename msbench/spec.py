@@ -385,6 +385,8 @@ class Suite:
     threads: int = field(default=1, metadata=_POSITIVE)
     processes: int = field(default=1, metadata=_POSITIVE)
     """Processes that train one trial together, each on its share of every batch."""
+    sharded: bool = False
+    """Whether they split the weights, the gradients and the optimizer's state among them."""
     dtype: str = field(default="float32", metadata={"pattern": r"^(float32|float64)$"})
     keep_weights: bool = False
     """Whether every trial leaves its weights beside its record."""
@@ -432,6 +434,8 @@ class Trial:
     """Registered metrics that predictions are measured by besides the task's own."""
     processes: int = 1
     """How many train it together."""
+    sharded: bool = False
+    """Whether each of them has a part of the weights."""
     prune_above: tuple[float | None, ...] = ()
     """By validation, the loss above which a trial of a search stops; None = none there."""
 
@@ -460,7 +464,8 @@ class Trial:
             tuple(phases),
             self.training,
             self.tuned and self.tuned.stage,
-            *(self.seed, self.device, self.threads, self.processes, self.dtype, self.data),
+            *(self.seed, self.device, self.threads, self.processes, self.sharded),
+            *(self.dtype, self.data),
             self.prune_above,
         )
 
@@ -530,7 +535,7 @@ def plain(job: Job) -> dict[str, Any]:
         for name in (*MODES, "count", "compared", "validation_examples"):
             if name in own and own[name] in _UNUSED[name]:
                 del own[name]
-        for name in ("yardstick", "metrics", "processes", "prune_above"):
+        for name in ("yardstick", "metrics", "processes", "sharded", "prune_above"):
             if name in trial and trial[name] in _UNUSED[name]:
                 del trial[name]
     return data
@@ -609,6 +614,7 @@ _UNUSED: dict[str, tuple[Any, ...]] = {
     "code": ("",),
     "yardstick": (False,),
     "processes": (1,),
+    "sharded": (False,),
     "prune_above": ((), []),
     "validation_examples": (0,),
 }

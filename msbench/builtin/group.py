@@ -76,12 +76,12 @@ class Group:
             message = torch.cat([part.reshape(-1) for part in parts])
             torch.distributed.all_reduce(message)
             if counted:
-                self._count(message)
+                self.count(message)
             sums = torch.split(message, [part.numel() for part in parts])
             for part, summed in zip(parts, sums, strict=True):
                 part.copy_(summed.view_as(part))
 
-    def _count(self, message: Tensor) -> None:
+    def count(self, message: Tensor) -> None:
         """Count what was sent, and wait as long as a slower link would have taken."""
         size = message.numel() * message.element_size()
         self.sent_bytes += size

@@ -1,18 +1,18 @@
 """The PyTorch learner: places batches, runs the closure, counts the passes."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from copy import copy, deepcopy
 from dataclasses import astuple
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
 import msbench
 from msbench import Batch, Decoder, Prepared, Seen, Step, Task, derive
@@ -34,6 +34,7 @@ from msbench.builtin.optimizers.inspection import (
 from msbench.builtin.passes import (
     Unannounced,
     add_gradient,
+    clip,
     clipping,
     cut_loose,
     differentiable_twice,
@@ -55,6 +56,9 @@ from msbench.builtin.sampled import on_sampled_labels
 from msbench.builtin.scoring import scores_of
 from msbench.builtin.statistics import Owned, Statistics, statistics_batches
 from msbench.builtin.steps import CapturedSteps, OnStream, Shard
+
+if TYPE_CHECKING:
+    from msbench.builtin.sharding import Sharded
 
 Loss = Callable[[Any, Batch], tuple[Tensor, Tensor]]
 
@@ -87,6 +91,7 @@ class TorchLearner:
         compile: bool = False,
         graph: bool = False,
         processes: int = 1,
+        sharded: bool = False,
     ):
         torch.set_num_threads(threads)
         self.device = device_of(device, processes)
@@ -102,16 +107,21 @@ class TorchLearner:
         if precision == "bfloat16":
             promote_logits(self.model)
         self._movement, self._single, self._peak = Movement(self.model), list[bool](), 0
+        self._sharded = self._split() if sharded else None
         self._why_eager = self.why_eager("model", model, task.kind) if self._captures else ""
         self.begin(loss, optimizer)
         self.reseed("dropout")
 
     def begin(self, loss: Callable[..., Loss], optimizer: Make) -> None:
         """Go on with the weights as they are, under this loss and a new optimizer."""
+        if self._sharded:
+            self._sharded.split()
         self._makes = loss, optimizer
         self.loss: Loss = msbench.supplied(loss, task=self.task)
         self.frozen, self._sent_before = frozen(self.model), self.group.sent_bytes
         self.optimizer = optimizer(self.model)
+        if self._sharded:
+            self._sharded.prepare(self.optimizer)
         self._owned, self._statistics = Owned(self.model), Statistics(self.model)
         self._apart = self.group.size > 1 and getattr(self.optimizer, "apart", False)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
@@ -123,12 +133,22 @@ class TorchLearner:
             self.loss,
             self.optimizer,
             self._again,
-            self.group.size,
+            1 if self._sharded else self.group.size,  # what is split is told of as a whole
         )
         self._before = Prepared(0.0, 0, "")
         self._unannounced = Unannounced()
         self._compiled = Compiled(self.loss, self.device) if self.compile else None
         self._captured = self._capture_steps() if self._captures else None
+
+    def _split(self) -> "Sharded":
+        from msbench.builtin.sharding import Sharded  # imports much, and is rarely needed
+
+        return Sharded(self.model, self.group, self.device)
+
+    @property
+    def as_part(self) -> Callable[..., Tensor] | None:
+        """Makes tensors that are split among processes, if weights are."""
+        return self._sharded.as_part if self._sharded else None
 
     @property
     def _captures(self) -> bool:
@@ -264,7 +284,7 @@ class TorchLearner:
                 if self.clip and create_graph:
                     scale_gradient(self._trained, clipping(self._trained, self.clip))
                 elif self.clip:
-                    clip_grad_norm_(self._trained, self.clip)
+                    clip(self._trained, self.clip)
             if labels == "given":
                 first_losses.setdefault(index, loss / of)  # the loss before the step
             passes += Fraction(len(own), of)  # exact: three thirds add up to one
@@ -314,8 +334,13 @@ class TorchLearner:
                 raise msbench.MsbenchError(
                     "with several processes, no gradient can be differentiated (create_graph)"
                 )
-            sums, units = self._sums(self.group.share_of(batch), loss_of, create_graph)
-        sums, units = self.group.add_gradients(self._trained, sums, units)
+            # All make as many passes, since those over split weights are made together.
+            parts = len(batch.rows) // self.group.size if self._sharded else None
+            sums, units = self._sums(self.group.share_of(batch), loss_of, create_graph, parts)
+        if self._sharded:  # which has added up gradients already
+            self.group.add_up([sums, units])
+        else:
+            sums, units = self.group.add_gradients(self._trained, sums, units)
         torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
         return sums / units
 
@@ -339,16 +364,19 @@ class TorchLearner:
             torch._foreach_div_([p.grad for p in self._trained if p.grad is not None], units)
         return sums / units
 
-    def _sums(self, batch: Batch, loss_of: Loss, create_graph: bool) -> tuple[Tensor, Tensor]:
+    def _sums(
+        self, batch: Batch, loss_of: Loss, create_graph: bool, most: int | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Add the gradient of the sum of the loss, part by part; that sum, and over how many units.
 
         It is divided once by their number: a mean of means would give those of a short part more
-        weight.
+        weight. most: parts; as many as examples if that is left out.
         """
         sums, units = torch.zeros((), device=self.device), torch.zeros((), device=self.device)
-        for index in range(min(self.accumulate, len(batch.rows))):
+        parts = min(self.accumulate, len(batch.rows) if most is None else most)
+        for index in range(parts):
             with casting(self.precision, self.device):
-                total, count = loss_of(self.model, batch.shard(index, self.accumulate))
+                total, count = loss_of(self.model, batch.shard(index, parts))
             self._backward(total, create_graph)
             sums, units = sums + total.detach(), units + count
         return sums, units
@@ -414,6 +442,8 @@ class TorchLearner:
     def mode(self, training: bool) -> None:
         """Switch dropout on or off, and the weights of optimizers that evaluate averaged ones, with
         the statistics of each."""
+        if self._sharded and training:
+            self._sharded.split()
         self.model.train(training)
         switch = getattr(self.optimizer, "train" if training else "eval", lambda: None)
         if training:
@@ -421,6 +451,8 @@ class TorchLearner:
         else:
             with exactly(self.device):
                 self._statistics.evaluate(switch, self._statistics_batches)
+            if self._sharded:
+                self._sharded.gather()
 
     def _statistics_batches(self) -> Iterator[Batch]:
         return map(self._place, statistics_batches(self.task.train))
@@ -452,7 +484,8 @@ class TorchLearner:
     def _state(self) -> dict[str, Tensor]:
         """Weights and buffers, each once, by the first of its names."""
         named: dict[tuple[Any, ...], tuple[str, Tensor]] = {}
-        for name, tensor in self.model.state_dict().items():
+        state = self._sharded.state() if self._sharded else self.model.state_dict()
+        for name, tensor in state.items():
             named.setdefault((tensor.data_ptr(), tensor.shape, tensor.stride()), (name, tensor))
         return dict(named.values())
 
@@ -461,8 +494,9 @@ class TorchLearner:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def peak_memory(self, batch: Batch) -> int:
-        """Bytes: on CUDA those that were allocated so far; on CPU those of the tensors of training.
+    def peak_memory(self, batch: Batch) -> float:
+        """Bytes: on CUDA those that were allocated so far; on CPU those of the tensors of training,
+        and not a number if weights are split among processes.
 
         Of a CPU's process one could only ask what the allocator took from the system and has not
         given back, which differs from run to run. Training on the batch is begun anew with a copy
@@ -470,6 +504,8 @@ class TorchLearner:
         """
         if self.device.type == "cuda":
             return max(self._peak, torch.cuda.max_memory_allocated(self.device))
+        if self._sharded:
+            return math.nan  # what is split cannot be copied
         with untouched(self.model, ()):
             twin = copy(self)
             twin.model, twin.compile = deepcopy(self.model), False
@@ -500,7 +536,8 @@ class TorchLearner:
 
     def flops(self) -> float:
         """Floating point operations of the phase's steps that were given a clock to stop."""
-        return self._work.flops()
+        with self._sharded.aside() if self._sharded else nullcontext():
+            return self._work.flops()
 
     def prepared(self) -> Prepared:
         """What compiling and capturing took in this phase, and how many steps were replayed."""

@@ -9,7 +9,8 @@ class Movement:
 
     def __init__(self, model: nn.Module):
         self._model = model
-        self._rows = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+        embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+        self._rows = {name for name, p in model.named_parameters() if id(p) in embeddings}
         self._before = {
             name: p.detach().to("cpu", copy=True)
             for name, p in model.named_parameters()
@@ -27,10 +28,9 @@ class Movement:
         return self._share(changes), still, len(changes)
 
     def _share(self, changes: dict[str, Tensor]) -> float:
-        weights = dict(self._model.named_parameters())
         moved = total = 0
         for name, changed in changes.items():
-            if id(weights[name]) in self._rows:
+            if name in self._rows:
                 changed = changed[changed.any(dim=1)]
             moved, total = moved + int(changed.sum()), total + changed.numel()
         return moved / max(1, total)

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.autograd import Variable
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from msbench.builtin.optimizers.split import whole
+
 
 class Unannounced:
     """Counts backward passes within a step that did not go through the closure.
@@ -94,6 +96,13 @@ def scale_gradient(weights: Sequence[Tensor], factor: Tensor) -> None:
     for weight in weights:
         if weight.grad is not None:
             weight.grad = weight.grad * factor
+
+
+def clip(weights: Sequence[Tensor], longest: float) -> None:
+    """Shorten the gradient to a norm of `longest`, if it is longer."""
+    gradients = [weight.grad for weight in weights if weight.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    torch.nn.utils.clip_grads_with_norm_(weights, longest, whole(norm))
 
 
 @torch.no_grad()

@@ -49,6 +49,8 @@ class Packer:
             return value
         if isinstance(value, Tensor):
             # Products of matrices that lie otherwise in memory have other last bits.
+            if hasattr(value, "to_local"):
+                return {"part": self.pack(value.to_local()), "of": self._whole(value)}
             lies = {} if value.is_contiguous() or 0 in value.stride() else {"lies": value.stride()}
             return {"tensor": self._name(value), "device": str(value.device), **lies}
         if isinstance(value, np.ndarray):
@@ -67,6 +69,12 @@ class Packer:
             return {"dtype": str(value).removeprefix("torch.")}
         raise MsbenchError(f"a {type(value).__name__} cannot be written into a checkpoint")
 
+    def _whole(self, tensor: Any) -> list[Any]:
+        """Of a tensor that is split among processes: along what, its shape and its strides."""
+        (placement,) = tensor.placements
+        along = placement.dim if placement.is_shard() else None
+        return [along, list(tensor.shape), list(tensor.stride())]
+
     def _name(self, tensor: Tensor) -> str:
         if id(tensor) not in self._names:
             self._names[id(tensor)] = name = str(len(self._names))
@@ -78,8 +86,8 @@ class Packer:
 class Unpacker:
     """Turns JSON and tensors into what they were made from."""
 
-    def __init__(self, tensors: Mapping[str, Tensor]):
-        self._tensors = tensors
+    def __init__(self, tensors: Mapping[str, Tensor], split: Callable[..., Tensor] | None = None):
+        self._tensors, self._split = tensors, split
         self._placed: dict[str, Tensor] = {}
 
     def unpack(self, value: Any) -> Any:
@@ -93,6 +101,8 @@ class Unpacker:
             if content not in self._placed:
                 self._placed[content] = self._place(content, value["device"], value.get("lies"))
             return self._placed[content]
+        if kind == "part" and self._split is not None:
+            return self._split(self.unpack(content), *value["of"])
         if kind == "array":
             return self._tensors[content].numpy()
         if kind == "dict":
@@ -132,7 +142,7 @@ def read_checkpoint(
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise MsbenchError(f"{path}: this is no whole checkpoint: {error}") from error
-    state = Unpacker(tensors).unpack(json.loads(about[STATE]))
+    state = Unpacker(tensors, learner.as_part).unpack(json.loads(about[STATE]))
     _freeze(learner.model, state["frozen"]["before"])
     learner.begin(loss, optimizer)
     _freeze(learner.model, state["frozen"]["now"])

@@ -13,13 +13,16 @@ from msbench.spec import Suite
 def processes_problems(suite: Suite, registry: Registry, parts: Parts) -> list[str]:
     """Learners that train in one process, and settings and optimizers that need one."""
     if suite.processes == 1:
-        return []
+        alone = f"{suite.path}: sharded = true needs several processes (processes = N)"
+        return [alone] if suite.sharded else []
     problems = list(_of_settings(suite))
     learners = {each.entry.learner for each in parts["model"]}
     made: dict[str, Any] = {name: registry.find("learner", name).load() for name in learners}
     for name, learner in sorted(made.items()):
         if "processes" not in inspect.signature(learner).parameters:
             problems.append(f"{suite.path}: processes: learner {name!r} trains in one process")
+        elif suite.sharded and "sharded" not in inspect.signature(learner).parameters:
+            problems.append(f"{suite.path}: sharded: learner {name!r} splits no weights")
         elif suite.checkpoint and not hasattr(learner, "told_by_all"):
             problems.append(
                 f"{suite.path}: processes: learner {name!r} keeps checkpoints of one process alone"
@@ -34,7 +37,8 @@ def processes_problems(suite: Suite, registry: Registry, parts: Parts) -> list[s
         check = getattr(made.get(each.entry.learner), "check_processes", None)
         try:
             if check is not None:
-                check(registry.build("optimizer", each.part), suite.processes)
+                sharded = {"sharded": True} if suite.sharded else {}
+                check(registry.build("optimizer", each.part), suite.processes, **sharded)
         except MsbenchError as error:
             problems.append(f"{each.choice.where}: processes: {each.entry.name!r}: {error}")
     return problems

@@ -175,6 +175,7 @@ def _cells(
                 device=suite.device,
                 threads=suite.threads,
                 processes=suite.processes,
+                sharded=suite.sharded,
                 dtype=suite.dtype,
                 data=data,
                 phases=phases,

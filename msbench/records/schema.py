@@ -92,9 +92,11 @@ class TrialData(TypedDict):
     metrics: NotRequired[list[PartData]]
     """Registered metrics besides the task's own."""
     processes: NotRequired[int]
+    """How many trained it together."""
+    sharded: NotRequired[bool]
+    """Whether each of them had a part of the weights."""
     prune_above: NotRequired[list[Number | None]]
     """By validation, the loss above which it stops."""
-    """How many trained it together."""
 
 
 class ThroughputData(TypedDict):

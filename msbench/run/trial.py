@@ -196,6 +196,7 @@ def _build_learner(trial: Trial, task: Task, registry: Registry) -> Learner:
         clip=trial.training.clip,
         **trial.training.modes,  # a learner that does not know them need not
         **({"processes": trial.processes} if trial.processes > 1 else {}),
+        **({"sharded": True} if trial.sharded else {}),
     )
     return learner
 

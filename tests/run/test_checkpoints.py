@@ -63,6 +63,12 @@ base = {{ name = "momentum", lr = 0.1 }}
 name = "greedy"
 """
 
+SPLIT = "processes = 2", "processes = 2\nsharded = true"
+WITHOUT = (
+    'name = "diloco"\nworkers = 2\nevery = 2\nbase = { name = "momentum", lr = 0.1 }',
+    'name = "momentum"\nlr = 0.1',
+)
+
 DEADLY = """
 import os, signal
 from pathlib import Path
@@ -121,23 +127,25 @@ TIMES = (
 )
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize(("processes", "sharded"), [(1, False), (2, False), (2, True)])
 def test_a_trial_that_is_killed_goes_on_and_ends_with_the_same_bits(
     tmp_path: Path,
     call: Callable[..., Result],
     write_plugin: Callable[[str], str],
     server: None,
     processes: int,
+    sharded: bool,
 ) -> None:
     """Two phases (workers with weights of their own; then averaging around two passes a step), with
     dropout, accumulation and clipping; killed in both. Of two processes the first one is killed in
-    the first phase, the second one in the second."""
+    the first phase, the second one in the second. Weights that are split leave workers out."""
     suite, calls, deaths = (tmp_path / name for name in ("long.toml", "calls", "deaths"))
     plugin = write_plugin(DEADLY)
 
     def run(folder: str, checkpoint: str, *words: str, check: int = 0) -> Record:
         told = {"calls": calls, "deaths": deaths, "processes": processes}
-        suite.write_text(SUITE.format(checkpoint=checkpoint, **told))
+        text = SUITE.format(checkpoint=checkpoint, **told)
+        suite.write_text(text.replace(*SPLIT).replace(*WITHOUT) if sharded else text)
         call("run", suite, "--out", folder, "--plugin", plugin, *words, check=check)
         return read(tmp_path / folder / "long").records[-1]
 

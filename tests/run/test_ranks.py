@@ -42,6 +42,12 @@ every = 2
 base = { name = "momentum", lr = 0.1 }
 
 [[optimizer]]
+name = "mars"
+
+[[optimizer]]
+name = "prodigy"
+
+[[optimizer]]
 name = "doomed"
 how = "dies"
 
@@ -135,6 +141,32 @@ def test_two_processes_train_as_one_does(
     assert deaths["raising"].reason.startswith("rank 1 of 2: ValueError: no such luck")
 
 
+def test_processes_with_a_part_of_the_weights_each_train_as_one_does(
+    planned: tuple[list[Trial], Registry, str], tmp_path: Path, server: None
+) -> None:
+    trials, _, plugin = planned
+    by_name = {trial.optimizer.label or trial.optimizer.name: trial for trial in trials}
+    names = ("sgd", "adamw", "sam", "mars", "prodigy")
+    alone = [replace(by_name[name], processes=1) for name in names]
+    split = [replace(by_name[name], sharded=True) for name in names]
+    run = partial(run_job, files=(plugin,), weights=tmp_path)
+    done = processes(1)([*alone, *split], run, limit=600)
+    records = {each.key: each for each in done if isinstance(each, Record)}
+    for one, both in zip(alone, split, strict=True):
+        name = one.optimizer.name
+        assert records[both.key].status == "ok", records[both.key].reason
+        _compare(name, records[one.key], records[both.key])
+        weights = [load_file(weights_file(tmp_path, each.key)) for each in (one, both)]
+        assert weights[0].keys() == weights[1].keys()
+        close = EXACT if name == "sgd" else OF_ADAM
+        for key, expected in weights[0].items():
+            torch.testing.assert_close(weights[1][key], expected, rtol=0, atol=close, msg=name)
+    bytes_of = [
+        records[each[1].key].results["compute"]["optimizer_bytes"] for each in (alone, split)
+    ]
+    assert 0.45 < bytes_of[1] / bytes_of[0] < 0.6, "each has half of what AdamW remembers"
+
+
 def test_processes_of_torchrun_train_together(
     planned: tuple[list[Trial], Registry, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,14 +229,17 @@ def _compare(name: str, one: Record, both: Record) -> None:
         passes = int(one.results["training"]["passes"])
         gradients = 2 * passes * 8 * one.results["parameters"]
         assert sent[0] == 0
-        assert gradients < sent[1] < 1.1 * gradients, name  # and which weights have one, the loss
+        # Or, in each of three parts, the gradient and both times the half that one has of weights;
+        # those of no layer are not sent a second time.
+        most = 3 * 2 * gradients if both.job.get("sharded") else gradients
+        assert 0.9 * most < sent[1] < 1.1 * most, name
 
 
 def test_what_needs_one_process_is_refused_at_the_plan(
     write_suite: Callable[..., Path], registry: Registry, fingerprint: Callable[..., str]
 ) -> None:
     path = write_suite(
-        top="processes = 3\ncheckpoint = 1",
+        top="processes = 3",
         bottom=STRATEGIES.partition('[[optimizer]]\nname = "doomed"')[0],
         **{"batch_size = 8": "batch_size = 2\ngraph = true"},
     )
@@ -218,7 +253,11 @@ def test_what_needs_one_process_is_refused_at_the_plan(
     for reason in (
         "a batch of 2 examples (numbers-fr) has no share for each of 3",
         "graph = true (numbers-fr) is for one process",
-        "checkpoints are of trials in one process",
         "'diloco': it has 2 workers, and there are 3 processes; say workers = 3",
     ):
         assert reason in told
+    halves = replace(suite, processes=2, sharded=True)
+    with pytest.raises(SuiteError, match="'diloco': its processes have weights of their own"):
+        plan(halves, registry, (), fingerprint)
+    with pytest.raises(SuiteError, match=r"sharded = true needs several processes"):
+        plan(replace(suite, processes=1, sharded=True), registry, (), fingerprint)

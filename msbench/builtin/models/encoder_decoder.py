@@ -70,7 +70,7 @@ class EncoderDecoder(nn.Module):
         memory, mask = self._read(batch)
         x = self.target(batch.input)
         for layer in self.decoder_layers():
-            x = layer(x, *layer.across.keys_values(memory), mask)
+            x = layer(x, memory, mask)
         x = self.target_norm(x)
         logits = functional.linear(x, self.source.tokens.weight)
         pointed = self._pointed(memory, batch.source)

@@ -149,9 +149,10 @@ class CrossLayer(nn.Module):
         self.feed = FeedForward(width)
         self.attend, self.look, self.change = (Residual(width, dropout, norm) for _ in range(3))
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """keys, values, mask: of the source."""
+    def forward(self, x: Tensor, memory: Tensor, mask: Tensor | None) -> Tensor:
+        """memory: states of the source; mask: what of it is padding."""
         x = self.attend(x, lambda y: self.within.within(y, None, causal=True))
+        keys, values = self.across.keys_values(memory)
         x = self.look(x, lambda y: self.across(y, keys, values, mask))
         changed: Tensor = self.change(x, self.feed)
         return changed

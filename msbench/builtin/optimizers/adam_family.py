@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from msbench.builtin.optimizers.decay import Decay, decayed
 from msbench.builtin.optimizers.rule import Group, Rule, scale_, walk
+from msbench.builtin.optimizers.split import put, whole
 from msbench.builtin.types import FiniteNotNegative, OpenShare, PositiveShare, Rate, WeightDecay
 
 
@@ -115,7 +116,7 @@ class CautiousAdamW(Rule):
         torch._foreach_div_(ways, roots)
         for way, gradient in zip(ways, gradients, strict=True):
             agrees = (way * gradient > 0).to(way.dtype)
-            way.mul_(agrees / agrees.mean().clamp_(min=1e-3))
+            way.mul_(agrees / (whole(agrees.sum()) / agrees.numel()).clamp(min=1e-3))
         walk(group, weights, ways)
 
 
@@ -166,10 +167,10 @@ class MARS(Rule):
         # There is no change before the second step.
         scale_(changes, group["gamma"] * beta1 / (1 - beta1) * (self.count > 1))
         torch._foreach_add_(changes, gradients)
-        lengths = list(torch._foreach_norm(changes))
+        lengths = [whole(each) for each in torch._foreach_norm(changes)]
         torch._foreach_clamp_min_(lengths, 1.0)
         torch._foreach_div_(changes, lengths)
-        torch._foreach_copy_(last, gradients)
+        put(last, gradients)
         ways, roots = self.moments(group, weights, changes)
         torch._foreach_div_(ways, roots)
         walk(group, weights, ways)

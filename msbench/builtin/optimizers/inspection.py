@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 import msbench
 from msbench.builtin.group import as_if
 from msbench.builtin.optimizers.capturing import rates_of
+from msbench.builtin.optimizers.split import own_part
 from msbench.builtin.passes import add_gradient
 
 Make = Callable[[nn.Module], Optimizer]
@@ -45,11 +46,16 @@ def check_optimizer(make: Make) -> str:
     return f"{which} no learning rate ('lr'), so schedules have no effect there"
 
 
-def check_processes(make: Make, processes: int) -> None:
-    """MsbenchError if the optimizer cannot be made in one of so many processes."""
+def check_processes(make: Make, processes: int, sharded: bool = False) -> None:
+    """MsbenchError if the optimizer cannot be made in one of so many processes; sharded: of which
+    each has a part of the weights."""
     try:
         with as_if(processes):
-            make(SmallModel())
+            made = make(SmallModel())
+        if sharded and getattr(made, "apart", False):
+            raise msbench.MsbenchError(
+                "its processes have weights of their own, which cannot be split among them"
+            )
     except msbench.MsbenchError:
         raise
     except Exception:  # `check_optimizer` and the trial itself say more
@@ -107,8 +113,9 @@ def is_steady(optimizer: Any) -> bool:
 def held_bytes(model: nn.Module, optimizer: Optimizer) -> int:
     """Bytes of every tensor that the optimizer holds, apart from weights and gradients."""
     weights = list(model.parameters())
-    of_model = {t.data_ptr() for p in weights for t in (p, p.grad) if t is not None}
-    held = {t.data_ptr(): t for t in _tensors(vars(optimizer), {id(p) for p in weights})}
+    of_model = {own_part(t).data_ptr() for p in weights for t in (p, p.grad) if t is not None}
+    tensors = map(own_part, _tensors(vars(optimizer), {id(p) for p in weights}))
+    held = {t.data_ptr(): t for t in tensors}
     return sum(t.numel() * t.element_size() for place, t in held.items() if place not in of_model)
 
 

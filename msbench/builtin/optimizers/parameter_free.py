@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from msbench.builtin.optimizers.decay import Decay, decayed
 from msbench.builtin.optimizers.rule import Group, Rule, scaled, shrink, walk
+from msbench.builtin.optimizers.split import whole
 from msbench.builtin.types import OpenShare, PositiveShare, Rate, WeightDecay
 
 
@@ -83,7 +84,7 @@ class DistanceRule(Rule):
         torch._foreach_mul_(sums, group["betas"][1] ** 0.5)
         torch._foreach_add_(sums, scaled(gradients, share))
         for each in sums:
-            self.length.add_(each.abs().sum())
+            self.length.add_(whole(each.abs().sum()))
         return before
 
 
@@ -99,7 +100,7 @@ class Prodigy(DistanceRule):
         distance = self.distance
         share = (1 - beta2**0.5) * group["lr"] * distance.square()
         for p, gradient in zip(weights, gradients, strict=True):
-            self.correlation.add_(share * ((self.state[p]["start"] - p) * gradient).sum())
+            self.correlation.add_(share * whole(((self.state[p]["start"] - p) * gradient).sum()))
         self.remember(group, weights, gradients, share)
         long = scaled(gradients, distance)
         first, second = self.kept(weights, "first"), self.kept(weights, "second")
@@ -126,7 +127,7 @@ class DAdaptAdam(DistanceRule):
         torch._foreach_add_(before, group["eps"])
         sums = self.remember(group, weights, gradients, (1 - beta2**0.5) * rate)
         for gradient, each, root in zip(gradients, sums, before, strict=True):
-            self.correlation.add_(rate * (gradient * each / root).sum())
+            self.correlation.add_(rate * whole((gradient * each / root).sum()))
         torch._foreach_mul_(first, beta1)
         torch._foreach_add_(first, scaled(gradients, (1 - beta1) * rate))
         torch._foreach_mul_(second, beta2)

@@ -19,6 +19,7 @@ from msbench.builtin.optimizers.capturing import (
     step_kind,
 )
 from msbench.builtin.optimizers.inspection import is_steady
+from msbench.builtin.optimizers.split import put
 from msbench.builtin.optimizers.states import State, load_state, state_of
 from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.types import PositiveShare, Share, Steps, UpTo10
@@ -127,13 +128,13 @@ class Averaging(Wrapper):
         super().eval()
         if self.trained is None:
             self.trained = [p.clone() for p in parameters(self.base)]
-            torch._foreach_copy_(parameters(self.base), self.average)
+            put(parameters(self.base), self.average)
 
     @torch.no_grad()
     def train(self) -> None:
         """Put the trained weights back."""
         if self.trained is not None:
-            torch._foreach_copy_(parameters(self.base), self.trained)
+            put(parameters(self.base), self.trained)
             self.trained = None
         super().train()
 
@@ -152,7 +153,7 @@ class Lookahead(Averaging):
         """A step of the slow weights after every k steps; the fast ones go on from there."""
         if self.steps % self.k == 0:
             torch._foreach_lerp_(self.average, weights, self.alpha)
-            torch._foreach_copy_(weights, self.average)
+            put(weights, self.average)
 
     def step_kind(self) -> Hashable:
         """Whether slow weights move."""
@@ -248,7 +249,7 @@ class SAM(Wrapper):
             del gradients
             closure(*shard, **asked)
             with torch.no_grad():
-                torch._foreach_copy_(weights, before)
+                put(weights, before)
             return loss
 
         return self.base.step(uphill_closure)  # type: ignore[arg-type, return-value]
@@ -296,7 +297,7 @@ class Extragradient(Wrapper):
             returned = True
             loss_ahead = closure(*shard, **asked)
             with torch.no_grad():
-                torch._foreach_copy_(weights, before)
+                put(weights, before)
             return loss_ahead
 
         self.base.step(ahead)  # type: ignore[arg-type]

@@ -175,8 +175,6 @@ def _connect(ray: Any, address: str, dashboard: bool) -> None:
     try:
         context = ray.init(address=address, log_to_driver=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise msbench.MsbenchError(
-            f"ray: no cluster at {address}: {error}"
-        ) from error
+        raise msbench.MsbenchError(f"ray: no cluster at {address}: {error}") from error
     if dashboard and getattr(context, "dashboard_url", ""):
         print(f"Ray's dashboard: http://{context.dashboard_url}", file=sys.stderr)
