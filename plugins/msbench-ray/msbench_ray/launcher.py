@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ import msbench
 from msbench import Record, job_to_json
 from msbench.records.record import record
 from msbench.run.device import machine
-from msbench_ray.slot import Run, Slot
+from msbench_ray.slot import Run, Slot, file_digest
 
 ATTEMPTS = 3
 """How often a job is begun if the nodes it is on are lost."""
@@ -56,6 +57,11 @@ class Jobs:
         self.begun[job.key] = self.begun.get(job.key, 0) + 1
         return job
 
+    def give_back(self, job: Any) -> None:
+        """It was not begun after all."""
+        self.begun[job.key] -= 1
+        self.again.append(job)
+
     def lost(self, job: Any, why: Exception) -> Record | None:
         """Do it again; its record if it was begun often enough."""
         if self.begun[job.key] < ATTEMPTS:
@@ -83,7 +89,7 @@ def on_ray(
         jobs: Iterable[Any], run: Run, *, limit: float = 600.0, preload: Sequence[str] = ()
     ) -> Iterator[Any]:
         """Jobs as they start, and records as they finish."""
-        ray = _ray()
+        ray, read = _ray(), cache(file_digest)
         waiting = iter(jobs)
         first = next(waiting, None)
         if first is None:
@@ -103,7 +109,10 @@ def on_ray(
                     if (job := queue.next()) is None:
                         break
                     place.job = job
-                    place.awaited = place.actor.do.remote(job_to_json(job), run, limit, preload)
+                    files = {path: digest for path in _files(job, run) if (digest := read(path))}
+                    place.awaited = place.actor.do.remote(
+                        job_to_json(job), run, limit, preload, files
+                    )
                     yield job
                 if not any(place.job for place in places) and not queue.left():
                     return
@@ -131,12 +140,22 @@ def _ended(ray: Any, place: Place, places: list[Place], queue: Jobs) -> Iterator
         if job is not None and (gone := queue.lost(job, error)):
             yield gone
         return
-    if job is not None:
-        yield Record.from_json(given)
-    elif problem := _difference(given):
+    line, problem = given if job is not None else ("", _difference(given))
+    if line:
+        yield Record.from_json(line)
+    elif problem:
+        if job is not None:
+            queue.give_back(job)
         print(f"msbench-ray: a node is left out: {problem}", file=sys.stderr)
         place.refused = True
         ray.kill(place.actor)
+
+
+def _files(job: Any, run: Run) -> Iterator[str]:
+    """Where the job reads files, if they are any: those of its tasks, and of plugins."""
+    for trial in getattr(job, "strategies", [job]):
+        yield from (each for each in trial.task.options.values() if isinstance(each, str))
+    yield from getattr(run, "keywords", {}).get("files", ())
 
 
 def _grow(ray: Any, places: list[Place], make: Callable[[], Any], cpus: int, workers: int) -> None:

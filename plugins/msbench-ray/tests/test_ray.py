@@ -93,6 +93,19 @@ def test_a_node_of_other_versions_is_left_out() -> None:
     assert "torch 1.0 there" in _difference({**here, "torch": "1.0"})
 
 
+def test_a_node_without_the_users_files_is_told_so(tmp_path: Path) -> None:
+    from msbench_ray.slot import Slot, file_digest
+
+    mine = tmp_path / "mine.csv"
+    mine.write_text("text,label\nfine,good\n")
+    files = {str(mine): file_digest(str(mine))}
+    assert Slot()._problem(files) == ""
+    mine.write_text("text,label\nfine,bad\n")
+    assert "mine.csv differs from the one here" in Slot()._problem(files)
+    mine.unlink()
+    assert "mine.csv is not there: all nodes must see it" in Slot()._problem(files)
+
+
 def test_a_job_that_is_lost_again_and_again_is_crashed(registry: Registry, tmp_path: Path) -> None:
     from msbench_ray.launcher import ATTEMPTS, Jobs
 
