@@ -27,6 +27,12 @@ from msbench.cli.output import echo, say, say_skipped
 @click.option(
     "--keep-test", is_flag=True, help="Do not train on the test split; score the model on it."
 )
+@click.option(
+    "--checkpoint",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="Keep what training goes on from, beside DIR, so often; the same command goes on.",
+)
 @plugin_option
 def command(
     results: str,
@@ -36,6 +42,7 @@ def command(
     decoder: str,
     out: Path,
     keep_test: bool,
+    checkpoint: float | None,
     plugins: tuple[str, ...],
 ) -> None:
     """Train what is recommended on all data, and keep the model.
@@ -67,6 +74,6 @@ def command(
         decoder=decoder,
     )
     say(f"fitting {recipe.row['model']}, {recipe.row['optimizer']} for {recipe.row['task']}")
-    fit(recipe, registry, out, keep_test=keep_test)
+    fit(recipe, registry, out, keep_test=keep_test, checkpoint=checkpoint or 0.0)
     echo(f"{out} has the model; {out / CARD} says how good it is")
     echo(f"next: msbench predict {out} FILE")

@@ -18,23 +18,34 @@ from msbench.fitting.recipe import Recipe
 from msbench.fitting.vocabulary import task_and_tokenizer
 from msbench.plugins.registry import Registry
 from msbench.records.record import Record
+from msbench.run.checkpoint import Checkpoint
 from msbench.run.decode import decode
 from msbench.run.driver import entries_of, preload_modules
 from msbench.run.job import Outcome, recorded
 from msbench.run.learner import Learner
 from msbench.run.phases import EVALUATION_BATCH, train_phases
 from msbench.run.trial import BuiltDecoder, build_decoders, make_learner
+from msbench.run.weights import SUFFIX
 from msbench.spec import Choice, Job, Trial
 
 PATIENCE = 10
 """How many times as long as the trial took its training may take, and ten minutes more."""
 
 
-def fit(recipe: Recipe, registry: Registry, folder: Path, *, keep_test: bool = False) -> Fitted:
+def fit(
+    recipe: Recipe,
+    registry: Registry,
+    folder: Path,
+    *,
+    keep_test: bool = False,
+    checkpoint: float = 0.0,
+) -> Fitted:
     """Train the recipe on the training, validation and test examples, and keep the model.
 
     The budget, the seed, the vocabulary and the labels are those of the trial. keep_test: leave
     the test split out, and score this very model on it. It trains in a process of its own.
+    checkpoint: minutes between two checkpoints beside the folder, from which the same call goes on
+    if this one was killed; 0 = none.
 
     MsbenchError if it cannot be kept or does not end ok, and if the data or the code of its parts
     is no longer what was judged; StoreError if something is in the folder already.
@@ -46,7 +57,11 @@ def fit(recipe: Recipe, registry: Registry, folder: Path, *, keep_test: bool = F
             f"judge it with processes = 1"
         )
     work = partial(
-        fit_job, files=tuple(registry.files), folder=folder.absolute(), keep_test=keep_test
+        fit_job,
+        files=tuple(registry.files),
+        folder=folder.absolute(),
+        keep_test=keep_test,
+        checkpoint=checkpoint,
     )
     record = _launched(recipe, registry, work)
     if record.status != "ok":
@@ -55,14 +70,29 @@ def fit(recipe: Recipe, registry: Registry, folder: Path, *, keep_test: bool = F
     return fitted(folder, plugins=registry.files)
 
 
-def fit_job(job: Job, files: Sequence[str], folder: Path, keep_test: bool) -> Record:
+def fit_job(
+    job: Job, files: Sequence[str], folder: Path, keep_test: bool, checkpoint: float
+) -> Record:
     """Fit a trial and say how that ended; `decoding` is what it scored on a test split that was
     kept apart."""
     assert isinstance(job, Trial)
-    return recorded(job, files, partial(_fit, job, folder, keep_test))
+    kept = _checkpoint(folder, job.key, keep_test, checkpoint) if checkpoint else None
+    return recorded(job, files, partial(_fit, job, folder, keep_test, kept))
 
 
-def _fit(trial: Trial, folder: Path, keep_test: bool, registry: Registry) -> Outcome:
+def _checkpoint(folder: Path, key: str, keep_test: bool, minutes: float) -> Checkpoint:
+    """That of a model; another trial's, or of other examples, is not taken for it."""
+    file = folder.with_name(f"{folder.name}.checkpoint{SUFFIX}")
+    return Checkpoint(file, f"{key} without its test split" if keep_test else key, 60 * minutes)
+
+
+def _fit(
+    trial: Trial,
+    folder: Path,
+    keep_test: bool,
+    checkpoint: Checkpoint | None,
+    registry: Registry,
+) -> Outcome:
     task, learned = task_and_tokenizer(lambda: registry.make_task(trial.task, trial.model))
     if task.fingerprint() != trial.data:
         raise MsbenchError("the data is no longer what was judged: run the suite again")
@@ -71,17 +101,26 @@ def _fit(trial: Trial, folder: Path, keep_test: bool, registry: Registry) -> Out
     shown = without_test(whole)
     learner = make_learner(trial, shown, registry)
     decoder = build_decoders(trial.decoders, shown, registry)[0]
-    _check(learner, decoder, trial)
-    training, _ = train_phases(learner, trial, shown, registry)
+    _check(learner, decoder, trial, checkpoint)
+    training, _ = train_phases(learner, trial, shown, registry, checkpoint=checkpoint)
     if training.diverged:
         return "diverged", training.diverged, {}
     learner.mode(training=False)
     write_bundle(folder, Bundle(trial, reader.facts, learned), learner)
+    if checkpoint:
+        checkpoint.file.unlink(missing_ok=True)
     return "ok", "", {"decoding": _scored(learner, decoder, whole) if keep_test else []}
 
 
-def _check(learner: Learner, decoder: BuiltDecoder, trial: Trial) -> None:
+def _check(
+    learner: Learner, decoder: BuiltDecoder, trial: Trial, checkpoint: Checkpoint | None
+) -> None:
     """MsbenchError if what is trained could not be kept, or not predict."""
+    if checkpoint and not hasattr(learner, "write_checkpoint"):
+        raise MsbenchError(
+            f"learner {trial.learner.name!r} of plugin {trial.learner.plugin} keeps no "
+            f"checkpoints: fit without --checkpoint"
+        )
     if not hasattr(learner, "save") or not hasattr(learner, "load"):
         raise MsbenchError(
             f"learner {trial.learner.name!r} of plugin {trial.learner.plugin} keeps no weights: it "
