@@ -7,7 +7,26 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-WORDS = "the cat sat on a mat and then it went to see some other small grey dogs again".split()
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "then",
+    "it",
+    "went",
+    "to",
+    "see",
+    "some",
+    "other",
+    "small",
+    "grey",
+    "dogs",
+    "again",
+]
 ROWS = [[WORDS[(n * step + n) % len(WORDS)] for step in range(3 + n % 4)] for n in range(60)]
 
 SUITE = """

@@ -16,11 +16,14 @@ from msbench_slurm.launcher import cores
 from msbench import Record, Registry, load_plugins, load_suite, read, run_suite
 from msbench.plan.trials import plan
 from msbench.records.merge import same_results
+from msbench.records.outputs import read_outputs
 
 SUITE = """
 seeds = 2
 baseline = "adamw"
 limit = 600
+keep_outputs = true
+keep_weights = true
 training = { passes = 12, batch_size = 8, validations = 2 }
 throughput = { rounds = 0 }
 task = [{ name = "numbers-fr", below = 200, examples = 200 }]
@@ -71,6 +74,8 @@ def test_packs_leave_what_one_machine_does(
     for record in done.records:
         assert record.status == "ok", record.reason
         assert same_results(record, here[record.key])
+        assert len(read_outputs(tmp_path / "run/tiny", record)[0] or ()) == 20
+    assert len(list((tmp_path / "run/tiny/weights").iterdir())) == 4
 
 
 def test_what_a_dead_pack_has_not_left_runs_again(
