@@ -7,26 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-WORDS = [
-    "the",
-    "cat",
-    "sat",
-    "on",
-    "a",
-    "mat",
-    "and",
-    "then",
-    "it",
-    "went",
-    "to",
-    "see",
-    "some",
-    "other",
-    "small",
-    "grey",
-    "dogs",
-    "again",
-]
+TEXT = "the cat sat on a mat and then it went to see some other small grey dogs again"
+WORDS = TEXT.split()
 ROWS = [[WORDS[(n * step + n) % len(WORDS)] for step in range(3 + n % 4)] for n in range(60)]
 
 SUITE = """

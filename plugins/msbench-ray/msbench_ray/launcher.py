@@ -82,7 +82,8 @@ def on_ray(
 
     address: of a cluster that runs; empty = the one that RAY_ADDRESS names, else a new one on this
     machine alone. workers: most trials at once; 0 = no limit. Each takes the suite's threads as
-    CPUs, and so many GPUs (or a part of one) and gigabytes of memory. dashboard: print its address.
+    CPUs, and so many GPUs (or a part of one) and gigabytes of memory. dashboard: print its address;
+    if not, a new cluster has none.
     """
 
     def launch(
@@ -192,7 +193,8 @@ def _connect(ray: Any, address: str, dashboard: bool) -> None:
     # Left out, Ray would look for a cluster that was on this machine at some time, and wait for it.
     address = address or os.environ.get("RAY_ADDRESS", "local")
     try:
-        context = ray.init(address=address, log_to_driver=False)
+        without = {"include_dashboard": False} if address == "local" and not dashboard else {}
+        context = ray.init(address=address, log_to_driver=False, **without)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise msbench.MsbenchError(f"ray: no cluster at {address}: {error}") from error
     if dashboard and getattr(context, "dashboard_url", ""):
