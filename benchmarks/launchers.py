@@ -54,7 +54,9 @@ if __name__ == "__main__":
         begins.append(begin)
         own += [seconds / len(trials), others / len(trials)]
         here = len(trials) / theirs[-1]
-        print(f"{here:.1f} s here and {wall:.1f} s on Ray; of a trial {own[-2]:.1f} and {own[-1]:.1f}")
+        print(
+            f"{here:.1f} s here and {wall:.1f} s on Ray; of a trial {own[-2]:.1f} and {own[-1]:.1f}"
+        )
     name = f"{len(trials)} trials of {median(own):.0f} s on Ray, from the first on"
     rows = [
         compared("run", name, mine, "msbench's own launcher", theirs, "trials/s",

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import Variable
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from msbench.builtin.optimizers.split import whole
+from msbench.builtin.dtensors import whole
 
 
 class Unannounced:

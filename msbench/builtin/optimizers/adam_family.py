@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from msbench.builtin.dtensors import put, whole
 from msbench.builtin.optimizers.decay import Decay, decayed
 from msbench.builtin.optimizers.rule import Group, Rule, scale_, walk
-from msbench.builtin.optimizers.split import put, whole
 from msbench.builtin.types import FiniteNotNegative, OpenShare, PositiveShare, Rate, WeightDecay
 
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import msbench
+from msbench.builtin.dtensors import own_part
 from msbench.builtin.group import as_if
 from msbench.builtin.optimizers.capturing import rates_of
-from msbench.builtin.optimizers.split import own_part
 from msbench.builtin.passes import add_gradient
 
 Make = Callable[[nn.Module], Optimizer]

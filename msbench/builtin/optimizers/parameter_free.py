@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from msbench.builtin.dtensors import whole
 from msbench.builtin.optimizers.decay import Decay, decayed
 from msbench.builtin.optimizers.rule import Group, Rule, scaled, shrink, walk
-from msbench.builtin.optimizers.split import whole
 from msbench.builtin.types import OpenShare, PositiveShare, Rate, WeightDecay
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 import msbench
+from msbench.builtin.dtensors import put
 from msbench.builtin.optimizers.capturing import (
     is_capturable,
     move_towards,
@@ -19,7 +20,6 @@ from msbench.builtin.optimizers.capturing import (
     step_kind,
 )
 from msbench.builtin.optimizers.inspection import is_steady
-from msbench.builtin.optimizers.split import put
 from msbench.builtin.optimizers.states import State, load_state, state_of
 from msbench.builtin.optimizers.torch_optim import Closure
 from msbench.builtin.types import PositiveShare, Share, Steps, UpTo10
