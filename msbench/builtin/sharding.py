@@ -123,8 +123,3 @@ def _layers(model: nn.Module) -> Iterator[nn.Module]:
             yield from (each for each in child if any(True for _ in each.parameters()))
         else:
             yield from _layers(child)
-
-
-def full(tensor: Tensor) -> Tensor:
-    """All of a tensor that may be split; then every process has to ask."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor

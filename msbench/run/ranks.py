@@ -40,8 +40,8 @@ def check_alone() -> None:
     and do other trials."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise MsbenchError(
-            "msbench run starts the processes of a trial itself (processes = N): run it without "
-            "torchrun, or call msbench.run_job in a script of yours under torchrun"
+            "torchrun has started several processes, and each would run the suite: say torchrun "
+            "-m msbench run SUITE, where one of them does, or call msbench.run_job in all of them"
         )
 
 
