@@ -9,14 +9,15 @@ from typing import Any, NamedTuple
 from msbench.compare.rows import Comparison
 from msbench.compare.side_by_side import Outputs
 from msbench.errors import printable
+from msbench.report.drawing import Drawn, Wanted, drawings
 from msbench.report.findings import MARKS, findings, summary
 from msbench.report.format import Cells
 from msbench.report.legend import legend
 from msbench.report.outputs import example_cells, headings, shown_by_task
-from msbench.report.plots import PLOTS, Plot, picture
+from msbench.report.plots import PLOTS, Plot
 from msbench.report.plots.series import MOST, choose_series
 from msbench.report.plots.style import DARK, PAPER
-from msbench.report.plots.svg import svg, variables
+from msbench.report.plots.svg import variables
 from msbench.report.tables import tables
 from msbench.spec import UNITS, is_part
 
@@ -28,8 +29,7 @@ class Section(NamedTuple):
     """The pictures of one kind, and what is to be said of them."""
 
     plot: Plot[Any]
-    pictures: Sequence[tuple[str, str]]
-    """(title, SVG)."""
+    pictures: Sequence[Drawn]
     note: str
 
 
@@ -57,7 +57,12 @@ def report(
         plain = isinstance(value, str) and not isinstance(value, Markup)
         return printable(value.replace("\n", " ")) if plain else value
 
-    first, *others = PLOTS.values()
+    wanted = [picture for plot in PLOTS.values() for picture in _wanted(comparison, plot)]
+    drawn = list(zip(wanted, drawings(comparison, wanted), strict=True))
+    opening, *sections = (
+        _section(comparison, plot, [made for each, made in drawn if each.plot == plot.name])
+        for plot in PLOTS.values()
+    )
     environment = Environment(
         autoescape=True,
         finalize=one_line,
@@ -76,8 +81,8 @@ def report(
         tables=[(each.title, *_cut(_undo_ditto(each.cells))) for each in tables(comparison)],
         legend=legend(replace(comparison, notes=(), freezing=())),
         freezing=comparison.freezing,
-        opening=_section(comparison, first),
-        sections=[_section(comparison, plot) for plot in others],
+        opening=opening,
+        sections=sections,
         outputs=_outputs(outputs) if outputs else [],
         outputs_notes=outputs.notes if outputs else [],
         failures=_cut(_failures(comparison)),
@@ -90,20 +95,23 @@ def report(
     )
 
 
-def _section(comparison: Comparison, plot: Plot[Any]) -> Section:
-    panels = plot.panels(comparison)
+def _tasks(comparison: Comparison, plot: Plot[Any]) -> list[str]:
+    """Those with a picture of their own; "" is all of them in one."""
+    panels = plot.panels(comparison).values()
+    return [*dict.fromkeys("" if plot.over_tasks else rows[0]["task"] for rows in panels)]
+
+
+def _wanted(comparison: Comparison, plot: Plot[Any]) -> list[Wanted]:
+    """The pictures of one kind."""
+    units = plot.units or UNITS[:1]
+    each = ((task, unit) for task in _tasks(comparison, plot)[:TASKS] for unit in units)
+    return [Wanted(plot.name, *one, number) for number, one in enumerate(each)]
+
+
+def _section(comparison: Comparison, plot: Plot[Any], drawn: Sequence[Drawn]) -> Section:
+    panels, tasks = plot.panels(comparison), _tasks(comparison, plot)
     if not panels:
         return Section(plot, (), f"No picture: {plot.nothing}.")
-    units = plot.units or UNITS[:1]
-    tasks = [*dict.fromkeys("" if plot.over_tasks else rows[0]["task"] for rows in panels.values())]
-    drawn = [picture(comparison, plot, [t], unit) for t in tasks[:TASKS] for unit in units]
-    pictures = [
-        (
-            each.title.removeprefix(plot.title).strip(", "),
-            svg(replace(each, name=f"{plot.name}-{number}")),
-        )
-        for number, each in enumerate(drawn)
-    ]
     notes = []
     if len(tasks) > TASKS:
         notes.append(
@@ -117,7 +125,7 @@ def _section(comparison: Comparison, plot: Plot[Any]) -> Section:
     machines = {row["machine"] for rows in panels.values() for row in rows if plot.units}
     if len(machines) > 1:
         notes.append("Of several machines the one with the most strategies is drawn.")
-    return Section(plot, pictures, " ".join(notes))
+    return Section(plot, drawn, " ".join(notes))
 
 
 def _outputs(outputs: Outputs) -> list[tuple[str, Cells, int]]:

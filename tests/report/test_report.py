@@ -21,6 +21,7 @@ from msbench.compare.comparison import compare
 from msbench.compare.rows import Comparison
 from msbench.records.record import Record
 from msbench.records.store import read
+from msbench.report.drawing import Wanted, draw, drawn_by
 from msbench.report.findings import extent, summary
 from msbench.report.page import LINES, ROWS, TASKS, report
 from msbench.report.plots import PLOTS
@@ -138,6 +139,13 @@ def test_the_same_records_give_the_same_bytes(
     monkeypatch.setattr(sys, "argv", ["msbench", *words])  # the page says how it was made
     here, _ = page_of(tmp_path, words[1])
     assert (tmp_path / "a.html").read_text(encoding="utf-8") == here
+
+
+def test_processes_draw_what_one_does(quick: list[dict[str, Any]]) -> None:
+    comparison = compare([Record.from_json(json.dumps(each)) for each in quick])
+    tasks = sorted({row["task"] for row in comparison.accuracy})[:2]
+    wanted = [Wanted("verdicts", task, "passes", number) for number, task in enumerate(tasks)]
+    assert drawn_by(2, comparison, wanted) == [draw(comparison, each) for each in wanted]
 
 
 def test_an_empty_file_and_a_missing_one(tmp_path: Path) -> None:
