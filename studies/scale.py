@@ -1,6 +1,6 @@
 """What a driver costs as a suite grows: planning, recording, reading; its trials do nothing.
 
-    python studies/scale.py [--sizes 200 400 800 1600] > results/reference/scale.json
+    python studies/scale.py [--sizes 200 400 800 1600 100000] > results/reference/scale.json
 
 Everything is what `msbench run` does, but for the trials: a launcher in this file hands every job
 the results of a trial of `quick`, with 200 scores of examples, and no process is started. Each size
