@@ -3,7 +3,7 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any, cast
@@ -89,7 +89,8 @@ def redecode_trial(trial: Trial, registry: Registry, weights: Path) -> list[Deco
     check_versions(trial, registry, ("task", "model", "learner"))
     task = build_task(trial, registry)
     shown = without_test(task)
-    learner = _build_learner(trial, shown, registry)
+    alone = replace(trial, processes=1, sharded=False)  # it is not trained
+    learner = _build_learner(alone, shown, registry)
     learner.load(weights)
     decoders = build_decoders(trial.decoders, shown, registry)
     return _decode_held_out(learner, trial, task, decoders)[0]

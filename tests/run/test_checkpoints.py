@@ -170,9 +170,11 @@ def test_a_trial_that_is_killed_goes_on_and_ends_with_the_same_bits(
     resumed = run("b", "checkpoint = 1e-9", "--retry")
     differs = outcome(resumed).items() ^ outcome(undisturbed).items()
     assert not differs
-    for each in tmp_path.glob("calls*"):
-        assert steps < len(each.read_text()) <= steps + 2, "steps were taken again"
-    assert len(list(tmp_path.glob("calls*"))) == processes
+    taken = [len(each.read_text()) for each in tmp_path.glob("calls*")]
+    # A process that is killed because another died may be before its step or in it.
+    least = steps + 2 if processes == 1 else steps + 1
+    assert len(taken) == processes
+    assert all(least <= each <= steps + 2 for each in taken), "steps were taken again"
     assert not any(kept.parent.iterdir())
 
 
