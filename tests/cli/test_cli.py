@@ -321,7 +321,7 @@ def test_claims_and_recommend(call: Call) -> None:
         assert title in text
     assert "improves generalization" in text
     # These records are from before losses on training data were measured.
-    assert "generalization: no records say" in call("claims", REFERENCE / "matching").stdout
+    assert "generalization: no records say" in call("claims", REFERENCE / "optimizers").stdout
     short = call("claims", QUICK, "--short", "--format", "markdown").stdout
     assert "## It raises accuracy" not in short
     rows = json.loads(call("claims", QUICK, "--format", "json").stdout)["rows"]
