@@ -48,6 +48,12 @@ def tags(words: list[str]) -> dict[str, object]:
     return {"text": " ".join(words), "tags": " ".join("A" if len(w) == 3 else "B" for w in words)}
 
 
+def spans(words: list[str]) -> dict[str, object]:
+    """The third word and, if it is there, the fourth answer the question."""
+    tags = ["O", "O", "B-answer", "I-answer", *"O" * len(words)]
+    return {"text": " ".join(words), "tags": " ".join(tags[: len(words)])}
+
+
 def outputs(words: list[str]) -> dict[str, object]:
     return {"text": " ".join(words), "target": " ".join(words).upper()}
 
@@ -60,6 +66,7 @@ KINDS = {
     "classify": (classes, "encoder", ""),
     "pairs": (pairs, "encoder", 'second = "second"'),
     "tag": (tags, "encoder", 'metric = "tag_accuracy"'),
+    "spans": (spans, "encoder", 'metric = "exact"'),
     "seq2seq": (outputs, "encoder-decoder", 'metric = "exact"'),
     "lm": (texts, "causal-lm", ""),
 }
@@ -71,7 +78,7 @@ def test_a_model_of_every_kind_is_fitted_and_predicts(
 ) -> None:
     row, model, more = KINDS[kind]
     write(tmp_path / "train.jsonl", [row(words) for words in ROWS])
-    own = SUITE.replace("KIND", "classify" if kind == "pairs" else kind)
+    own = SUITE.replace("KIND", {"pairs": "classify", "spans": "tag"}.get(kind, kind))
     own = own.replace("MODEL", model).replace("MORE", more)
     own = own.replace("DECODER", "argmax" if model == "encoder" else "greedy")
     (tmp_path / "own.toml").write_text(own)
@@ -86,9 +93,10 @@ def test_a_model_of_every_kind_is_fitted_and_predicts(
     labels = {str(row(words).get("label")) for words in ROWS}
     if kind in ("classify", "pairs"):
         assert set(said) <= labels
-    elif kind == "tag":
+    elif kind in ("tag", "spans"):
         assert [len(each.split()) for each in said] == [len(words) for words in ROWS[:7]]
-        assert {tag for each in said for tag in each.split()} <= {"A", "B"}
+        tags = {"A", "B"} if kind == "tag" else {"O", "B-answer", "I-answer"}
+        assert {tag for each in said for tag in each.split()} <= tags
     else:
         assert all(isinstance(each, str) for each in said)
 
