@@ -64,7 +64,9 @@ def compared() -> dict[str, Comparison]:
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_means_and_intervals(suite: str, compared: dict[str, Comparison]) -> None:
-    groups = scores(suite).groupby(["task", "model", "optimizer", "decoder"])
+    table = scores(suite)
+    strategies = table[table["optimizer"] != "linear"]  # a yardstick has a row, and no interval
+    groups = strategies.groupby(["task", "model", "optimizer", "decoder"])
     expected = []
     for _, group in groups:
         low, high = log_odds_interval(group["score"], group["highest"].iloc[0])
