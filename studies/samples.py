@@ -27,18 +27,21 @@ WORDY = ("seq2seq", "lm")
 
 
 def best_of(found: list[Writer], comparison: Comparison) -> list[Writer]:
-    """Of each task the writer whose strategy has the best mean of what decides."""
+    """Of each task the writer whose strategy has the best mean of what decides: with the decoder
+    that decides, or with the first one where that writes nothing but measures given texts."""
     means = {
-        (StrategyKey.of(row), row["decoder"]): row["mean"] * (-1 if row["lower_is_better"] else 1)
+        StrategyKey.of(row): (row["mean"] * (-1 if row["lower_is_better"] else 1), row["decoder"])
         for row in comparison.accuracy
         if row["decides"]
     }
-    best: dict[str, tuple[float, Writer]] = {}
+    best: dict[str, tuple[tuple[float, bool], Writer]] = {}
     for writer in found:
-        mean = means.get((StrategyKey.of(writer.axes), writer.decoder))
-        task = writer.axes["task"]
-        if mean is not None and (task not in best or mean > best[task][0]):
-            best[task] = mean, writer
+        if (key := StrategyKey.of(writer.axes)) not in means:
+            continue
+        mean, decoder = means[key]
+        rank, task = (mean, writer.decoder == decoder), writer.axes["task"]
+        if task not in best or rank > best[task][0]:
+            best[task] = rank, writer
     return [writer for _, writer in best.values()]
 
 
