@@ -1,5 +1,7 @@
-"""The pictures of a page, drawn by as many processes as there are cores: they are most of its
-time."""
+"""The pictures of a page, drawn by as many processes as there are cores.
+
+They are most of its time.
+"""
 
 import multiprocessing
 import os
