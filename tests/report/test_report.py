@@ -276,7 +276,7 @@ def test_by_every_axis(by: str, baseline: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["all", "generation", "model-scale", "multitask", "reinforcement", "translation-modern"]
+    "name", ["all", "generation", "model-scale", "multitask", "reinforcement", "translation"]
 )
 def test_results_of_other_shapes(name: str, tmp_path: Path) -> None:
     text, _ = page_of(tmp_path, str(REFERENCE / name))
