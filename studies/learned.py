@@ -21,6 +21,7 @@ from tabulate import tabulate
 
 from msbench import Record, load_suite, read
 from msbench.compare.judge import judge
+from msbench.compare.labels import Labels
 from msbench.compare.stats import bounded_intervals
 from msbench.plan.shipped import shipped_suites
 
@@ -56,6 +57,7 @@ def scores_of(records: Sequence[Record], task: str, data: str) -> tuple[Scores, 
     """
     scores: Scores = {}
     known: dict[str, Any] = {}
+    labels = Labels(records)
     for record in records:
         part = record.job.get("task", {})
         same = record.job.get("data") == data and task in (part.get("label"), part.get("name"))
@@ -66,7 +68,7 @@ def scores_of(records: Sequence[Record], task: str, data: str) -> tuple[Scores, 
             strategy = " ".join(filter(None, (model, _name(record.job["optimizer"]))))
             for decoded in record.results["decoding"]:
                 if metric in decoded["metrics"]:
-                    key = strategy, _name(decoded["decoder"])
+                    key = strategy, labels.of(record, "decoder", decoded["decoder"])
                     scores.setdefault(key, []).append(decoded["metrics"][metric])
     return scores, known
 
@@ -104,8 +106,10 @@ def interval(values: Sequence[float], about: dict[str, Any]) -> str:
         end if end is not None else sign * math.inf for end, sign in zip(ends, (-1, 1), strict=True)
     ]
     ((mean,), (low,), (high,), _) = bounded_intervals([values], *([end] for end in within))
-    bounds = f" [{low:.3g}, {high:.3g}]" if len(values) >= LEAST else ""
-    return f"{mean:.3g}{bounds}, n = {len(values)}"
+    if len(values) >= LEAST and not math.isnan(low):
+        return f"{mean:.3g} [{low:.3g}, {high:.3g}], n = {len(values)}"
+    alike = " (all alike)" if len(values) >= LEAST else ""
+    return f"{mean:.3g}{alike}, n = {len(values)}"
 
 
 def verdict(values: Sequence[float], held: dict[str, Any] | None, about: dict[str, Any]) -> str:

@@ -27,6 +27,17 @@ def study(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
     return importlib.import_module
 
 
+def test_what_is_learned_tells_decoders_apart(study: Callable[[str], Any]) -> None:
+    """Each is of as many seeds as the suite has, and numbers that are all alike have no interval."""
+    learned = study("learned")
+    rows = [row for row in learned.rows(learned.REFERENCE) if row["suite"] == "decoding"]
+    assert {row["task"] for row in rows} == {"verses-basic", "headlines"}
+    assert all(", n = 4, " in row["default (adamw)"] for row in rows)
+    about = {"low": 0.0, "high": 1.0}
+    assert learned.interval([0.5, 0.5, 0.5], about) == "0.5 (all alike), n = 3"
+    assert learned.interval([0.4, 0.5, 0.6], about).startswith("0.5 [0.2")
+
+
 def test_references_are_remade(write_suite: Callable[..., Path], tmp_path: Path) -> None:
     suite = write_suite(**{"seeds = 2": "seeds = 1", "rounds = 2": "rounds = 1"})
     reference = tmp_path / "results/reference/tiny"
