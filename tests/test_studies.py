@@ -28,7 +28,7 @@ def study(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 
 
 def test_what_is_learned_tells_decoders_apart(study: Callable[[str], Any]) -> None:
-    """Each is of as many seeds as the suite has, and numbers that are all alike have no interval."""
+    """Each is of as many seeds as the suite has, and numbers all alike have no interval."""
     learned = study("learned")
     rows = [row for row in learned.rows(learned.REFERENCE) if row["suite"] == "decoding"]
     assert {row["task"] for row in rows} == {"verses-basic", "headlines"}
