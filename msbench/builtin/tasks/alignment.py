@@ -16,7 +16,7 @@ BESIDE = 3
 def aligned(one: Sequence[str], other: Sequence[str]) -> list[bool]:
     """Whether texts, with those beside them, share more words with their own than with any nearby.
 
-    one, other: equally many, in order, in one language.
+    one, other: equally many, seven or more, in order, in one language.
     """
     a, b = _words(one), _words(other)
     shared = {shift: _shared(a, b, shift) for shift in range(-REACH, REACH + 1)}
