@@ -1,10 +1,12 @@
-"""Training steps of the suite `finetune` in bfloat16 against float32, each task's own texts.
+"""Steps of the suite `finetune` against float32, and against the attention of its checkpoint.
 
     python benchmarks/finetuning.py [--device cuda] [--rounds N]
     (needs: pip install -e plugins/msbench-transformers)
 
-MiniLM, 16 texts, AdamW, one thread; STEPS steps a round, rounds are interleaved. A processor
-without products of bfloat16 numbers (avx512_bf16, amx_bf16) is slower in bfloat16.
+MiniLM, 16 of each task's own texts, AdamW, one thread; STEPS steps a round, rounds are interleaved.
+The suite trains in bfloat16, with which a processor without such products (avx512_bf16, amx_bf16)
+is slower, and with attention without dropout and by plain products; its checkpoint has dropout
+there, and torch's fused kernel is the default.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from msbench.data.withheld import without_test
 from msbench.plan.trials import expected
 from msbench.run.driver import fingerprint_of
 from msbench.run.trial import build_task, make_learner
-from msbench.spec import Precision, Trial
+from msbench.spec import Trial
 
 SUITE = "plugins/msbench-transformers/finetune.toml"
 STEPS, DISTINCT = 4, 12
@@ -37,9 +39,17 @@ def first_trials(registry: Registry, device: str) -> dict[str, Trial]:
     return {t.task.name: t for t in reversed(found)}
 
 
-def stepping(trial: Trial, precision: Precision, registry: Registry) -> Timed:
-    """STEPS steps on the next batches, after one that is not counted."""
-    trial = replace(trial, training=replace(trial.training, precision=precision))
+def others(trial: Trial) -> dict[str, Trial]:
+    """What the suite's trial is compared with."""
+    model = replace(trial.model, options={**trial.model.options, "config": {}})
+    return {
+        "float32": replace(trial, training=replace(trial.training, precision="float32")),
+        "the checkpoint's attention": replace(trial, model=model),
+    }
+
+
+def stepping(trial: Trial, registry: Registry) -> Timed:
+    """STEPS steps on the next batches, after as many that are not counted."""
     task = without_test(build_task(trial, registry))
     learner = make_learner(trial, task, registry)
     learner.mode(training=True)
@@ -56,16 +66,20 @@ def stepping(trial: Trial, precision: Precision, registry: Registry) -> Timed:
 
 
 def rows(registry: Registry, device: str, rounds: int) -> list[Figure]:
-    """A figure for each task."""
+    """Two figures for each task."""
     found = []
-    for name, trial in first_trials(registry, device).items():
-        each: tuple[Precision, ...] = ("bfloat16", "float32")
-        taken = interleaved({p: stepping(trial, p, registry) for p in each}, rounds)
-        mine, other = ([STEPS / s for s in taken[precision]] for precision in each)
-        found.append(
-            compared("training", f"MiniLM on {name}, bfloat16", mine, "float32", other, "steps/s",
-                     limit="matrix products, and drawing dropout's masks")
-        )  # fmt: skip
+    limit = "matrix products, and drawing dropout's masks"
+    for task, trial in first_trials(registry, device).items():
+        peers = others(trial)
+        steps = {
+            name: stepping(each, registry) for name, each in [("suite", trial), *peers.items()]
+        }
+        seconds = interleaved(steps, rounds)
+        rates = {name: [STEPS / each for each in taken] for name, taken in seconds.items()}
+        for peer in peers:
+            what = f"MiniLM on {task}, beside {peer}"
+            both = rates["suite"], peer, rates[peer]
+            found.append(compared("training", what, *both, "steps/s", limit=limit))
     return found
 
 

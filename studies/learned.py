@@ -101,11 +101,9 @@ def row(
 
 def interval(values: Sequence[float], about: dict[str, Any]) -> str:
     """The mean with its 95 % interval over seeds, of so many; within what the metric can be."""
-    ends = (about["low"], about["high"])
-    within = [
-        end if end is not None else sign * math.inf for end, sign in zip(ends, (-1, 1), strict=True)
-    ]
-    ((mean,), (low,), (high,), _) = bounded_intervals([values], *([end] for end in within))
+    lowest = -math.inf if about["low"] is None else about["low"]
+    highest = math.inf if about["high"] is None else about["high"]
+    ((mean,), (low,), (high,), _) = bounded_intervals([values], [lowest], [highest])
     if len(values) >= LEAST and not math.isnan(low):
         return f"{mean:.3g} [{low:.3g}, {high:.3g}], n = {len(values)}"
     alike = " (all alike)" if len(values) >= LEAST else ""
