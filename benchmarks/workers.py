@@ -14,8 +14,8 @@ from time import perf_counter
 from figures import figure, line, save
 
 from msbench import Record, Trial, load_plugins, load_suite, run_job
+from msbench.api.calling import as_a_program
 from msbench.plan.trials import plan
-from msbench.run.device import limit_threads
 from msbench.run.driver import fingerprint_of
 from msbench.run.processes import processes
 
@@ -42,14 +42,14 @@ def make_trials(passes: int, count: int) -> list[Trial]:
 def launch(trials: Sequence[Trial], workers: int) -> tuple[float, float]:
     """(wall clock, sum of what the trials counted themselves)."""
     start = perf_counter()
-    launched = processes(workers)(trials, run_job, preload=PRELOAD)
-    records = [each for each in launched if isinstance(each, Record)]
+    with as_a_program():  # or each worker would import this script
+        launched = processes(workers)(trials, run_job, preload=PRELOAD)
+        records = [each for each in launched if isinstance(each, Record)]
     assert all(record.status == "ok" for record in records)
     return perf_counter() - start, sum(record.seconds for record in records)
 
 
 if __name__ == "__main__":
-    limit_threads(1)
     short, long = make_trials(1, 12), make_trials(40, 24)
     launch(short, 1)  # starts the server
     costs, ratios, own, beyond = [], [], [], []
