@@ -2,11 +2,11 @@
 
     python studies/references.py [--costs] [SUITE ...]           (make references SUITES="...")
 
-Without names, every suite that has reference records; the cheapest first, by the seconds that the
-records themselves took. An interrupted run goes on where it was: records are kept in results/remade
-until all suites that were asked for are done. A suite's reference is only replaced when its run is
-complete, by the records that belong to it, in the order of their keys. --costs: print what each
-suite took, and run nothing.
+Without names, every suite of msbench's own that has reference records (that of a plugin package is
+named by its file); the cheapest first, by the seconds that the records themselves took. An
+interrupted run goes on where it was: records are kept in results/remade until all suites that were
+asked for are done. A suite's reference is only replaced when its run is complete, by the records
+that belong to it, in the order of their keys. --costs: print what each suite took, and run nothing.
 """
 
 import argparse
@@ -19,10 +19,12 @@ from pathlib import Path
 from tabulate import tabulate
 
 from msbench import Registry, load_plugins, load_suite, read, run_suite
+from msbench.plan.shipped import shipped_suites
 from msbench.plan.trials import measurements
 from msbench.records.question import FILE
 from msbench.records.store import THROUGHPUT, TRIALS
 from msbench.run.events import Planned
+from msbench.spec import Job
 
 RESULTS = Path("results")
 NOT_OK = 3
@@ -32,9 +34,10 @@ NOT_OK = 3
 def costs(reference: Path, names: Sequence[str]) -> dict[str, tuple[int, float]]:
     """(number, sum of seconds) of the reference records by suite, the cheapest first.
 
-    Suites without records come last. Without names, all suites that have some.
+    Suites without records come last. Without names, all of msbench's suites that have some.
     """
-    names = names or [path.parent.name for path in reference.glob(f"*/{TRIALS}")]
+    there = {path.parent.name for path in reference.glob(f"*/{TRIALS}")}
+    names = names or sorted(there & shipped_suites().keys())
     known = {}
     for name in names:
         folder = reference / Path(name).stem
@@ -58,7 +61,7 @@ def take_over(name: str, registry: Registry, remade: Path, reference: Path) -> s
     suite = load_suite(name)
     planned = next(run_suite(suite, registry, remade / suite.name, fetch=None))
     assert isinstance(planned, Planned)
-    jobs = [*planned.expected, *measurements(suite, planned.expected)]
+    jobs: list[Job] = [*planned.expected, *measurements(suite, planned.expected)]
     records = {record.key: record for record in read(remade / suite.name).records}
     missing = [job.key for job in jobs if job.key not in records]
     if missing:
