@@ -22,9 +22,6 @@ from msbench.compare.side_by_side import chosen_rows, highlights
 
 OUT = Path(__file__).parent.parent / "results/reference/samples.json"
 
-WORDY = ("seq2seq", "lm")
-"""Kinds of tasks whose outputs are texts."""
-
 
 def best_of(found: list[Writer], comparison: Comparison) -> list[Writer]:
     """Of each task the writer whose strategy has the best mean of what decides: with the decoder
@@ -50,8 +47,7 @@ def samples(results: str) -> dict[str, Any]:
     registry = load_plugins()
     comparison, _ = compare_results(results)
     found, _ = outputs_of([results], comparison)
-    wordy = [w for w in found if w.record.trial_results["task"]["kind"] in WORDY]
-    chosen = best_of(wordy, comparison)
+    chosen = best_of(found, comparison)
     rows = chosen_rows(chosen, highlights, examples_by(registry)).rows
     told: dict[str, Any] = {}
     for row in rows:
