@@ -77,7 +77,7 @@ def rows(registry: Registry, device: str, rounds: int) -> list[Figure]:
         seconds = interleaved(steps, rounds)
         rates = {name: [STEPS / each for each in taken] for name, taken in seconds.items()}
         for peer in peers:
-            what = f"MiniLM on {task}, beside {peer}"
+            what = f"MiniLM in bfloat16 on {task}, beside {peer}"
             both = rates["suite"], peer, rates[peer]
             found.append(compared("training", what, *both, "steps/s", limit=limit))
     return found

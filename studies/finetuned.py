@@ -7,13 +7,12 @@ of each task. Of each the strategy with the best mean is shown, which was chosen
 scores; intervals are over seeds. Verdicts are against the linear yardstick, by the one judge.
 """
 
-import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from learned import REFERENCE, Scores, interval, scores_of, verdict
+from learned import REFERENCE, Scores, best_of, interval, scores_of, verdict
 from tabulate import tabulate
 
 from msbench import Record, read
@@ -34,28 +33,22 @@ def rows(folder: Path) -> Iterator[dict[str, str]]:
         scores, about = _scores(fine, task)
         own, _ = _scores(read(REFERENCE / suite).records, task)
         held = {"score": _linear(fine, task)}
-        strategy, values = _best(scores, about)
-        scratch, others = _best(own, about)
+        best, scratch = best_of(scores, about), best_of(own, about)
+        strategy = best[0].removeprefix("minilm ")
         yield {
             "task": task,
             "metric": _metric(fine, task),
             "linear": f"{held['score']:.3f}",
-            "from scratch": f"{interval(others, about)} ({scratch})",
+            "from scratch": f"{interval(own[scratch], about)} ({scratch[0]})",
             "adamw, fine-tuned": interval(scores["minilm adamw", "argmax"], about),
-            "best, fine-tuned": f"{interval(values, about)} ({strategy.removeprefix('minilm ')})",
-            "against linear": verdict(values, held, about),
+            "best, fine-tuned": f"{interval(scores[best], about)} ({strategy})",
+            "against linear": verdict(scores[best], held, about),
         }
 
 
 def _scores(records: Sequence[Record], task: str) -> tuple[Scores, dict[str, Any]]:
     (data,) = {r.job["data"] for r in records if r.is_trained and r.job["task"]["name"] == task}
     return scores_of(records, task, data)
-
-
-def _best(scores: Scores, about: dict[str, Any]) -> tuple[str, list[float]]:
-    sign = -1 if about["lower_is_better"] else 1
-    key = max(scores, key=lambda each: sign * statistics.fmean(scores[each]))
-    return key[0], scores[key]
 
 
 def _of_yardstick(records: Sequence[Record], task: str) -> Record:

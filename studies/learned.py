@@ -82,10 +82,8 @@ def row(
     about: dict[str, Any],
 ) -> dict[str, str]:
     """The trivial score, the yardstick's, the default's and the best."""
-    sign = -1 if about["lower_is_better"] else 1
-    means = {key: sign * statistics.fmean(values) for key, values in scores.items()}
-    default = max((key for key in means if key[0].split()[-1] == "adamw"), key=lambda k: means[k])
-    best = max(means, key=lambda key: means[key])
+    default = best_of({k: v for k, v in scores.items() if k[0].split()[-1] == "adamw"}, about)
+    best = best_of(scores, about)
     return {
         "suite": suite,
         "task": task,
@@ -94,9 +92,15 @@ def row(
         "linear": f"{held['score']:.3g}" if held else "-",
         "default (adamw)": f"{interval(scores[default], about)}, {default[1]}",
         "against linear": verdict(scores[default], held, about),
-        "best": f"{sign * means[best]:.3g} ({best[0]}, {best[1]})",
+        "best": f"{statistics.fmean(scores[best]):.3g} ({best[0]}, {best[1]})",
         "best against linear": verdict(scores[best], held, about),
     }
+
+
+def best_of(scores: Scores, about: dict[str, Any]) -> tuple[str, str]:
+    """The optimizer and decoder with the best mean over seeds."""
+    sign = -1 if about["lower_is_better"] else 1
+    return max(scores, key=lambda key: sign * statistics.fmean(scores[key]))
 
 
 def interval(values: Sequence[float], about: dict[str, Any]) -> str:
